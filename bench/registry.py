@@ -1,0 +1,139 @@
+"""One registry for methods, backbones and data sets: a decorator, found by name, typed options.
+
+A plugin is a factory with a frozen dataclass of options beside it::
+
+    backbones = Registry("backbone", "bench.backbones")
+
+    @dataclass(frozen=True)
+    class Config:
+        width: int = 8
+
+    @backbones.register("mlp", Config)
+    def mlp(config: Config, ...) -> nn.Module: ...
+
+Modules of the registry's package are imported when a name is first asked for, and so are the entry
+points of other packages. The options' defaults stand in ``conf/KIND/NAME.yaml`` for Hydra; a plugin
+without such a file is offered to Hydra from its dataclass (`bench.cli`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bench.errors import BenchError, ConfigError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Entry(Generic[F]):
+    """A registered plugin: its factory and the dataclass of its options."""
+
+    kind: str
+    name: str
+    factory: F
+    config: type
+
+    def defaults(self) -> dict[str, Any]:
+        """The options' defaults as plain data, with the plugin's name, as its YAML file holds them."""
+        return {"name": self.name, **asdict(self.config())}
+
+    def configure(self, options: Mapping[str, Any]) -> Any:
+        """Build the typed options.
+
+        Args:
+            options: The options by name, ``name`` among them or not; what is absent has its default.
+
+        Raises:
+            ConfigError: An option is unknown, or its value has the wrong type or is out of range.
+        """
+        known = {f.name for f in fields(self.config)}
+        chosen = {key: value for key, value in options.items() if key != "name"}
+        for key, value in chosen.items():
+            if key not in known:
+                raise ConfigError(f"{self.kind}.{key}", value, f"one of {', '.join(sorted(known)) or 'no options'}")
+        schema = OmegaConf.structured(self.config)
+        for key, value in chosen.items():
+            try:
+                schema[key] = value
+            except OmegaConfBaseException as error:
+                reason = str(error).splitlines()[0]
+                raise ConfigError(f"{self.kind}.{key}", value, f"another type ({reason})") from None
+        return OmegaConf.to_object(schema)
+
+
+class Registry(Generic[F]):
+    """Plugins of one kind by name.
+
+    Args:
+        kind: What users call it, and the name of its Hydra group: ``"method"``.
+        package: The package whose modules are imported to find plugins.
+        group: The entry-point group in which other packages offer theirs.
+    """
+
+    def __init__(self, kind: str, package: str, group: str | None = None) -> None:
+        self.kind, self.package, self.group = kind, package, group
+        self._entries: dict[str, Entry[F]] = {}
+        self._found = False
+
+    def register(self, name: str, config: type) -> Callable[[F], F]:
+        """Decorator: offer a factory under ``name`` with options of the dataclass ``config``.
+
+        Raises:
+            BenchError: Another factory has this name.
+        """
+
+        def keep(factory: F) -> F:
+            known = self._entries.get(name)
+            if known is not None and (known.factory.__module__, known.factory.__qualname__) != (
+                factory.__module__,
+                factory.__qualname__,
+            ):
+                raise BenchError(f"{self.kind} {name} is registered twice: {known.factory.__module__}, {factory.__module__}")
+            self._entries[name] = Entry(self.kind, name, factory, config)
+            return factory
+
+        return keep
+
+    def _discover(self) -> None:
+        if self._found:
+            return
+        self._found = True
+        package = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{self.package}.{module.name}")
+        for point in entry_points(group=self.group) if self.group else ():
+            try:
+                point.load()
+            except Exception as error:  # a foreign package's import may raise anything
+                raise BenchError(f"{self.kind} plugin {point.name} ({point.value}) cannot be imported: {error}") from error
+
+    def __getitem__(self, name: str) -> Entry[F]:
+        """The plugin of this name.
+
+        Raises:
+            ConfigError: No plugin has it; the message lists the known names.
+        """
+        self._discover()
+        if name not in self._entries:
+            near = difflib.get_close_matches(name, self._entries, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise ConfigError(self.kind, name, f"one of {', '.join(self.names())}{hint}")
+        return self._entries[name]
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        self._discover()
+        return sorted(self._entries)
+
+    def __iter__(self) -> Iterator[Entry[F]]:
+        return (self[name] for name in self.names())
