@@ -62,6 +62,7 @@ class Entry(Generic[F]):
             if key not in known:
                 raise ConfigError(f"{self.kind}.{key}", value, f"one of {', '.join(sorted(known)) or 'no options'}")
         schema = OmegaConf.structured(self.config)
+        OmegaConf.set_readonly(schema, False)  # frozen dataclasses make it read-only
         for key, value in chosen.items():
             try:
                 schema[key] = value
@@ -98,7 +99,9 @@ class Registry(Generic[F]):
                 factory.__module__,
                 factory.__qualname__,
             ):
-                raise BenchError(f"{self.kind} {name} is registered twice: {known.factory.__module__}, {factory.__module__}")
+                raise BenchError(
+                    f"{self.kind} {name} is registered twice: {known.factory.__module__}, {factory.__module__}"
+                )
             self._entries[name] = Entry(self.kind, name, factory, config)
             return factory
 
@@ -115,7 +118,9 @@ class Registry(Generic[F]):
             try:
                 point.load()
             except Exception as error:  # a foreign package's import may raise anything
-                raise BenchError(f"{self.kind} plugin {point.name} ({point.value}) cannot be imported: {error}") from error
+                raise BenchError(
+                    f"{self.kind} plugin {point.name} ({point.value}) cannot be imported: {error}"
+                ) from error
 
     def __getitem__(self, name: str) -> Entry[F]:
         """The plugin of this name.

@@ -1,0 +1,30 @@
+"""Seed networks, plain modules: ``build({"name": "mlp"}, (1, 8, 8), 10)``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from bench.backbones.base import backbones
+
+__all__ = ["backbones", "build"]
+
+
+def build(options: Mapping[str, Any], input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+    """Build a network, initialised from torch's global generator.
+
+    Args:
+        options: Its ``name`` and options; what is absent has its default.
+        input_shape: The shape of one input, (C, H, W) or (F,).
+        outputs: The width of its output.
+
+    Returns:
+        A module from float32 of shape (B, *input_shape) to (B, outputs).
+
+    Raises:
+        ConfigError: The name or an option is unknown, a value cannot work, or the inputs do not suit.
+    """
+    entry = backbones[str(options.get("name"))]
+    return entry.factory(entry.configure(options), input_shape, outputs)

@@ -1,0 +1,35 @@
+"""The registry of backbones, and the checks that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from bench.errors import require
+from bench.registry import Registry
+
+backbones: Registry[Callable[[Any, tuple[int, ...], int], nn.Module]] = Registry("backbone", "bench.backbones")
+"""Backbones by name; a factory takes its options, the shape of one input and the width of the output."""
+
+
+def require_positive(**options: int) -> None:
+    """Raise `ConfigError` unless every option of the backbone is at least 1."""
+    for option, value in options.items():
+        require(value >= 1, f"backbone.{option}", value, "a number of at least 1")
+
+
+def require_images(backbone: str, input_shape: tuple[int, ...], side: int) -> None:
+    """Raise `ConfigError` unless inputs are images of at least ``side`` pixels in height and width."""
+    holds = len(input_shape) == 3 and min(input_shape[1:]) >= side
+    _require_inputs(holds, backbone, f"images of at least {side}x{side} pixels", input_shape)
+
+
+def require_features(backbone: str, input_shape: tuple[int, ...]) -> None:
+    """Raise `ConfigError` unless inputs are vectors of features."""
+    _require_inputs(len(input_shape) == 1, backbone, "vectors of features, as data=rbf has", input_shape)
+
+
+def _require_inputs(holds: bool, backbone: str, expected: str, input_shape: tuple[int, ...]) -> None:
+    require(holds, "backbone", backbone, f"{expected}, but this data set's inputs have the shape {input_shape}")

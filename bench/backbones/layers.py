@@ -1,0 +1,30 @@
+"""Activations by name."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from bench.errors import require_choice
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "softplus": nn.Softplus,
+    "tanh": nn.Tanh,
+}
+
+
+def require_activation(name: str) -> None:
+    """Raise `ConfigError` unless there is such an activation."""
+    require_choice("backbone.activation", name, tuple(ACTIVATIONS))
+
+
+def activation(name: str) -> nn.Module:
+    """A new activation module.
+
+    Raises:
+        ConfigError: There is none of this name.
+    """
+    require_activation(name)
+    return ACTIVATIONS[name]()

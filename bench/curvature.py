@@ -1,0 +1,335 @@
+"""The splitting operator: one symmetric matrix S per neuron, as products on a fixed sample.
+
+``S = Hess_theta < stopgrad(dL/du), u(theta) >`` (MATHS section 2; S2D, arXiv 1910.02366, eq. 6). With the producer
+linear in theta, ``z = J theta``, it is ``S V = J^T H J V`` where J is the layer applied to V, J^T its weight
+gradient, and H the second derivative of the chain behind it (`bench.chain`). Blocks between different
+neurons vanish, so one product serves every neuron of a layer: one convolution and one weight-gradient convolution.
+
+Where H is diagonal, one number per output position, it is computed once. Behind depthwise convolutions it is
+a product with the chain. What a product needs is held for the whole sample as long as ``memory`` allows, and
+made again batch by batch where it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
+from torch.nn.grad import conv2d_weight
+
+from bench.chain import SURROGATE, Chain
+from bench.graph import Graph, Group, evaluation, theta
+
+Form = Literal["definition", "published"]
+FORMS: tuple[str, ...] = get_args(Form)
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What products with one group's S need of one batch of the sample.
+
+    Attributes:
+        share: Its examples as a share of the sample's.
+        inputs: What each producer reads.
+        diagonal: Diagonal of H, shaped as the producer's output, where H is diagonal.
+        outputs: The producers' outputs ``z``, where it is not.
+        gradients: ``dL/du_k`` at the chain's ends, where it is not.
+    """
+
+    share: float
+    inputs: tuple[Tensor, ...]
+    diagonal: Tensor | None
+    outputs: tuple[Tensor, ...] = ()
+    gradients: tuple[Tensor, ...] = ()
+
+
+class Operator:
+    """S of every neuron of one group.
+
+    Args:
+        layers: The group's producers, with whether theta includes their bias.
+        chain: The chain behind them.
+        batches: Called for each pass over the sample; yields its batches.
+        like: The neurons' parameters, shape ``(n, d)``; results have its dtype and device.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[tuple[nn.Module, bool]],
+        chain: Chain,
+        batches: Callable[[], Iterator[Batch]],
+        like: Tensor,
+    ) -> None:
+        self.chain, self.batches, self.like = chain, batches, like
+        self.neurons, self.size = like.shape
+        self._layers = [_linear_map(layer, bias) for layer, bias in layers]
+        self.products = 0
+
+    def __call__(self, vectors: Tensor, neurons: Tensor | None = None) -> Tensor:
+        """``S_i v_i`` over the whole sample.
+
+        Args:
+            vectors: One direction per neuron, shape ``(n, d)``.
+            neurons: Indices of the neurons that the rows of ``vectors`` belong to; None for all.
+
+        Returns:
+            Shape ``(n, d)``, or as many rows as ``neurons``.
+        """
+        self.products += 1
+        total = torch.zeros_like(vectors)
+        for batch in self.batches():
+            total += self.on_batch(batch, vectors, neurons)
+        return total
+
+    def on_batch(self, batch: Batch, vectors: Tensor, neurons: Tensor | None = None) -> Tensor:
+        """One batch's share of ``S_i v_i``; arguments as in calling."""
+        if neurons is not None and batch.diagonal is None:
+            full = vectors.new_zeros(self.neurons, self.size)
+            full[neurons] = vectors
+            return self.on_batch(batch, full)[neurons]
+        parts = torch.split(vectors, [layer.size for layer in self._layers], dim=1)
+        pairs = list(zip(self._layers, batch.inputs, strict=True))
+        tangents = [layer.forward(x, v) for (layer, x), v in zip(pairs, parts, strict=True)]
+        if batch.diagonal is not None:
+            dim = self._layers[0].channel_dim
+            diagonal = batch.diagonal if neurons is None else batch.diagonal.index_select(dim, neurons)
+            bent: Sequence[Tensor] = [tangents[0].mul_(diagonal)]
+        else:
+            bent = self.chain.hessian_product(batch.outputs, batch.gradients, tangents)
+        return torch.cat([layer.adjoint(x, t) for (layer, x), t in zip(pairs, bent, strict=True)], dim=1)
+
+    def dense(self) -> Tensor:
+        """S itself, shape ``(n, d, d)``: from unfolded inputs where H is diagonal, else by products."""
+        total = self.like.new_zeros(self.neurons, self.size, self.size)
+        for batch in self.batches():
+            if batch.diagonal is not None:
+                layer = self._layers[0]
+                rows = layer.rows(batch.inputs[0])
+                weights = batch.diagonal.movedim(layer.channel_dim, 0).flatten(1)
+                for neuron in range(self.neurons):
+                    total[neuron] += (rows * weights[neuron][:, None]).T @ rows
+            else:
+                for column in range(self.size):
+                    unit = self.like.new_zeros(self.neurons, self.size)
+                    unit[:, column] = 1
+                    total[:, :, column] += self.on_batch(batch, unit)
+        self.products += self.size
+        return total
+
+
+class _LinearMap:
+    """``Linear`` as a map of theta: one row of a weight, and the bias."""
+
+    channel_dim = -1
+
+    def __init__(self, layer: nn.Linear, bias: bool) -> None:
+        self.layer, self.bias = layer, bias
+        self.size = layer.in_features + bias
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """What to keep of the layer's input."""
+        return x
+
+    def forward(self, x: Tensor, v: Tensor) -> Tensor:
+        """``J v``: inputs ``(..., in)`` and directions ``(n, d)`` to ``(..., n)``."""
+        return F.linear(x, v[:, :-1], v[:, -1]) if self.bias else F.linear(x, v)
+
+    def adjoint(self, x: Tensor, t: Tensor) -> Tensor:
+        """``J^T t``: ``(..., n)`` to ``(n, d)``."""
+        flat = t.reshape(-1, t.shape[-1])
+        weight = flat.T @ x.reshape(-1, x.shape[-1])
+        return torch.cat([weight, flat.sum(0)[:, None]], dim=1) if self.bias else weight
+
+    def rows(self, x: Tensor) -> Tensor:
+        """The rows of J for one neuron: ``(positions, d)``."""
+        flat = x.reshape(-1, x.shape[-1])
+        return torch.cat([flat, flat.new_ones(len(flat), 1)], dim=1) if self.bias else flat
+
+
+class _ConvMap:
+    """``Conv2d`` as a map of theta: one output channel's kernel, flattened, and the bias."""
+
+    channel_dim = 1
+
+    def __init__(self, layer: nn.Conv2d, bias: bool) -> None:
+        self.layer, self.bias = layer, bias
+        self.kernel = tuple(layer.weight.shape[1:])
+        self.size = prod(self.kernel) + bias
+        self.geometry: dict[str, Any] = {"stride": layer.stride, "dilation": layer.dilation}
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """The input, padded already where that is not plain zeros of a given width."""
+        if isinstance(self.layer.padding, str) or self.layer.padding_mode != "zeros":
+            mode = "constant" if self.layer.padding_mode == "zeros" else self.layer.padding_mode
+            return F.pad(x, self.layer._reversed_padding_repeated_twice, mode=mode)
+        return x
+
+    @property
+    def padding(self) -> Any:
+        prepared = isinstance(self.layer.padding, str) or self.layer.padding_mode != "zeros"
+        return 0 if prepared else self.layer.padding
+
+    def _kernels(self, v: Tensor) -> Tensor:
+        return (v[:, :-1] if self.bias else v).reshape(-1, *self.kernel)
+
+    def forward(self, x: Tensor, v: Tensor) -> Tensor:
+        """``J v``: inputs ``(N, C, H, W)`` and directions ``(n, d)`` to ``(N, n, H', W')``."""
+        bias = v[:, -1].contiguous() if self.bias else None
+        return F.conv2d(x, self._kernels(v), bias, padding=self.padding, **self.geometry)
+
+    def adjoint(self, x: Tensor, t: Tensor) -> Tensor:
+        """``J^T t``: ``(N, n, H', W')`` to ``(n, d)``."""
+        size = (t.shape[1], *self.kernel)
+        weight = conv2d_weight(x, size, t, padding=self.padding, **self.geometry).flatten(1)
+        return torch.cat([weight, t.sum((0, 2, 3))[:, None]], dim=1) if self.bias else weight
+
+    def rows(self, x: Tensor) -> Tensor:
+        """The rows of J for one neuron: ``(positions, d)``, patches of the input."""
+        patches = F.unfold(x, self.layer.kernel_size, padding=self.padding, **self.geometry)
+        flat = patches.transpose(1, 2).flatten(0, 1)
+        return torch.cat([flat, flat.new_ones(len(flat), 1)], dim=1) if self.bias else flat
+
+
+def _linear_map(layer: nn.Module, bias: bool) -> _LinearMap | _ConvMap:
+    assert isinstance(layer, nn.Linear | nn.Conv2d)
+    return _LinearMap(layer, bias) if isinstance(layer, nn.Linear) else _ConvMap(layer, bias)
+
+
+class Curvature:
+    """Splitting operators of a model's groups on one sample.
+
+    Args:
+        graph: The model's graph.
+        loss: ``loss(outputs, targets)``, the mean over the examples.
+        inputs: The sample, shape ``(N, ...)``, on the model's device and in its dtype.
+        targets: Its targets, shape ``(N, ...)``.
+        form: ``definition`` or ``published`` (the textbook form, up to the first activation).
+        memory: Bytes to hold at most for products; beyond it, batches are made again for each product.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        loss: Loss,
+        inputs: Tensor,
+        targets: Tensor,
+        form: str = "definition",
+        memory: float = 2 * 2**30,
+    ) -> None:
+        self.graph, self.loss, self.inputs, self.targets = graph, loss, inputs, targets
+        self.memory = memory
+        self.chains = {name: Chain(graph, group, form == "published") for name, group in graph.groups.items()}
+        self._operators: dict[str, Operator] = {}
+        self._held: dict[str, list[Batch]] = {}
+        self.passes = 0
+        example = {n: prod(n.meta["tensor_meta"].shape[1:]) for n in graph.places if "tensor_meta" in n.meta}
+        self._example_bytes = {n: size * inputs.element_size() for n, size in example.items()}
+        network = 3 * sum(self._example_bytes.values())
+        self.batch_size = int(min(max(memory / 4 // max(network, 1), 1), 256, len(inputs)))
+
+    @property
+    def surrogate(self) -> str | None:
+        """Name of the surrogate second derivative in use, None where all activations are smooth."""
+        return SURROGATE if any(chain.surrogate for chain in self.chains.values()) else None
+
+    @property
+    def products(self) -> int:
+        """Products with a layer's operator over the whole sample so far."""
+        return sum(operator.products for operator in self._operators.values())
+
+    def operator(self, group: Group) -> Operator:
+        """The operator of a group. Its batches are held until another group needs the room."""
+        if group.name not in self._operators:
+            parameters = theta(self.graph.model, group)
+            self._operators[group.name] = Operator(
+                [(self.graph.model.get_submodule(p.module), p.bias) for p in group.producers],
+                self.chains[group.name],
+                lambda: self._batches(group),
+                parameters,
+            )
+        return self._operators[group.name]
+
+    # -- the sample ---------------------------------------------------------------------------------
+
+    def _batches(self, group: Group) -> Iterator[Batch]:
+        if group.name not in self._held and self._bytes(group.name) <= self.memory:
+            self._hold(group)
+        if group.name in self._held:
+            yield from self._held[group.name]
+        else:
+            for batches in self._pass([group.name]):
+                yield batches[group.name]
+
+    def _hold(self, group: Group) -> None:
+        """Make room, and hold the batches of the group and of those after it that fit beside it."""
+        self._held.clear()
+        names = list(self.chains)
+        room, chosen = self.memory, []
+        for name in names[names.index(group.name) :]:
+            room -= self._bytes(name)
+            if room < 0:
+                break
+            chosen.append(name)
+        held: dict[str, list[Batch]] = {name: [] for name in chosen}
+        for batches in self._pass(chosen):
+            for name, batch in batches.items():
+                held[name].append(batch)
+        self._held = held
+
+    def _bytes(self, name: str) -> float:
+        chain = self.chains[name]
+        nodes = [*chain.inputs, *chain.sources] if chain.diagonal else [*chain.inputs, *chain.sources, *chain.ends]
+        return float(sum(self._example_bytes[n] for n in nodes) * len(self.inputs))
+
+    def _pass(self, names: Sequence[str]) -> Iterator[dict[str, Batch]]:
+        """One pass over the sample, forward and backward: each batch's `Batch` by group name."""
+        self.passes += 1
+        for start in range(0, len(self.inputs), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            yield self._collect(self.inputs[part], self.targets[part], names)
+
+    def _collect(self, inputs: Tensor, targets: Tensor, names: Sequence[str]) -> dict[str, Batch]:
+        chains = {name: self.chains[name] for name in names}
+        wanted = {n for c in chains.values() for n in (*c.inputs, *c.sources, *c.ends)}
+        with evaluation(self.graph.model), torch.enable_grad():
+            capture = _Capture(self.graph, wanted)
+            outputs = capture.run(inputs)
+            loss = self.loss(outputs, targets) * (len(inputs) / len(self.inputs))
+            ends = list(dict.fromkeys(n for c in chains.values() for n in c.ends))
+            found = torch.autograd.grad(loss, [capture.values[n] for n in ends])
+            gradients = dict(zip(ends, found, strict=True))
+            values = {n: v.detach() for n, v in capture.values.items()}
+            share = len(inputs) / len(self.inputs)
+            return {name: self._batch(name, share, values, gradients) for name in names}
+
+    def _batch(self, name: str, share: float, values: dict[fx.Node, Tensor], gradients: dict[fx.Node, Tensor]) -> Batch:
+        chain, layers = self.chains[name], self.operator(self.graph.groups[name])._layers
+        inputs = tuple(layer.prepare(values[n]) for layer, n in zip(layers, chain.inputs, strict=True))
+        outputs = tuple(values[n] for n in chain.sources)
+        weights = tuple(gradients[n] for n in chain.ends)
+        if not (chain.diagonal and len(layers) == 1):
+            return Batch(share, inputs, None, outputs, weights)
+        (diagonal,) = chain.hessian_product(outputs, weights, [torch.ones_like(outputs[0])])
+        return Batch(share, inputs, diagonal.detach())
+
+
+class _Capture(fx.Interpreter):
+    """Runs the network and keeps the values of some nodes."""
+
+    def __init__(self, graph: Graph, wanted: set[fx.Node]) -> None:
+        super().__init__(graph.model, graph=graph.nodes)
+        self.wanted = wanted
+        self.values: dict[fx.Node, Tensor] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        if n in self.wanted:
+            self.values[n] = value
+        return value

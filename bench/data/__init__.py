@@ -1,0 +1,25 @@
+"""Data sets resident in memory: ``load({"name": "digits"}, seed=0)``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.data.base import Dataset, Part, datasets
+
+__all__ = ["Dataset", "Part", "datasets", "load"]
+
+
+def load(options: Mapping[str, Any], seed: int) -> Dataset:
+    """Build a data set.
+
+    Args:
+        options: Its ``name`` and options; what is absent has its default.
+        seed: Carves the validation part; the test part does not depend on it.
+
+    Raises:
+        ConfigError: The name or an option is unknown, or a value cannot work.
+        DataError: Files are missing and cannot be fetched.
+    """
+    entry = datasets[str(options.get("name"))]
+    return entry.factory(entry.configure(options), seed)

@@ -1,0 +1,54 @@
+"""The validation part, and the statistics that normalise images."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bench.data.base import Part
+from bench.data.streams import stream
+from bench.errors import require
+
+
+def carve(pool: Part, validation: int, train_size: int | None, seed: int) -> tuple[Part, Part]:
+    """Shuffle the published training examples and divide them.
+
+    Args:
+        pool: N examples.
+        validation: How many become the validation part; the same ones for every ``train_size``.
+        train_size: How many of the rest become the training part; None: all.
+        seed: The order.
+
+    Returns:
+        The training and the validation part, which share no example.
+
+    Raises:
+        ConfigError: A size is out of range.
+    """
+    count = len(pool)
+    require(1 <= validation < count, "data.validation", validation, f"a number from 1 to {count - 1}")
+    rest = count - validation
+    size = rest if train_size is None else train_size
+    require(1 <= size <= rest, "data.train_size", size, f"a number from 1 to {rest}, or null for all")
+    order = torch.randperm(count, generator=stream(seed, "validation"))
+    parts = order[validation : validation + size], order[:validation]
+    train, held_out = (Part(pool.inputs[index], pool.targets[index]) for index in parts)
+    return train, held_out
+
+
+def statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of every channel, in units of pixel / 255.
+
+    Args:
+        images: uint8 of shape (N, C, H, W).
+
+    Returns:
+        Two tensors of shape (C,), float32. A channel without variation has 1 as deviation.
+    """
+    channels = [channel.flatten().bincount(minlength=256) for channel in images.unbind(1)]
+    histogram = torch.stack(channels).double()
+    weight = histogram / histogram.sum(1, keepdim=True)
+    level = torch.arange(256, dtype=torch.float64) / 255
+    mean = weight @ level
+    std = (weight * (level - mean[:, None]).square()).sum(1).sqrt()
+    return mean.float(), std.where(std > 0, 1).float()

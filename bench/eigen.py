@@ -1,0 +1,230 @@
+"""Extreme eigenpairs of every neuron's splitting matrix at once, by three engines behind one interface.
+
+* `dense` forms S and decomposes it: exact, memory ``n d^2``.
+* `lanczos` needs products only: both ends of the spectrum with a residual per neuron, batched over neurons.
+* `rayleigh` is the published stochastic search of fast S2D (arXiv 1910.03103), one end per run.
+
+Each is the oracle of the others (MATHS section 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bench.curvature import Operator
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Both ends of the spectrum of each of n neurons' S.
+
+    Attributes:
+        lowest: Smallest eigenvalues, shape ``(n,)``.
+        lowest_vectors: Their unit eigenvectors, shape ``(n, d)``.
+        highest: Largest eigenvalues, shape ``(n,)``.
+        highest_vectors: Their unit eigenvectors, shape ``(n, d)``.
+        residual: Larger of ``||S v - lambda v||`` over the two ends, as a share of the larger ``|lambda|``; shape ``(n,)``.
+        products: Products with S over the whole sample that the slowest neuron took.
+    """
+
+    lowest: Tensor
+    lowest_vectors: Tensor
+    highest: Tensor
+    highest_vectors: Tensor
+    residual: Tensor
+    products: float
+
+
+def dense(operator: Operator, generator: torch.Generator) -> Spectrum:
+    """Form S and decompose it in float64 (``torch.linalg.eigh``). The generator is not used."""
+    matrix = operator.dense()
+    values, vectors = torch.linalg.eigh(
+        matrix.to("cpu", torch.float64) if matrix.device.type == "mps" else matrix.double()
+    )
+    values, vectors = values.to(matrix), vectors.to(matrix)
+    return _spectrum(
+        lambda v: torch.einsum("nij,nj->ni", matrix, v),
+        values[:, 0],
+        vectors[:, :, 0],
+        values[:, -1],
+        vectors[:, :, -1],
+        operator.size,
+    )
+
+
+def lanczos(
+    operator: Operator, generator: torch.Generator, products: int = 24, tolerance: float = 1e-5, limit: int = 256
+) -> Spectrum:
+    """Lanczos with full re-orthogonalisation, all neurons at once.
+
+    Stops when both ends of every neuron have a residual below ``tolerance``. Neurons that have not got there after
+    ``products`` steps go on alone, up to ``limit`` steps; a neuron stops at breakdown, when its Krylov space is
+    exhausted and its eigenpairs are exact. The error of an eigenvalue is of the order of the residual's square.
+
+    Args:
+        operator: The splitting operator.
+        generator: Draws the starting vectors, on the CPU.
+        products: Steps for all neurons together.
+        tolerance: Residual at which a neuron is done, as a share of its larger ``|lambda|``.
+        limit: Steps at most for any neuron.
+    """
+    n, d = operator.neurons, operator.size
+    state = _Lanczos(operator, generator, min(limit, d), tolerance)
+    for step in range(min(limit, d)):
+        state.step()
+        if (step + 1) % 4 == 0:
+            state.settle(shrink_to=1.0 if step + 1 >= products else 0.5)
+        if not len(state.active):
+            break
+    values, vectors, residual = state.ends(torch.arange(n))
+    return Spectrum(
+        values[:, 0], vectors[:, 0], values[:, 1], vectors[:, 1], residual.to(values), float(state.steps.max())
+    )
+
+
+class _Lanczos:
+    """The Krylov bases and tridiagonal matrices of all neurons."""
+
+    def __init__(self, operator: Operator, generator: torch.Generator, limit: int, tolerance: float) -> None:
+        n, d = operator.neurons, operator.size
+        self.operator, self.tolerance = operator, tolerance
+        start = torch.randn(n, d, generator=generator, dtype=torch.float64)
+        start /= torch.linalg.vector_norm(start, dim=1, keepdim=True)
+        self.basis = start.to(operator.like)[:, None]  # (n, steps, d)
+        self.next = self.basis[:, 0]
+        self.alpha = torch.zeros(n, limit, dtype=torch.float64)
+        self.beta = torch.zeros(n, limit, dtype=torch.float64)
+        self.steps = torch.zeros(n, dtype=torch.long)
+        self.active = torch.arange(n)
+        self.finished: dict[int, Tensor] = {}
+
+    def step(self) -> None:
+        """One product for the neurons still active."""
+        k, active = self.basis.shape[1] - 1, self.active
+        everyone = len(active) == self.operator.neurons
+        q = self.basis[:, k]
+        w = self.operator(q, None if everyone else active.to(q.device))
+        alpha = (w * q).sum(1)
+        for _ in range(2):  # once is not enough in floating point ("twice is enough", Kahan and Parlett)
+            w = w - torch.einsum("nkd,nk->nd", self.basis, torch.einsum("nkd,nd->nk", self.basis, w))
+        beta = torch.linalg.vector_norm(w, dim=1)
+        self.alpha[active, k], self.beta[active, k] = alpha.cpu().double(), beta.cpu().double()
+        self.steps[active] = k + 1
+        scale = (self.alpha[active].abs() + self.beta[active]).amax(1)
+        broken = self.beta[active, k] <= 10 * torch.finfo(w.dtype).eps * scale
+        self.next = w / beta.clamp(min=torch.finfo(w.dtype).tiny)[:, None]
+        if broken.any() or k + 1 == self.alpha.shape[1]:
+            self._leave(broken | (k + 1 == self.alpha.shape[1]))
+        self.basis = torch.cat([self.basis, self.next[:, None]], dim=1)
+
+    def settle(self, shrink_to: float) -> None:
+        """Let neurons leave that are done, if no more than a share ``shrink_to`` would stay."""
+        _, _, residual = self.ends(self.active)
+        done = residual <= self.tolerance
+        if done.any() and (~done).sum() <= shrink_to * len(done):
+            self._leave(done)
+
+    def _leave(self, leaving: Tensor) -> None:
+        stay = (~leaving).nonzero().flatten()
+        for row in leaving.nonzero().flatten().tolist():
+            neuron = int(self.active[row])
+            self.finished[neuron] = self.basis[row, : int(self.steps[neuron])].clone()
+        self.active = self.active[stay]
+        here = stay.to(self.basis.device)
+        self.basis, self.next = self.basis[here], self.next[here]
+
+    def ends(self, neurons: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Ritz values ``(n, 2)``, vectors ``(n, 2, d)`` and relative residuals ``(n,)`` of both ends."""
+        like = self.operator.like
+        values = like.new_zeros(len(neurons), 2)
+        vectors = like.new_zeros(len(neurons), 2, self.operator.size)
+        residual = torch.zeros(len(neurons), dtype=torch.float64)
+        rows = {int(neuron): row for row, neuron in enumerate(self.active)}
+        for m in sorted(set(self.steps[neurons].tolist())):
+            where = (self.steps[neurons] == m).nonzero().flatten()
+            chosen = neurons[where]
+            off = torch.diag_embed(self.beta[chosen, : m - 1], offset=1)
+            tridiagonal = torch.diag_embed(self.alpha[chosen, :m]) + off + off.transpose(1, 2)
+            ritz, small = torch.linalg.eigh(tridiagonal)
+            pair = [0, m - 1]
+            last = (self.beta[chosen, m - 1, None] * small[:, -1, pair]).abs()
+            residual[where] = last.amax(1) / ritz[:, pair].abs().amax(1).clamp(min=1e-300)
+            values[where.to(like.device)] = ritz[:, pair].to(like)
+            bases = torch.stack(
+                [self.finished[i] if i in self.finished else self.basis[rows[i], :m] for i in chosen.tolist()]
+            )
+            vectors[where.to(like.device)] = torch.einsum("nkd,nke->ned", bases, small[:, :, pair].to(like))
+        return values, torch.nn.functional.normalize(vectors, dim=2), residual
+
+
+def rayleigh(
+    operator: Operator, generator: torch.Generator, passes: int = 10, lr: float = 1e-3, highest: bool = True
+) -> Spectrum:
+    """The published search: descend the Rayleigh quotient by RMSprop on mini-batches of the sample.
+
+    ``R(v) = v^T S v / v^T v`` with ``grad R = 2 (S v - R v) / ||v||^2``; RMSprop with momentum 0.9 and alpha 0.9, v from
+    U(-0.1, 0.1) and renormalised after each step, the rate times 0.2 every second pass; lambda and v
+    are averages over the last pass. The largest eigenvalue is the smallest of -S, found in a second run.
+
+    Args:
+        operator: The splitting operator; its batches are the mini-batches.
+        generator: Draws the starting vectors, on the CPU.
+        passes: Passes over the sample.
+        lr: First learning rate.
+        highest: Whether to search the largest eigenvalue too; zeros otherwise.
+    """
+    low, low_vectors = _descend(operator, generator, passes, lr, 1.0)
+    if highest:
+        high, high_vectors = _descend(operator, generator, passes, lr, -1.0)
+    else:
+        high, high_vectors = torch.zeros_like(low), low_vectors
+    ends = 2 if highest else 1
+    return _spectrum(operator, low, low_vectors, -high, high_vectors, ends * (passes + 1), highest)
+
+
+def _descend(
+    operator: Operator, generator: torch.Generator, passes: int, lr: float, sign: float
+) -> tuple[Tensor, Tensor]:
+    start = torch.rand(operator.neurons, operator.size, generator=generator, dtype=torch.float64) * 0.2 - 0.1
+    v = torch.nn.functional.normalize(start, dim=1).to(operator.like).requires_grad_()
+    optimizer = torch.optim.RMSprop([v], lr=lr, alpha=0.9, momentum=0.9)
+    total_value, total_vector, count = torch.zeros_like(v[:, 0]), torch.zeros_like(v), 0
+    with torch.no_grad():
+        for number in range(passes):
+            optimizer.param_groups[0]["lr"] = lr * 0.2 ** (number // 2)
+            for batch in operator.batches():
+                product = sign / batch.share * operator.on_batch(batch, v)
+                quotient = (v * product).sum(1)
+                v.grad = 2 * (product - quotient[:, None] * v)
+                optimizer.step()
+                v.copy_(torch.nn.functional.normalize(v, dim=1))
+                if number == passes - 1:
+                    total_value, total_vector, count = total_value + quotient, total_vector + v, count + 1
+            operator.products += 1
+    return total_value / count, torch.nn.functional.normalize(total_vector, dim=1)
+
+
+def _spectrum(
+    product: Callable[[Tensor], Tensor],
+    low: Tensor,
+    low_vectors: Tensor,
+    high: Tensor,
+    high_vectors: Tensor,
+    products: float,
+    both: bool = True,
+) -> Spectrum:
+    """A `Spectrum` with its residuals, by one product for each end."""
+    miss = torch.linalg.vector_norm(product(low_vectors) - low[:, None] * low_vectors, dim=1)
+    if both:
+        miss_high = torch.linalg.vector_norm(product(high_vectors) - high[:, None] * high_vectors, dim=1)
+        miss = torch.maximum(miss, miss_high)
+    scale = torch.maximum(low.abs(), high.abs()).clamp(min=torch.finfo(low.dtype).tiny)
+    return Spectrum(low, low_vectors, high, high_vectors, miss / scale, products)
+
+
+Engine = Callable[[Operator, torch.Generator], Spectrum]
+ENGINES: dict[str, Engine] = {"dense": dense, "lanczos": lanczos, "rayleigh": rayleigh}

@@ -1,0 +1,96 @@
+"""What a growth method is, and what it is offered when asked for a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from bench.cost import Price
+from bench.curvature import Curvature, Operator
+from bench.eigen import Engine, Spectrum
+from bench.graph import Graph, Group
+from bench.plan import GrowthPlan
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What one finished stage trained: multiply-adds of one inference, and epochs."""
+
+    macs: float
+    epochs: int
+
+
+@dataclass(eq=False)
+class GrowthContext:
+    """What a method may look at. Nothing here may be changed by a method.
+
+    Attributes:
+        graph: The network's groups; ``graph.model`` is the network, in evaluation mode.
+        price: The ladder's cost as a function of the widths.
+        macs: Multiply-adds as a function of the widths.
+        target: The rung: the cost that the grown network must not exceed.
+        curvature: Splitting operators on the fixed sample.
+        engine: Finds extreme eigenpairs.
+        generator: The method's own random stream, on the CPU.
+        lineage: For each group the product of ``|w|`` over the splits that led to each neuron, shape ``(n,)``.
+        seed_widths: Widths of the seed network.
+        history: The stages trained so far, the seed network's first.
+        epochs: Training epochs of the coming stage by the recipe.
+    """
+
+    graph: Graph
+    price: Price
+    macs: Price
+    target: float
+    curvature: Curvature
+    engine: Engine
+    generator: torch.Generator
+    lineage: dict[str, Tensor]
+    seed_widths: dict[str, int]
+    history: Sequence[Trained] = ()
+    epochs: int = 0
+    residual: float = 0.0
+    _spectra: dict[str, Spectrum] = field(default_factory=dict)
+
+    @property
+    def groups(self) -> list[Group]:
+        """The groups that can be split, in the order of the forward pass."""
+        return list(self.graph.groups.values())
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Neurons of each group now, by name."""
+        return self.graph.widths()
+
+    def operator(self, group: Group) -> Operator:
+        """The splitting operator of a group."""
+        return self.curvature.operator(group)
+
+    def spectrum(self, group: Group) -> Spectrum:
+        """Extreme eigenpairs of a group's neurons, computed when first asked for."""
+        if group.name not in self._spectra:
+            found = self.engine(self.operator(group), self.generator)
+            self.residual = max(self.residual, float(found.residual.max()))
+            self._spectra[group.name] = found
+        return self._spectra[group.name]
+
+
+class GrowthMethod(Protocol):
+    """A rule that says which neurons to split, into what.
+
+    Registered with ``@register("name", Config)`` (`methods`); built as ``Method(config)``.
+    """
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        """Splits that together keep the cost at or below ``context.target``.
+
+        Called again on the grown network until it proposes nothing, so a method need not fill the rung at once.
+
+        Raises:
+            Refused: The method cannot work with this network; the reason is shown in the report.
+        """
+        ...

@@ -1,0 +1,217 @@
+"""Which candidate splits to take within a budget.
+
+    minimise  sum_i x_i g_i   subject to   cost(grown network) <= target,   x_i in {0, 1},   one scheme per neuron
+
+(MATHS section 5). The cost is quadratic in the widths, so every rule here prices candidates linearly and
+then checks the true cost: no selection exceeds the target, and each ends by filling what room is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.sparse import csr_array
+
+from bench.cost import Price, Vector
+from bench.errors import BenchError
+from bench.graph import Group
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A split that could be made.
+
+    Attributes:
+        group: The neuron's group.
+        neuron: Its index.
+        added: Neurons that the split adds.
+        gain: Change of the loss per ``epsilon^2 / 2``; useful below zero.
+        scheme: The method's own note of how to split.
+    """
+
+    group: Group
+    neuron: int
+    added: int
+    gain: float
+    scheme: str = ""
+
+
+class Room:
+    """The budget: what the network costs with the candidates taken so far."""
+
+    def __init__(self, price: Price, widths: dict[str, int], target: float) -> None:
+        self.price, self.target = price, target
+        self.index = {name: i for i, name in enumerate(price.groups)}
+        self.widths = price.vector(widths)
+        self.spent = price.at(self.widths)
+        self.taken: dict[tuple[str, int], Candidate] = {}
+
+    def fits(self, group: str, added: int) -> bool:
+        """Whether ``added`` more neurons of a group keep the cost at or below the target."""
+        return self.spent + self._increase(group, added) <= self.target
+
+    def take(self, candidate: Candidate) -> bool:
+        """Take a candidate if its neuron is still whole and it fits; says whether it did."""
+        key = (candidate.group.name, candidate.neuron)
+        if key in self.taken or not self.fits(candidate.group.name, candidate.added):
+            return False
+        self.add(candidate.group.name, candidate.added)
+        self.taken[key] = candidate
+        return True
+
+    def add(self, group: str, added: int) -> None:
+        """Count ``added`` more neurons of a group."""
+        self.spent += self._increase(group, added)
+        self.widths[self.index[group]] += added
+
+    def _increase(self, group: str, added: int) -> float:
+        i = self.index[group]
+        price = self.price
+        slope = price.linear[i] + price.cross[i] @ self.widths + price.cross[:, i] @ self.widths
+        return float(added * slope + added**2 * price.cross[i, i])
+
+    def marginal(self) -> Vector:
+        """What one more neuron of each group adds."""
+        return self.price.marginal(self.widths)
+
+    def fill(self, ranked: Iterable[Candidate]) -> list[Candidate]:
+        """Take candidates in order wherever they fit; all taken so far.
+
+        Prices only rise as widths grow, so one sweep leaves none that would still fit.
+        """
+        for candidate in ranked:
+            self.take(candidate)
+        return list(self.taken.values())
+
+
+def useful(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Candidates that lower the loss by more than rounding."""
+    found = list(candidates)
+    largest = max((abs(c.gain) for c in found), default=0.0)
+    return [c for c in found if c.gain < -1e-7 * largest]
+
+
+def by_gain(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Most gain per added neuron first (published S2D and S3D)."""
+    return sorted(candidates, key=lambda c: c.gain / c.added)
+
+
+def by_gain_per_cost(candidates: Iterable[Candidate], room: Room) -> list[Candidate]:
+    """Most gain per unit of added cost first, at the prices of the network as it is."""
+    cost = room.marginal()
+    return sorted(candidates, key=lambda c: c.gain / (c.added * cost[room.index[c.group.name]]))
+
+
+def exact(candidates: Sequence[Candidate], room: Room, rounds: int = 4) -> list[Candidate]:
+    """Solve the integer programme, with each group's price following the growth of its neighbours.
+
+    The true increase is ``sum_g a_g p_g(a)`` with ``p_g`` depending on the neurons a added to the groups next to it.
+    Starting from today's prices, the programme is solved at the prices of its last solution until that no
+    longer changes; each solution is trimmed to the true cost and filled, and the best one found is kept.
+
+    Args:
+        candidates: Useful candidates.
+        room: The budget; its ``taken`` holds the answer afterwards.
+        rounds: Solutions of the programme at most.
+    """
+    start = room.widths.copy()
+    best: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+    groups = np.array([room.index[c.group.name] for c in candidates], dtype=np.int64)
+    added = np.array([c.added for c in candidates], dtype=np.float64)
+    gains = np.array([c.gain for c in candidates])
+    cross = room.price.cross + room.price.cross.T
+    grown: Vector = np.zeros_like(start)
+    for _ in range(rounds if len(candidates) else 0):
+        prices = room.price.linear + cross @ start + cross @ grown / 2
+        costs = added * prices[groups]
+        chosen = trim(candidates, _solve(gains, costs, room.target - room.spent, candidates), room, costs)
+        if gains[chosen].sum() < gains[best].sum():
+            best = chosen
+        solved = np.bincount(groups[chosen], added[chosen], minlength=len(start)).astype(np.float64)
+        if np.array_equal(solved, grown):
+            break
+        grown = solved
+    for i in best:
+        room.take(candidates[int(i)])
+    return room.fill(by_gain_per_cost(candidates, room))
+
+
+def trim(candidates: Sequence[Candidate], chosen: NDArray[np.int64], room: Room, costs: Vector) -> NDArray[np.int64]:
+    """Drop the least gain per cost until the true cost of the rest fits, then fill."""
+    order = sorted(chosen.tolist(), key=lambda i: candidates[i].gain / costs[i])
+    rest = sorted(set(range(len(candidates))) - set(order), key=lambda i: candidates[i].gain / costs[i])
+    trial = Room(room.price, dict(zip(room.price.groups, room.widths.astype(int), strict=True)), room.target)
+    return np.array([i for i in [*order, *rest] if trial.take(candidates[i])], dtype=np.int64)
+
+
+def _solve(gains: Vector, costs: Vector, budget: float, candidates: Sequence[Candidate]) -> NDArray[np.int64]:
+    """Indices taken by the linear integer programme."""
+    neurons: dict[tuple[str, int], int] = {}
+    rows = [neurons.setdefault((c.group.name, c.neuron), len(neurons)) for c in candidates]
+    constraints = [LinearConstraint(csr_array(costs[None]), ub=budget)]
+    if len(neurons) < len(candidates):
+        once = csr_array((np.ones(len(rows)), (rows, range(len(rows)))))
+        constraints.append(LinearConstraint(once, ub=1))
+    scale = np.abs(gains).max()
+    answer = milp(
+        gains / scale, integrality=1, bounds=Bounds(0, 1), constraints=constraints, options={"mip_rel_gap": 0}
+    )
+    if answer.x is None:
+        raise BenchError(f"the selection has no answer: {answer.message}")
+    return np.flatnonzero(answer.x > 0.5)
+
+
+DAMPING: dict[str, Callable[[Vector], Vector]] = {"none": lambda e: e, "sqrt": np.sqrt, "log": np.log1p}
+
+
+def relaxed(
+    candidates: Sequence[Candidate],
+    room: Room,
+    damping: str = "sqrt",
+    layer_groups: int = 1,
+    threshold: float = 0.99,
+) -> list[Candidate]:
+    """The published linear programme: damped costs, budgets per group of layers, neurons with x at the threshold.
+
+    The budget is stated in damped costs; it is the largest for which the network stays within its true budget,
+    found by bisection. Each group of neighbouring layers gets a share of it in proportion to its candidates'
+    damped costs.
+
+    Args:
+        candidates: Useful candidates, one scheme per neuron.
+        room: The budget; its ``taken`` holds the answer afterwards.
+        damping: A key of `DAMPING`.
+        layer_groups: Number of budgets.
+        threshold: A neuron is split where ``x >= threshold``.
+    """
+    if not candidates:
+        return []
+    index = np.array([room.index[c.group.name] for c in candidates])
+    costs = DAMPING[damping](np.array([c.added for c in candidates]) * room.marginal()[index])
+    part = index * layer_groups // len(room.price.groups)
+    budgets = csr_array((costs, (part, range(len(costs)))))
+    totals = np.asarray(budgets.sum(axis=1)).ravel()
+    gains = np.array([c.gain for c in candidates])
+
+    def chosen(share: float) -> NDArray[np.int64]:
+        answer = linprog(gains / np.abs(gains).max(), A_ub=budgets, b_ub=share * totals, bounds=(0, 1))
+        return np.flatnonzero(answer.x >= threshold)
+
+    def fits(taken: NDArray[np.int64]) -> bool:
+        widths = room.widths.copy()
+        np.add.at(widths, index[taken], [candidates[i].added for i in taken])
+        return room.price.at(widths) <= room.target
+
+    low, high = 0.0, 1.0
+    if not fits(chosen(high)):
+        for _ in range(24):
+            middle = (low + high) / 2
+            low, high = (middle, high) if fits(chosen(middle)) else (low, middle)
+        high = low
+    for i in chosen(high):
+        room.take(candidates[int(i)])
+    return room.fill(by_gain_per_cost(candidates, room))

@@ -1,0 +1,19 @@
+"""The training loop: recipe, optimiser, loop, evaluation."""
+
+from bench.train.config import TrainConfig
+from bench.train.evaluate import Metrics, evaluate, evaluation_mode
+from bench.train.loop import TrainResult, train
+from bench.train.loss import loss_function
+from bench.train.optim import learning_rate, make_optimizer
+
+__all__ = [
+    "Metrics",
+    "TrainConfig",
+    "TrainResult",
+    "evaluate",
+    "evaluation_mode",
+    "learning_rate",
+    "loss_function",
+    "make_optimizer",
+    "train",
+]

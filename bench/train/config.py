@@ -1,0 +1,79 @@
+"""The training recipe: one frozen dataclass, its defaults in ``conf/train/default.yaml``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.errors import require, require_choice
+
+OPTIMIZERS = ("sgd", "adam", "adamw")
+SCHEDULES = ("constant", "cosine", "step")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a net is trained; every growth stage restarts the schedule and runs it in full.
+
+    Args:
+        epochs: Epochs of each growth stage; 0 measures growth without training.
+        seed_epochs: Epochs of the seed net.
+        batch_size: Examples per step; see `bench.train.loop.batch_sizes` for the last batch.
+        optimizer: ``sgd``, ``adam`` or ``adamw``.
+        lr: Peak learning rate.
+        momentum: Momentum of ``sgd``; first beta of ``adam`` and ``adamw``.
+        nesterov: Nesterov's momentum, ``sgd`` only.
+        weight_decay: Added to the gradient (``sgd``, ``adam``) or applied to the weights (``adamw``).
+        decay_norm: Decay one-dimensional parameters too: the weights of norm layers, and biases.
+        schedule: ``constant``, ``cosine`` to zero, or ``step``.
+        milestones: Fractions of a stage at which ``step`` multiplies the learning rate by ``decay``.
+        decay: Factor of ``step`` at each milestone.
+        warmup: Fraction of a stage's steps in which the learning rate rises linearly to its peak.
+        label_smoothing: Share of the target spread over all classes, classification only.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    epochs: int = 30
+    seed_epochs: int = 30
+    batch_size: int = 64
+    optimizer: str = "sgd"
+    lr: float = 0.05
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 1e-4
+    decay_norm: bool = False
+    schedule: str = "cosine"
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    decay: float = 0.1
+    warmup: float = 0.0
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "milestones", tuple(self.milestones))  # YAML and OmegaConf hand over a list
+        require(self.epochs >= 0, "train.epochs", self.epochs, "a whole number of at least 0")
+        require(self.seed_epochs >= 0, "train.seed_epochs", self.seed_epochs, "a whole number of at least 0")
+        require(self.batch_size >= 1, "train.batch_size", self.batch_size, "a whole number of at least 1")
+        require_choice("train.optimizer", self.optimizer, OPTIMIZERS)
+        require(0 < self.lr < float("inf"), "train.lr", self.lr, "a finite number above 0")
+        require(0 <= self.momentum < 1, "train.momentum", self.momentum, "a number in [0, 1)")
+        require(
+            not self.nesterov or (self.optimizer == "sgd" and self.momentum > 0),
+            "train.nesterov",
+            self.nesterov,
+            "false unless train.optimizer=sgd and train.momentum is above 0",
+        )
+        require(
+            0 <= self.weight_decay < float("inf"), "train.weight_decay", self.weight_decay, "a number of at least 0"
+        )
+        require_choice("train.schedule", self.schedule, SCHEDULES)
+        require(
+            all(0 < fraction < 1 for fraction in self.milestones)
+            and all(a < b for a, b in zip(self.milestones, self.milestones[1:], strict=False)),
+            "train.milestones",
+            list(self.milestones),
+            "rising fractions of a stage, each between 0 and 1",
+        )
+        require(0 < self.decay <= 1, "train.decay", self.decay, "a number in (0, 1]")
+        require(0 <= self.warmup < 1, "train.warmup", self.warmup, "a fraction of a stage in [0, 1)")
+        require(0 <= self.label_smoothing < 1, "train.label_smoothing", self.label_smoothing, "a number in [0, 1)")

@@ -1,0 +1,61 @@
+"""Net2Net's wider operator: equal split of random neurons.
+
+Neurons are drawn at random, with replacement; a parent drawn k - 1 times has k replicas, and each takes 1/k of its
+outgoing weights. Replicas get small noise, the first copy none, to break the symmetry: here a random direction
+of length 1 times the step ``growth.epsilon``.
+
+Chen, Goodfellow, Shlens: Net2Net, arXiv 1511.05641, section 3.1 (Net2WiderNet).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import torch
+
+from bench.graph import theta
+from bench.method import GrowthContext
+from bench.plan import GrowthPlan, Split
+from bench.select import Room
+from methods import register
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of Net2Net.
+
+    Attributes:
+        noise: Whether replicas are displaced at all.
+    """
+
+    noise: bool = True
+
+
+@register("net2net", Config)
+class Net2Net:
+    """Equal split of random neurons."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        """Draw parents, uniformly over the neurons whose group still has room, until none has."""
+        room = Room(context.price, context.widths, context.target)
+        neurons = [(name, i) for name, n in context.widths.items() for i in range(n)]
+        drawn: Counter[tuple[str, int]] = Counter()
+        while neurons := [(name, i) for name, i in neurons if room.fits(name, 1)]:
+            choice = neurons[int(torch.randint(len(neurons), (), generator=context.generator))]
+            room.add(choice[0], 1)
+            drawn[choice] += 1
+        return GrowthPlan(tuple(self._split(context, name, i, k + 1) for (name, i), k in drawn.items()))
+
+    def _split(self, context: GrowthContext, name: str, neuron: int, replicas: int) -> Split:
+        group = context.graph.groups[name]
+        directions = None
+        if self.config.noise:
+            size = theta(context.graph.model, group).shape[1]
+            noise = torch.randn(replicas, size, generator=context.generator, dtype=torch.float64)
+            directions = torch.nn.functional.normalize(noise, dim=1)
+            directions[0] = 0
+        return Split(group, neuron, (1 / replicas,) * replicas, directions)

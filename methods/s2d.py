@@ -1,0 +1,73 @@
+"""S2D, splitting steepest descent.
+
+A neuron whose splitting matrix S has a negative eigenvalue is split in two along its eigenvector:
+
+    w = (1/2, 1/2),   delta = (+v_-, -v_-),   L(split) - L = epsilon^2/2 * lambda_-(S)
+
+Neurons with ``lambda_- >= 0`` are splitting stable and stay whole. The most negative go first, over all
+layers (published), or the most negative per unit of added cost.
+
+Liu, Wu, Wang: Splitting Steepest Descent for Growing Neural Architectures, arXiv 1910.02366, algorithm 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from bench.errors import require_choice
+from bench.method import GrowthContext
+from bench.plan import GrowthPlan, Split
+from bench.select import Candidate, Room, by_gain, by_gain_per_cost, useful
+from methods import register
+
+RANKS = ("gain", "gain_per_cost")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of S2D.
+
+    Attributes:
+        rank: ``gain`` takes the most negative eigenvalue first (published), ``gain_per_cost`` divides it by the
+            cost of one more neuron.
+    """
+
+    rank: str = "gain"
+
+    def __post_init__(self) -> None:
+        require_choice("method.rank", self.rank, RANKS)
+
+
+@register("s2d", Config)
+class S2D:
+    """Split along the most negative curvature."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        """Take neurons by rank until not one more fits."""
+        found = candidates(context)
+        room = Room(context.price, context.widths, context.target)
+        ranked = by_gain(found) if self.config.rank == "gain" else by_gain_per_cost(found, room)
+        return plan(context, room.fill(ranked), stable=not found)
+
+
+def candidates(context: GrowthContext) -> list[Candidate]:
+    """Every neuron with a negative eigenvalue, as a split in two."""
+    return useful(
+        Candidate(group, neuron, 1, value)
+        for group in context.groups
+        for neuron, value in enumerate(context.spectrum(group).lowest.tolist())
+    )
+
+
+def plan(context: GrowthContext, chosen: list[Candidate], stable: bool) -> GrowthPlan:
+    """Split each chosen neuron in two, along its lowest eigenvector."""
+    splits = []
+    for choice in chosen:
+        v = context.spectrum(choice.group).lowest_vectors[choice.neuron]
+        splits.append(Split(choice.group, choice.neuron, (0.5, 0.5), torch.stack([v, -v]), choice.gain))
+    return GrowthPlan(tuple(splits), stopped="stable" if stable else None)

@@ -1,0 +1,65 @@
+"""Controls: networks of each rung's size trained from scratch.
+
+``static`` trains each by the stage's recipe. ``static_matched`` trains each for as many epochs as spend the training
+multiply-adds that a network grown along the ladder has spent by then, this stage's included:
+
+    epochs = round( (sum over earlier stages of epochs * macs) / macs now + the stage's epochs )
+
+All groups are widened in proportion to the seed network, up to the rung, and every parameter is drawn anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.method import GrowthContext
+from bench.plan import GrowthPlan, Split
+from bench.select import Room
+from methods import register
+
+
+@dataclass(frozen=True)
+class Config:
+    """No options."""
+
+
+@register("static", Config)
+class Static:
+    """From scratch, by the recipe."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        """Widen all groups in proportion, then start afresh."""
+        room = Room(context.price, context.widths, context.target)
+        added = dict.fromkeys(context.widths, 0)
+        growing = set(added)
+        while growing := {name for name in growing if room.fits(name, 1)}:
+            least = min(growing, key=lambda name: (room.widths[room.index[name]] / context.seed_widths[name], name))
+            room.add(least, 1)
+            added[least] += 1
+        splits = [s for name, count in added.items() for s in _replicas(context, name, count)]
+        return GrowthPlan(tuple(splits), restart=True, epochs=self._epochs(context, room))
+
+    def _epochs(self, context: GrowthContext, room: Room) -> int | None:
+        return None
+
+
+@register("static_matched", Config)
+class StaticMatched(Static):
+    """From scratch, with the training that a grown network has had."""
+
+    def _epochs(self, context: GrowthContext, room: Room) -> int | None:
+        seed, *later = context.history
+        spent = seed.epochs * seed.macs + context.epochs * sum(stage.macs for stage in later)
+        return round(spent / context.macs.at(room.widths)) + context.epochs
+
+
+def _replicas(context: GrowthContext, name: str, added: int) -> list[Split]:
+    """Splits into exact copies that add this many neurons, spread evenly."""
+    neurons = context.widths[name]
+    each, more = divmod(added, neurons)
+    counts = [1 + each + (i < more) for i in range(neurons)]
+    group = context.graph.groups[name]
+    return [Split(group, i, (1 / k,) * k) for i, k in enumerate(counts) if k > 1]

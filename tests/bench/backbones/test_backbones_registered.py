@@ -1,0 +1,94 @@
+"""What holds for every registered backbone."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from torch import fx, nn
+
+from bench.backbones import backbones, build
+from bench.backbones.layers import ACTIVATIONS
+from bench.errors import ConfigError
+
+CONF = Path(__file__).parents[3] / "conf" / "backbone"
+SHAPES = [(1,), (16,), (1, 8, 8), (1, 28, 28), (3, 32, 32)]
+REFUSED = {("rbf", 3), ("lenet", 1), ("convnet", 1)}
+"""Backbones and the number of dimensions of inputs that they cannot take."""
+
+every = pytest.mark.parametrize("name", backbones.names())
+cases = pytest.mark.parametrize(
+    ("name", "shape"),
+    [(name, shape) for name in backbones.names() for shape in SHAPES if (name, len(shape)) not in REFUSED],
+)
+
+
+def test_the_promised_backbones_are_registered() -> None:
+    assert {"mlp", "rbf", "lenet", "convnet"} <= set(backbones.names())
+
+
+@every
+def test_the_yaml_file_holds_the_defaults(name: str) -> None:
+    assert yaml.safe_load((CONF / f"{name}.yaml").read_text()) == backbones[name].defaults()
+
+
+@cases
+@pytest.mark.parametrize("width", [None, 1, 3])
+def test_it_runs_trains_and_traces(name: str, shape: tuple[int, ...], width: int | None) -> None:
+    torch.manual_seed(0)
+    model = build({"name": name} | ({"width": width} if width else {}), shape, 7)
+    inputs = torch.randn(4, *shape)
+    model(inputs).square().sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())
+    model.eval()
+    expected = model(inputs)
+    assert expected.shape == (4, 7)
+    assert expected.isfinite().all()
+    traced = fx.symbolic_trace(model)
+    assert traced(inputs).equal(expected)
+    assert traced(inputs[:1]).shape == (1, 7)
+
+
+@cases
+def test_only_layers_of_pytorch_have_parameters(name: str, shape: tuple[int, ...]) -> None:
+    for module in build({"name": name}, shape, 3).modules():
+        if next(module.parameters(recurse=False), None) is not None:
+            assert isinstance(module, nn.Linear | nn.Conv2d | nn.BatchNorm2d)
+
+
+@pytest.mark.parametrize(("name", "dimensions"), sorted(REFUSED))
+def test_inputs_that_do_not_suit(name: str, dimensions: int) -> None:
+    shape = (1, 8, 8)[:dimensions]
+    with pytest.raises(
+        ConfigError, match=rf"^backbone={name}: expected .* but this data set's inputs have the shape \("
+    ):
+        build({"name": name}, shape, 3)
+
+
+@every
+@pytest.mark.parametrize(
+    "options", [{"width": 0}, {"depth": 0}, {"activation": "step"}, {"width": "wide"}, {"colour": 1}]
+)
+def test_bad_options_are_named(name: str, options: dict[str, Any]) -> None:
+    (option,) = options
+    with pytest.raises(ConfigError, match=rf"^backbone\.{option}=.*: expected "):
+        build({"name": name} | options, (1,) if name == "rbf" else (1, 8, 8), 3)
+
+
+@every
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation(name: str, activation: str) -> None:
+    if "activation" not in {field.name for field in fields(backbones[name].config)}:
+        pytest.skip("has one activation")
+    model = build({"name": name, "activation": activation}, (1, 8, 8), 3)
+    kinds = {type(module) for module in model.modules()} & set(ACTIVATIONS.values())
+    assert kinds == {ACTIVATIONS[activation]}
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"backbone=lenet5: expected one of .*did you mean lenet"):
+        build({"name": "lenet5"}, (1, 8, 8), 3)

@@ -1,0 +1,62 @@
+"""Carving, statistics and streams."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.data import Part
+from bench.data.split import carve, statistics
+from bench.data.streams import stream
+from bench.errors import ConfigError
+
+POOL = Part(torch.arange(20.0).view(20, 1), torch.arange(20))
+
+
+@given(st.data(), st.integers(1, 19), st.integers())
+def test_parts_are_of_the_asked_size_and_disjoint(data: st.DataObject, validation: int, seed: int) -> None:
+    size = data.draw(st.none() | st.integers(1, 20 - validation))
+    train, held_out = carve(POOL, validation, size, seed)
+    assert (len(train), len(held_out)) == (size or 20 - validation, validation)
+    assert len({*train.targets.tolist(), *held_out.targets.tolist()}) == len(train) + validation
+    for part in (train, held_out):
+        assert part.inputs.flatten().long().equal(part.targets)
+
+
+@pytest.mark.parametrize(
+    ("validation", "train_size", "message"),
+    [
+        (99999, None, r"data.validation=99999: expected a number from 1 to 19"),
+        (20, None, r"data.validation=20: expected a number from 1 to 19"),
+        (0, None, r"data.validation=0: expected a number from 1 to 19"),
+        (5, 16, r"data.train_size=16: expected a number from 1 to 15, or null for all"),
+        (5, 0, r"data.train_size=0: expected a number from 1 to 15, or null for all"),
+    ],
+)
+def test_sizes_out_of_range(validation: int, train_size: int | None, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        carve(POOL, validation, train_size, seed=0)
+
+
+def test_statistics_equal_numpy() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (9, 3, 4, 5), np.uint8)
+    mean, std = statistics(torch.from_numpy(images))
+    np.testing.assert_allclose(mean, (images / 255).mean((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(std, (images / 255).std((0, 2, 3)), rtol=1e-6)
+
+
+def test_a_constant_channel_has_deviation_one() -> None:
+    mean, std = statistics(torch.full((2, 1, 3, 3), 51, dtype=torch.uint8))
+    torch.testing.assert_close(mean, torch.tensor([0.2]))
+    assert std.tolist() == [1.0]
+
+
+def test_streams_are_independent_and_repeat() -> None:
+    def draw(seed: int, purpose: str) -> list[float]:
+        return torch.rand(4, generator=stream(seed, purpose)).tolist()
+
+    assert draw(3, "a") == draw(3, "a")
+    assert len({tuple(draw(seed, purpose)) for seed in (-1, 0, 1) for purpose in ("a", "b")}) == 6
