@@ -1,7 +1,7 @@
 """The channel-wise chain of a group as a function, from its producers' outputs to what their consumers read.
 
 ``phi(z) = sum_k < g_k, u_k(z) >`` with the gradients ``g_k = dL/du_k`` held constant is what the splitting
-matrix takes the second derivative of (MATHS section 2): ``S = J^T (d^2 phi / dz^2) J`` with ``J = dz/dtheta``
+matrix takes the second derivative of (bench/MATHS.md, section 2): ``S = J^T (d^2 phi / dz^2) J`` with ``J = dz/dtheta``
 linear. Normalisation is frozen, and kinked activations get a surrogate second derivative.
 """
 
@@ -81,7 +81,7 @@ class Chain:
         graph: The graph it belongs to.
         group: The group.
         published: End at the first activation instead of the consumers' inputs: the textbook form of S,
-            which leaves out the curvature of what lies behind (MATHS section 2).
+            which leaves out the curvature of what lies behind (bench/MATHS.md, section 2).
 
     Attributes:
         sources: Nodes of the producers' outputs ``z``.

@@ -1,6 +1,6 @@
 """The splitting operator: one symmetric matrix S per neuron, as products on a fixed sample.
 
-``S = Hess_theta < stopgrad(dL/du), u(theta) >`` (MATHS section 2; S2D, arXiv 1910.02366, eq. 6). With the producer
+``S = Hess_theta < stopgrad(dL/du), u(theta) >`` (bench/MATHS.md, section 2; S2D, arXiv 1910.02366, eq. 6). With the producer
 linear in theta, ``z = J theta``, it is ``S V = J^T H J V`` where J is the layer applied to V, J^T its weight
 gradient, and H the second derivative of the chain behind it (`bench.chain`). Blocks between different
 neurons vanish, so one product serves every neuron of a layer: one convolution and one weight-gradient convolution.
@@ -187,7 +187,8 @@ class _ConvMap:
     def adjoint(self, x: Tensor, t: Tensor) -> Tensor:
         """``J^T t``: ``(N, n, H', W')`` to ``(n, d)``."""
         size = (t.shape[1], *self.kernel)
-        weight = conv2d_weight(x, size, t, padding=self.padding, **self.geometry).flatten(1)
+        weight: Tensor = conv2d_weight(x, size, t, padding=self.padding, **self.geometry)  # type: ignore[no-untyped-call]
+        weight = weight.flatten(1)
         return torch.cat([weight, t.sum((0, 2, 3))[:, None]], dim=1) if self.bias else weight
 
     def rows(self, x: Tensor) -> Tensor:

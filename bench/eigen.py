@@ -4,7 +4,7 @@
 * `lanczos` needs products only: both ends of the spectrum with a residual per neuron, batched over neurons.
 * `rayleigh` is the published stochastic search of fast S2D (arXiv 1910.03103), one end per run.
 
-Each is the oracle of the others (MATHS section 4).
+Each is the oracle of the others (bench/MATHS.md, section 4).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Spectrum:
         lowest_vectors: Their unit eigenvectors, shape ``(n, d)``.
         highest: Largest eigenvalues, shape ``(n,)``.
         highest_vectors: Their unit eigenvectors, shape ``(n, d)``.
-        residual: Larger of ``||S v - lambda v||`` over the two ends, as a share of the larger ``|lambda|``; shape ``(n,)``.
+        residual: Larger ``||S v - lambda v||`` of the two ends, as a share of the larger ``|lambda|``; shape ``(n,)``.
         products: Products with S over the whole sample that the slowest neuron took.
     """
 
@@ -166,8 +166,8 @@ def rayleigh(
 ) -> Spectrum:
     """The published search: descend the Rayleigh quotient by RMSprop on mini-batches of the sample.
 
-    ``R(v) = v^T S v / v^T v`` with ``grad R = 2 (S v - R v) / ||v||^2``; RMSprop with momentum 0.9 and alpha 0.9, v from
-    U(-0.1, 0.1) and renormalised after each step, the rate times 0.2 every second pass; lambda and v
+    ``R(v) = v^T S v / v^T v`` with ``grad R = 2 (S v - R v) / ||v||^2``; RMSprop with momentum 0.9 and alpha 0.9, v
+    from U(-0.1, 0.1) and renormalised after each step, the rate times 0.2 every second pass; lambda and v
     are averages over the last pass. The largest eigenvalue is the smallest of -S, found in a second run.
 
     Args:

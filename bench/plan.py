@@ -2,7 +2,7 @@
 
 A split replaces a neuron with parameters ``theta`` by m offspring with parameters
 ``theta + epsilon * directions[j]`` whose outgoing weights are the neuron's times ``weights[j]``
-(MATHS section 1; S2D, arXiv 1910.02366, section 3). ``sum_j weights[j] = 1`` leaves the function unchanged at epsilon = 0.
+(S2D, arXiv 1910.02366, section 3). ``sum_j weights[j] = 1`` leaves the function unchanged at epsilon = 0.
 """
 
 from __future__ import annotations

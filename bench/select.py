@@ -2,7 +2,7 @@
 
     minimise  sum_i x_i g_i   subject to   cost(grown network) <= target,   x_i in {0, 1},   one scheme per neuron
 
-(MATHS section 5). The cost is quadratic in the widths, so every rule here prices candidates linearly and
+(bench/MATHS.md, section 5). The cost is quadratic in the widths, so every rule here prices candidates linearly and
 then checks the true cost: no selection exceeds the target, and each ends by filling what room is left.
 """
 

@@ -1,7 +1,7 @@
 """Carry out a growth plan on a model and its optimiser. The only code that changes a model.
 
 A split into exact copies is a linear map on the parameters: producers' **rows** are copied, consumers'
-**columns** are copied and multiplied by the split's weights (MATHS sections 6 and 7). The first offspring
+**columns** are copied and multiplied by the split's weights (bench/MATHS.md, sections 6 and 7). The first offspring
 keeps the parent's index, the others are appended in order. Rows of all groups go first, displacements
 with them, then the columns, so that a layer that is split and also reads a split group gets the factors on
 its displaced rows too.

@@ -1,7 +1,7 @@
 """Control: split random neurons in two along random directions.
 
-As S2D, ``w = (1/2, 1/2)`` and ``delta = (+v, -v)``, but neuron and v are drawn at random, v uniformly on the sphere. The
-change of the loss is predicted all the same, ``epsilon^2/2 * v^T S v``, by one product with S.
+As S2D, ``w = (1/2, 1/2)`` and ``delta = (+v, -v)``, but neuron and v are drawn at random, v uniformly on the
+sphere. The change of the loss is predicted all the same, ``epsilon^2/2 * v^T S v``, by one product with S.
 
 Liu, Wu, Wang, arXiv 1910.02366, section 5 compare with such random splitting.
 """

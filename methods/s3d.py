@@ -1,7 +1,8 @@
 """S3D, signed splitting: offspring may take negative shares of the outgoing weights.
 
-With ``sum_j |w_j| <= c``, ``P = (c+1)/2``, ``N = (c-1)/2``, ``r = N/P`` and ``q = sqrt(1 - r^2)`` a neuron is split into two,
-three or four, whichever of the schemes below gains most per added neuron; ``a = min(lambda_-, 0)``, ``b = max(lambda_+, 0)``:
+With ``sum_j |w_j| <= c``, ``P = (c+1)/2``, ``N = (c-1)/2``, ``r = N/P`` and ``q = sqrt(1 - r^2)`` a neuron is split into
+two, three or four, whichever of the schemes below gains most per added neuron, with ``a = min(lambda_-, 0)`` and
+``b = max(lambda_+, 0)``:
 
     scheme            w                       delta                                  gain
     positive_binary   1/2, 1/2                +v_-, -v_-                             a
@@ -11,7 +12,7 @@ three or four, whichever of the schemes below gains most per added neuron; ``a =
     mixed_triplet     P/2, P/2, -N            r v_+ + q v_-, r v_+ - q v_-, v_+      2c/(c+1) a - r b
     quartet           P/2, P/2, -N/2, -N/2    +v_-, -v_-, +v_+, -v_+                 P a - N b
 
-All are optima for their number of offspring, and a fifth never helps (MATHS section 3). c = 1 is S2D. Signed
+All are optima for their number of offspring, and a fifth never helps (bench/MATHS.md, section 3). c = 1 is S2D. Signed
 splits multiply outgoing weights by up to P, so each lineage's product of shares is capped: a neuron close to its cap
 is split with a smaller c.
 
