@@ -71,6 +71,7 @@ class Operator:
         self.neurons, self.size = like.shape
         self._layers = [_linear_map(layer, bias) for layer, bias in layers]
         self.products = 0
+        self.flops = 0.0
 
     def __call__(self, vectors: Tensor, neurons: Tensor | None = None) -> Tensor:
         """``S_i v_i`` over the whole sample.
@@ -97,6 +98,7 @@ class Operator:
         parts = torch.split(vectors, [layer.size for layer in self._layers], dim=1)
         pairs = list(zip(self._layers, batch.inputs, strict=True))
         tangents = [layer.forward(x, v) for (layer, x), v in zip(pairs, parts, strict=True)]
+        self.flops += 4 * sum(t.numel() * layer.size for t, layer in zip(tangents, self._layers, strict=True))
         if batch.diagonal is not None:
             dim = self._layers[0].channel_dim
             diagonal = batch.diagonal if neurons is None else batch.diagonal.index_select(dim, neurons)
@@ -115,6 +117,7 @@ class Operator:
                 weights = batch.diagonal.movedim(layer.channel_dim, 0).flatten(1)
                 for neuron in range(self.neurons):
                     total[neuron] += (rows * weights[neuron][:, None]).T @ rows
+                self.flops += 2 * weights.numel() * self.size**2
             else:
                 for column in range(self.size):
                     unit = self.like.new_zeros(self.neurons, self.size)
@@ -244,6 +247,10 @@ class Curvature:
     def products(self) -> int:
         """Products with a layer's operator over the whole sample so far."""
         return sum(operator.products for operator in self._operators.values())
+
+    def flops(self, macs: float) -> float:
+        """Floating-point operations so far, for a network of ``macs`` multiply-adds: passes and products."""
+        return 6 * macs * len(self.inputs) * self.passes + sum(o.flops for o in self._operators.values())
 
     def operator(self, group: Group) -> Operator:
         """The operator of a group. Its batches are held until another group needs the room."""

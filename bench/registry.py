@@ -22,14 +22,12 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from bench.errors import BenchError, ConfigError
+from bench.options import typed
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,20 +54,7 @@ class Entry(Generic[F]):
         Raises:
             ConfigError: An option is unknown, or its value has the wrong type or is out of range.
         """
-        known = {f.name for f in fields(self.config)}
-        chosen = {key: value for key, value in options.items() if key != "name"}
-        for key, value in chosen.items():
-            if key not in known:
-                raise ConfigError(f"{self.kind}.{key}", value, f"one of {', '.join(sorted(known)) or 'no options'}")
-        schema = OmegaConf.structured(self.config)
-        OmegaConf.set_readonly(schema, False)  # frozen dataclasses make it read-only
-        for key, value in chosen.items():
-            try:
-                schema[key] = value
-            except OmegaConfBaseException as error:
-                reason = str(error).splitlines()[0]
-                raise ConfigError(f"{self.kind}.{key}", value, f"another type ({reason})") from None
-        return OmegaConf.to_object(schema)
+        return typed(f"{self.kind}.", self.config, {key: value for key, value in options.items() if key != "name"})
 
 
 class Registry(Generic[F]):

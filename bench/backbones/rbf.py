@@ -32,19 +32,31 @@ class Gaussian(nn.Module):
         return torch.exp(-torch.square(t) / 2)
 
 
+class Rbf(nn.Sequential):
+    """Linear, `Gaussian`, linear: inputs (B, F) to (B, outputs)."""
+
+    def __init__(self, features: int, width: int, outputs: int) -> None:
+        super().__init__(nn.Linear(features, width), Gaussian(), nn.Linear(width, outputs))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw slopes and biases from U[-r, r] with r = 3 / sqrt(F); the last layer keeps PyTorch's initialisation."""
+        hidden = self[0]
+        assert isinstance(hidden, nn.Linear)
+        bound = 3 / math.sqrt(hidden.in_features)
+        for parameter in hidden.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+
 @backbones.register("rbf", RbfConfig)
 def rbf(config: RbfConfig, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
-    """Linear, `Gaussian`, linear.
+    """One hidden layer of bumps.
 
-    Slopes and biases are U[-r, r] with r = 3 / sqrt(F), thrice PyTorch's range, so that on inputs in [-5, 5] most
-    neurons start as bumps rather than as near constants. The last layer has PyTorch's initialisation.
+    Thrice PyTorch's range for slopes and biases, so that on inputs in [-5, 5] most neurons start as bumps rather than
+    as near constants.
 
     Raises:
         ConfigError: The inputs are images.
     """
     require_features("rbf", input_shape)
-    features = input_shape[0]
-    hidden = nn.Linear(features, config.width)
-    for parameter in hidden.parameters():
-        nn.init.uniform_(parameter, -3 / math.sqrt(features), 3 / math.sqrt(features))
-    return nn.Sequential(hidden, Gaussian(), nn.Linear(config.width, outputs))
+    return Rbf(input_shape[0], config.width, outputs)

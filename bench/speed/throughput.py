@@ -34,7 +34,7 @@ def throughput(
     backbone: str,
     config: TrainConfig | None = None,
     images: int = 10_000,
-    repeats: int = 5,
+    repeats: int = 9,
 ) -> list[dict[str, Any]]:
     """Measure the contenders side by side on the data's device.
 

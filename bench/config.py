@@ -1,0 +1,152 @@
+"""The options of a run, checked before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from bench.cost import METRICS
+from bench.curvature import FORMS
+from bench.eigen import ENGINES
+from bench.errors import require, require_choice
+from bench.options import typed
+from bench.surgery import OPTIMIZER_STATES
+from bench.train.config import TrainConfig
+
+LINE_SEARCH = "line_search"
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class GrowthConfig:
+    """The ladder of sizes, and how a growth event is carried out.
+
+    Attributes:
+        stages: Growth stages after the seed network.
+        ratio: Each rung allows this many times the cost of the one before.
+        cost: What the ladder counts: params, macs or energy.
+        budget: Cost of the last rung, however many stages that takes; None for ``stages`` of them.
+        epsilon: Step along a plan's directions: a number, or ``line_search`` for the one that lowers the loss on the
+            sample most. For equal split it is the size of the noise.
+        sample: Training examples on which curvature and loss are measured.
+        engine: Finds eigenpairs: dense, lanczos or rayleigh.
+        curvature: The splitting matrix by its definition, or the textbook form (published).
+        memory: GiB that products with the splitting matrix may hold.
+        optimizer_state: What happens to it at a split: carry, zero (for newborn neurons) or reset.
+        refresh_norm: Training batches on which batch-norm statistics are estimated again after growing; 0 for none.
+    """
+
+    stages: int = 5
+    ratio: float = 1.5
+    cost: str = "params"
+    budget: float | None = None
+    epsilon: float | str = LINE_SEARCH
+    sample: int = 1024
+    engine: str = "lanczos"
+    curvature: str = "definition"
+    memory: float = 2.0
+    optimizer_state: str = "carry"
+    refresh_norm: int = 0
+
+    def __post_init__(self) -> None:
+        require(self.stages >= 0, "growth.stages", self.stages, "a whole number of at least 0")
+        require(self.ratio > 1, "growth.ratio", self.ratio, "a number above 1")
+        require_choice("growth.cost", self.cost, METRICS)
+        expected = "a number above 0, or line_search"
+        step_ok = self.epsilon == LINE_SEARCH if isinstance(self.epsilon, str) else 0 < self.epsilon < float("inf")
+        require(step_ok, "growth.epsilon", self.epsilon, expected)
+        require(self.sample >= 1, "growth.sample", self.sample, "a whole number of at least 1")
+        require_choice("growth.engine", self.engine, tuple(ENGINES))
+        require_choice("growth.curvature", self.curvature, FORMS)
+        require(self.memory > 0, "growth.memory", self.memory, "GiB above 0")
+        require_choice("growth.optimizer_state", self.optimizer_state, OPTIMIZER_STATES)
+        require(self.refresh_norm >= 0, "growth.refresh_norm", self.refresh_norm, "a whole number of at least 0")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Options that belong to no group.
+
+    Attributes:
+        seed: The one seed; network, data order, validation part and method have separate streams of it.
+        device: auto, cpu, cuda or mps.
+        precision: Of training and evaluation: fp32 or bf16. Growing is always fp32.
+        threads: Processor threads; None for PyTorch's choice.
+        runs_dir: Where runs are kept.
+        rerun: Which finished runs to do again: none, failed or all.
+        checkpoint_seconds: Least time between checkpoints inside a stage.
+    """
+
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "fp32"
+    threads: int | None = None
+    runs_dir: str = "results/runs"
+    rerun: str = "none"
+    checkpoint_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        require(self.seed >= 0, "seed", self.seed, "a whole number of at least 0")
+        require_choice("device", self.device, DEVICES)
+        require_choice("precision", self.precision, PRECISIONS)
+        require(self.threads is None or self.threads >= 1, "threads", self.threads, "at least 1, or null")
+        require_choice("rerun", self.rerun, ("none", "failed", "all"))
+        require(self.checkpoint_seconds >= 0, "checkpoint_seconds", self.checkpoint_seconds, "at least 0")
+
+
+GROUPS = ("method", "backbone", "data", "train", "growth", "logger")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole run's options, typed.
+
+    Attributes:
+        options: The resolved configuration as plain data.
+        run: Options of no group.
+        train: The recipe.
+        growth: The ladder and the growth event.
+    """
+
+    options: Mapping[str, Any]
+    run: RunConfig
+    train: TrainConfig
+    growth: GrowthConfig
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Settings:
+        """Check the resolved configuration.
+
+        Raises:
+            ConfigError: An option is unknown or has a value that cannot work.
+        """
+        single = {key: value for key, value in options.items() if key not in GROUPS}
+        return cls(
+            options,
+            typed("", RunConfig, single),
+            typed("train.", TrainConfig, options["train"]),
+            typed("growth.", GrowthConfig, options["growth"]),
+        )
+
+    def name(self, group: str) -> str:
+        """The chosen plugin of a group, e.g. ``name("method")``."""
+        return str(self.options[group]["name"])
+
+
+def ladder(seed_cost: float, growth: GrowthConfig) -> list[float]:
+    """Rungs of the ladder, the seed's own cost first.
+
+    Raises:
+        ConfigError: The budget is below the seed's cost.
+    """
+    if growth.budget is None:
+        return [seed_cost * growth.ratio**stage for stage in range(growth.stages + 1)]
+    expected = f"at least the seed network's {growth.cost}, {seed_cost:.0f}"
+    require(isfinite(growth.budget) and growth.budget >= seed_cost, "growth.budget", growth.budget, expected)
+    rungs = [seed_cost]
+    while rungs[-1] < growth.budget:
+        rungs.append(min(rungs[-1] * growth.ratio, growth.budget))
+    return rungs

@@ -1,0 +1,257 @@
+"""A growth event: ask a method for plans until the rung is full, carry them out, and measure what they did."""
+
+from __future__ import annotations
+
+import copy
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from math import exp, inf, isfinite, log
+from typing import Any
+
+import torch
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+from torch.optim import Optimizer
+
+from bench.config import LINE_SEARCH, GrowthConfig
+from bench.cost import Price
+from bench.curvature import Curvature, Loss
+from bench.eigen import ENGINES
+from bench.errors import BenchError
+from bench.graph import Graph, evaluation
+from bench.method import GrowthContext, GrowthMethod, Trained
+from bench.plan import GrowthPlan, validate
+from bench.surgery import apply
+
+STEP_RANGE = (1e-3, 4.0)
+"""Steps that the line search considers."""
+
+
+@dataclass
+class GrowthRecord:
+    """The receipt of a growth event; field names are those of ``run.json``.
+
+    Attributes:
+        splits: Neurons split.
+        added_neurons: Neurons added, over all groups.
+        rounds: Plans carried out until the rung was full.
+        epsilon: Step of each round.
+        predicted_drop: Fall of the sample's loss that the plans predict, ``-epsilon^2/2 * gain``; None if they do not.
+        measured_drop: Fall of the sample's loss, in float64; None where the network starts afresh.
+        function_gap: Largest change of any logit at epsilon = 0 over the largest logit, in float64.
+        engine: Engine that found the eigenpairs.
+        curvature: Form of the splitting matrix.
+        surrogate: Second derivative that stood in for ReLU's, if any.
+        products: Products with splitting operators over the whole sample, one per layer and step.
+        residual_max: Largest relative residual of any eigenpair used.
+        sample: Examples measured on.
+        seconds: Wall time of the event.
+        flops: Floating-point operations of the event, products and passes over the sample.
+        stopped: Why growing stopped short of the rung, e.g. ``stable``; None where it is full.
+        restart: Whether the network started from fresh parameters.
+    """
+
+    splits: int = 0
+    added_neurons: int = 0
+    rounds: int = 0
+    epsilon: list[float] | None = None
+    predicted_drop: float | None = None
+    measured_drop: float | None = None
+    function_gap: float | None = None
+    engine: str = "lanczos"
+    curvature: str = "definition"
+    surrogate: str | None = None
+    products: int = 0
+    residual_max: float | None = None
+    sample: int = 0
+    seconds: float = 0.0
+    flops: float = 0.0
+    stopped: str | None = None
+    restart: bool = False
+
+    def asdict(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+@dataclass(eq=False)
+class Event:
+    """All that a growth event works on.
+
+    Attributes:
+        graph: The network and its groups.
+        optimizer: Carried through the surgery.
+        method: Proposes the plans.
+        name: The method's name, for messages.
+        config: How to grow.
+        prices: Costs by metric.
+        loss: Mean loss of outputs and targets.
+        inputs: The sample's inputs, normalised.
+        targets: The sample's targets.
+        lineage: Product of ``|w|`` along each neuron's lineage, by group; updated.
+        seed_widths: Widths of the seed network.
+        history: What was trained so far.
+        epochs: Epochs of the coming stage.
+        generator: The method's random stream.
+        measured: Passes over the sample that measured a loss, since last counted.
+    """
+
+    graph: Graph
+    optimizer: Optimizer
+    method: GrowthMethod
+    name: str
+    config: GrowthConfig
+    prices: dict[str, Price]
+    loss: Loss
+    inputs: Tensor
+    targets: Tensor
+    lineage: dict[str, Tensor]
+    seed_widths: dict[str, int]
+    history: list[Trained]
+    epochs: int
+    generator: torch.Generator
+    measured: int = 0
+
+    def grow(self, target: float) -> tuple[GrowthRecord, GrowthPlan]:
+        """Grow up to, never over, the cost ``target``; also the last plan that was carried out.
+
+        Raises:
+            PlanError: The method proposes what cannot be carried out, or exceeds the target.
+            BenchError: The method raises.
+        """
+        started = time.perf_counter()
+        config = self.config
+        record = GrowthRecord(engine=config.engine, curvature=config.curvature, sample=len(self.inputs))
+        last = GrowthPlan()
+        while True:
+            context = self._context(target)
+            macs = context.macs.of(context.widths)
+            plan = self._propose(context)
+            if plan.splits:
+                self._check(plan, context)
+                self._carry_out(plan, record)
+                last = plan
+            self._account(context, record, macs)
+            if not plan.splits or plan.restart:
+                break
+        if not plan.splits and self._room(target):
+            record.stopped = plan.stopped or "nothing proposed"
+        record.seconds = time.perf_counter() - started
+        return record, last
+
+    def _context(self, target: float) -> GrowthContext:
+        config = self.config
+        curvature = Curvature(self.graph, self.loss, self.inputs, self.targets, config.curvature, config.memory * 2**30)
+        return GrowthContext(
+            graph=self.graph,
+            price=self.prices[config.cost],
+            macs=self.prices["macs"],
+            target=target,
+            curvature=curvature,
+            engine=ENGINES[config.engine],
+            generator=self.generator,
+            lineage=self.lineage,
+            seed_widths=self.seed_widths,
+            history=self.history,
+            epochs=self.epochs,
+        )
+
+    def _propose(self, context: GrowthContext) -> GrowthPlan:
+        try:
+            with evaluation(self.graph.model):
+                return self.method.propose(context)
+        except BenchError:
+            raise
+        except Exception as error:  # somebody's method may raise anything
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}"
+            raise BenchError(f"method={self.name}: {type(error).__name__}: {error} ({where})") from error
+
+    def _check(self, plan: GrowthPlan, context: GrowthContext) -> None:
+        validate(plan, self.graph.model, self.graph.groups)
+        added = plan.added()
+        cost = context.price.of({name: n + added.get(name, 0) for name, n in context.widths.items()})
+        if cost > context.target:
+            excess = f"the plan grows the network to {cost:.0f} {self.config.cost}"
+            raise BenchError(f"method={self.name}: {excess}; the rung allows {context.target:.0f}")
+
+    def _room(self, target: float) -> bool:
+        """Whether one more neuron of some group would fit."""
+        price = self.prices[self.config.cost]
+        n = price.vector(self.graph.widths())
+        return bool((price.at(n) + price.marginal(n)).min() <= target)
+
+    # -- carrying out -------------------------------------------------------------------------------
+
+    def _carry_out(self, plan: GrowthPlan, record: GrowthRecord) -> None:
+        before, outputs = self._measure(GrowthPlan(), 0.0)
+        _, grown_outputs = self._measure(plan, 0.0)
+        gap = float((grown_outputs - outputs).abs().max() / outputs.abs().max().clamp(min=1e-300))
+        record.function_gap = max(record.function_gap or 0.0, gap)
+        epsilon = self._step(plan)
+        receipt = apply(self.graph.model, self.optimizer, plan, epsilon, self.config.optimizer_state)
+        for name, expansion in receipt.expansions.items():
+            factors = expansion.factors.abs().cpu()
+            self.lineage[name] = self.lineage[name][expansion.parents.cpu()] * factors
+        record.splits += receipt.splits
+        record.added_neurons += sum(receipt.added.values())
+        record.rounds += 1
+        record.restart = plan.restart
+        if plan.restart:
+            return
+        if plan.has_directions:
+            record.epsilon = [*(record.epsilon or []), epsilon]
+        change = plan.predicted_change(epsilon)
+        drop = before - self._measure(GrowthPlan(), 0.0)[0]
+        record.measured_drop = (record.measured_drop or 0.0) + drop
+        if change is not None:
+            record.predicted_drop = (record.predicted_drop or 0.0) - change
+
+    def _step(self, plan: GrowthPlan) -> float:
+        """The configured step, or the one along the plan that lowers the sample's loss most."""
+        if not plan.has_directions:
+            return 0.0
+        if self.config.epsilon != LINE_SEARCH:
+            return float(self.config.epsilon)
+
+        def loss(log_step: float) -> float:
+            found = self._measure(plan, exp(log_step))[0]
+            return found if isfinite(found) else inf
+
+        return line_search(loss)
+
+    def _measure(self, plan: GrowthPlan, epsilon: float) -> tuple[float, Tensor]:
+        """Loss and outputs on the sample after a plan, on a copy, in float64 where the device has it."""
+        precise = torch.float32 if self.inputs.device.type == "mps" else torch.float64
+        twin = copy.deepcopy(self.graph.model).to(precise)
+        apply(twin, None, plan, epsilon)
+        self.measured += 1
+        outputs = []
+        with evaluation(twin), torch.no_grad():
+            for inputs in torch.split(self.inputs, 256):
+                outputs.append(twin(inputs.to(precise)))
+        everything = torch.cat(outputs)
+        targets = self.targets.to(precise) if self.targets.is_floating_point() else self.targets
+        return float(self.loss(everything, targets)), everything
+
+    def _account(self, context: GrowthContext, record: GrowthRecord, macs: float) -> None:
+        curvature = context.curvature
+        record.products += curvature.products
+        record.flops += curvature.flops(macs) + 2 * macs * len(self.inputs) * self.measured
+        self.measured = 0
+        if curvature.products:
+            record.surrogate = curvature.surrogate
+            record.residual_max = max(record.residual_max or 0.0, context.residual)
+
+
+def line_search(loss: Callable[[float], float], points: int = 10) -> float:
+    """The step that lowers the loss most: the best of a geometric grid over `STEP_RANGE`, refined around it."""
+    low, high = (log(step) for step in STEP_RANGE)
+    grid = [low + (high - low) * i / (points - 1) for i in range(points)]
+    losses = [loss(step) for step in grid]
+    best = min(range(points), key=losses.__getitem__)
+    bounds = (grid[max(best - 1, 0)], grid[min(best + 1, points - 1)])
+    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 0.05, "maxiter": 12})
+    return exp(float(found.x) if found.fun < losses[best] else grid[best])

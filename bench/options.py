@@ -1,0 +1,39 @@
+"""Options from YAML and the command line, made into typed, frozen dataclasses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar, cast
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bench.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def typed(prefix: str, kind: type[T], options: Mapping[str, Any]) -> T:
+    """Build the dataclass ``kind`` from options by name.
+
+    Args:
+        prefix: What users type before the option's name: ``"train."`` for ``train.epochs``; empty for none.
+        kind: A dataclass; its ``__post_init__`` may raise `ConfigError` for values out of range.
+        options: Values by name; what is absent has its default.
+
+    Raises:
+        ConfigError: An option is unknown, or its value has the wrong type or is out of range.
+    """
+    known = {field.name for field in fields(cast(Any, kind))}
+    schema = OmegaConf.structured(kind)
+    OmegaConf.set_readonly(schema, False)  # frozen dataclasses make it read-only
+    for name, value in options.items():
+        if name not in known:
+            raise ConfigError(prefix + name, value, f"one of {', '.join(sorted(known)) or 'no options'}")
+        try:
+            schema[name] = value
+        except OmegaConfBaseException as error:
+            reason = str(error).splitlines()[0]
+            raise ConfigError(prefix + name, value, f"another type ({reason})") from None
+    return cast(T, OmegaConf.to_object(schema))

@@ -1,0 +1,107 @@
+"""Runs on disk: one folder per run, named by the hash of what determines its numbers.
+
+In a run's folder: ``config.yaml``; ``stages.jsonl``, one line per finished stage; ``checkpoint.pt``; and
+``run.json``, written last, which marks the run as ended. Files are replaced atomically. Trained seed networks
+are kept in ``seeds/`` beside the runs, shared by all methods.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+"""Version of ``run.json``."""
+
+SILENT = ("device", "threads", "runs_dir", "rerun", "checkpoint_seconds", "logger")
+"""Options that do not enter a run's identity: they change where and how it runs, not what it is."""
+
+SILENT_DATA = ("root", "download")
+SEED_GROUPS = ("backbone", "data", "train", "seed", "precision")
+
+
+def identity(options: Mapping[str, Any]) -> str:
+    """Sixteen hex digits that name a run: the hash of its resolved options.
+
+    The order of overrides, the working directory, the launcher, the logger and the device do not
+    enter; every option that changes a number does.
+    """
+    kept = {key: value for key, value in options.items() if key not in SILENT and key != "hydra"}
+    return _digest(kept)
+
+
+def seed_identity(options: Mapping[str, Any]) -> str:
+    """The hash that names a seed network: backbone, data, recipe, seed and precision."""
+    return _digest({key: options[key] for key in SEED_GROUPS})
+
+
+def _digest(options: Mapping[str, Any]) -> str:
+    plain = json.loads(json.dumps(options), parse_int=float)  # 3 and 3.0 are the same option
+    plain["data"] = {key: value for key, value in plain["data"].items() if key not in SILENT_DATA}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Write a file so that it is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            partial.unlink()
+
+
+class Run:
+    """One run's folder."""
+
+    def __init__(self, runs_dir: str | Path, options: Mapping[str, Any]) -> None:
+        self.id = identity(options)
+        names = [options[group]["name"] for group in ("data", "backbone", "method")]
+        self.runs_dir = Path(runs_dir)
+        self.folder = self.runs_dir / f"{'-'.join(names)}-seed{options['seed']}-{self.id}"
+
+    @property
+    def record_path(self) -> Path:
+        """``run.json``."""
+        return self.folder / "run.json"
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """``checkpoint.pt``."""
+        return self.folder / "checkpoint.pt"
+
+    @property
+    def lock_path(self) -> Path:
+        """The lock that one process at a time holds."""
+        return self.folder / ".lock"
+
+    def record(self) -> dict[str, Any] | None:
+        """The run's record if it has ended."""
+        try:
+            found = json.loads(self.record_path.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return found if isinstance(found, dict) and found.get("id") == self.id else None
+
+    def write_stages(self, stages: list[dict[str, Any]]) -> None:
+        """Replace ``stages.jsonl``."""
+        write_atomic(self.folder / "stages.jsonl", "".join(json.dumps(stage) + "\n" for stage in stages))
+
+    def write_record(self, record: Mapping[str, Any]) -> None:
+        """Write ``run.json``: the run has ended."""
+        write_atomic(self.record_path, json.dumps(record, indent=1) + "\n")
+
+    def forget(self) -> None:
+        """Drop what an earlier attempt left."""
+        for path in (self.record_path, self.checkpoint_path, self.folder / "stages.jsonl"):
+            path.unlink(missing_ok=True)
