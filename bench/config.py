@@ -43,7 +43,7 @@ class GrowthConfig:
     ratio: float = 1.5
     cost: str = "params"
     budget: float | None = None
-    epsilon: float | str = LINE_SEARCH
+    epsilon: float | str = 0.01
     sample: int = 1024
     engine: str = "lanczos"
     curvature: str = "definition"

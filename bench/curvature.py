@@ -1,8 +1,8 @@
 """The splitting operator: one symmetric matrix S per neuron, as products on a fixed sample.
 
-``S = Hess_theta < stopgrad(dL/du), u(theta) >`` (bench/MATHS.md, section 2; S2D, arXiv 1910.02366, eq. 6). With the producer
-linear in theta, ``z = J theta``, it is ``S V = J^T H J V`` where J is the layer applied to V, J^T its weight
-gradient, and H the second derivative of the chain behind it (`bench.chain`). Blocks between different
+``S = Hess_theta < stopgrad(dL/du), u(theta) >`` (bench/MATHS.md, section 2; S2D, arXiv 1910.02366). With the
+producer linear in theta, ``z = J theta``, it is ``S V = J^T H J V`` where J is the layer applied to V, J^T its
+weight gradient, and H the second derivative of the chain behind it (`bench.chain`). Blocks between different
 neurons vanish, so one product serves every neuron of a layer: one convolution and one weight-gradient convolution.
 
 Where H is diagonal, one number per output position, it is computed once. Behind depthwise convolutions it is

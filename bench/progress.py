@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -49,9 +50,13 @@ class ProgressBar:
 def table(record: dict[str, Any]) -> Table:
     """One row per stage: size, accuracy, loss drop predicted and measured, seconds of training and of growing."""
     classified = any(stage["test_accuracy"] is not None for stage in record["stages"])
-    drawn = Table(title=f"{record['method']} on {record['data']}, {record['backbone']}, seed {record['seed']}")
+    drawn = Table(
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title=f"{record['method']} on {record['data']}, {record['backbone']}, seed {record['seed']}",
+    )
     columns = ["stage", "params", "mult-adds", *(["val %", "test %"] if classified else ["val loss", "test loss"])]
-    for column in [*columns, "drop predicted", "drop measured", "train s", "grow s"]:
+    for column in [*columns, "loss drop\npredicted", "loss drop\nmeasured", "train s", "grow s"]:
         drawn.add_column(column, justify="right")
     for stage in record["stages"]:
         if classified:
@@ -68,4 +73,4 @@ def table(record: dict[str, Any]) -> Table:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3e}"
+    return "" if value is None else f"{value:.2e}"

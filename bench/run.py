@@ -74,9 +74,10 @@ def _execute(place: Run, options: Mapping[str, Any]) -> dict[str, Any]:
 def _show(record: Mapping[str, Any], note: str) -> None:
     from bench.progress import table
 
-    console = Console(soft_wrap=True)
+    console = Console()
+    console.width = max(console.width, 100)  # a log has no width of its own
     if record["status"] == "refused":
         console.print(f"refused: {record['reason']}", markup=False)
     else:
         console.print(table(dict(record)))
-    console.print(note, markup=False, highlight=False)
+    console.print(note, markup=False, highlight=False, soft_wrap=True)

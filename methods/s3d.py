@@ -1,8 +1,8 @@
 """S3D, signed splitting: offspring may take negative shares of the outgoing weights.
 
-With ``sum_j |w_j| <= c``, ``P = (c+1)/2``, ``N = (c-1)/2``, ``r = N/P`` and ``q = sqrt(1 - r^2)`` a neuron is split into
-two, three or four, whichever of the schemes below gains most per added neuron, with ``a = min(lambda_-, 0)`` and
-``b = max(lambda_+, 0)``:
+With ``sum_j |w_j| <= c``, ``P = (c+1)/2``, ``N = (c-1)/2``, ``r = N/P`` and ``q = sqrt(1 - r^2)`` a neuron is
+split into two, three or four, whichever of the schemes below gains most per added neuron, with
+``a = min(lambda_-, 0)`` and ``b = max(lambda_+, 0)``:
 
     scheme            w                       delta                                  gain
     positive_binary   1/2, 1/2                +v_-, -v_-                             a

@@ -21,7 +21,7 @@ class MlpConfig:
         activation: relu, silu, gelu, softplus or tanh.
     """
 
-    width: int = 8
+    width: int = 4
     depth: int = 2
     activation: str = "silu"
 

@@ -1,0 +1,188 @@
+"""Slow oracles by plain autograd and forward hooks. Nothing of the core's mathematics is used here.
+
+The one idea: a net is run once per offspring, with every neuron of a group displaced by that offspring's
+direction; what the group's consumers read in each run is weighed by the offspring's shares, channel by channel,
+and put in place of what they read. That is the split net, without any surgery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, jvp
+from torch.nn import functional as F
+
+from bench.graph import Group
+from bench.plan import Split
+
+Offspring = list[tuple[Tensor, Tensor]]  # for each copy: shares (n,) and displacements (n, d)
+
+
+def split_outputs(
+    model: nn.Module, groups: Mapping[str, Group], offspring: Mapping[str, Offspring], inputs: Tensor
+) -> Tensor:
+    """Outputs of the net split in every group of ``offspring`` at once; differentiable in all of it.
+
+    Args:
+        model: The net, in evaluation mode.
+        groups: Groups by name, in the order of the forward pass.
+        offspring: Shares and displacements of each group's copies.
+        inputs: A batch.
+    """
+    replaced: dict[str, Tensor] = {}
+    for name, group in groups.items():
+        if name not in offspring:
+            continue
+        mixed: dict[str, Tensor] = {}
+        for shares, displacement in offspring[name]:
+            read = _reads(model, group, _displaced(model, group, displacement), replaced, inputs)
+            for consumer, value in read.items():
+                weighed = value * _per_channel(model, consumer, shares, value)
+                mixed[consumer] = mixed[consumer] + weighed if consumer in mixed else weighed
+        replaced.update(mixed)
+    with _hooked(model, {}, replaced):
+        return model(inputs)
+
+
+def _displaced(model: nn.Module, group: Group, displacement: Tensor) -> dict[str, Tensor]:
+    """The producer's parameters moved by ``(n, d)``."""
+    (producer,) = group.producers
+    layer: Any = model.get_submodule(producer.module)
+    size = layer.weight[0].numel()
+    moved = {f"{producer.module}.weight": layer.weight + displacement[:, :size].reshape(layer.weight.shape)}
+    if producer.bias:
+        moved[f"{producer.module}.bias"] = layer.bias + displacement[:, size]
+    return moved
+
+
+def _reads(
+    model: nn.Module, group: Group, parameters: dict[str, Tensor], replaced: Mapping[str, Tensor], inputs: Tensor
+) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = {member.module: inputs for member in group.consumers}
+    with _hooked(model, found, replaced):
+        functional_call(model, parameters, (inputs,))
+    return found
+
+
+def _per_channel(model: nn.Module, consumer: str, shares: Tensor, value: Tensor) -> Tensor:
+    if isinstance(model.get_submodule(consumer), nn.Conv2d):
+        return shares[:, None, None]
+    return shares.repeat_interleave(value.shape[-1] // len(shares))
+
+
+@contextmanager
+def _hooked(model: nn.Module, record: dict[str, Tensor], replace: Mapping[str, Tensor]) -> Iterator[None]:
+    """Record what some layers read, and replace what others read."""
+    handles = []
+    in_place = [module for module in model.modules() if getattr(module, "inplace", False)]
+    for module in in_place:
+        module.inplace = False
+
+    def recorder(path: str) -> Any:
+        def keep(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+            record[path] = args[0].clone()
+
+        return keep
+
+    for path in record:
+        handles.append(model.get_submodule(path).register_forward_pre_hook(recorder(path)))
+    for path, value in replace.items():
+        layer = model.get_submodule(path)
+        handles.append(layer.register_forward_pre_hook(lambda _, args, value=value: (value.clone(), *args[1:])))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module in in_place:
+            module.inplace = True
+
+
+def halves(displacement: Tensor) -> Offspring:
+    """Each neuron as ``(u(theta + d) + u(theta - d)) / 2``."""
+    shares = displacement.new_full((len(displacement),), 0.5)
+    return [(shares, displacement), (shares, -displacement)]
+
+
+def sizes(model: nn.Module, group: Group) -> tuple[int, int]:
+    """Neurons and the length of theta."""
+    (producer,) = group.producers
+    layer: Any = model.get_submodule(producer.module)
+    return layer.weight.shape[0], layer.weight[0].numel() + producer.bias
+
+
+def splitting_hessian(model: nn.Module, groups: Mapping[str, Group], inputs: Tensor, targets: Tensor) -> Tensor:
+    """Hessian of the split net's loss in the displacements of all neurons of all groups, as one matrix."""
+    shapes = {name: sizes(model, group) for name, group in groups.items()}
+    total = sum(n * d for n, d in shapes.values())
+
+    def loss(flat: Tensor) -> Tensor:
+        parts = torch.split(flat, [n * d for n, d in shapes.values()])
+        moves = {name: part.reshape(shapes[name]) for name, part in zip(shapes, parts, strict=True)}
+        offspring = {name: halves(move) for name, move in moves.items()}
+        return F.cross_entropy(split_outputs(model, groups, offspring, inputs), targets)
+
+    return torch.autograd.functional.hessian(loss, inputs.new_zeros(total), vectorize=True)
+
+
+def blocks(matrix: Tensor, shapes: Sequence[tuple[int, int]]) -> tuple[list[Tensor], float]:
+    """The diagonal blocks ``(n, d, d)`` per group, and the largest entry outside them."""
+    rest, found, at = matrix.clone(), [], 0
+    for n, d in shapes:
+        block = matrix.new_zeros(n, d, d)
+        for i in range(n):
+            where = slice(at, at + d)
+            block[i] = matrix[where, where]
+            rest[where, where] = 0
+            at += d
+        found.append(block)
+    return found, float(rest.abs().max())
+
+
+def plan_offspring(model: nn.Module, splits: Sequence[Split], epsilon: float) -> dict[str, Offspring]:
+    """A plan's splits as `Offspring` by group: whole neurons have one copy with share 1."""
+    found: dict[str, Offspring] = {}
+    for name in dict.fromkeys(split.group.name for split in splits):
+        own = [split for split in splits if split.group.name == name]
+        n, d = sizes(model, own[0].group)
+        like = next(model.parameters()).detach()
+        copies = max(len(split.weights) for split in own)
+        shares, moves = like.new_zeros(copies, n), like.new_zeros(copies, n, d)
+        shares[0] = 1
+        for split in own:
+            for j, w in enumerate(split.weights):
+                shares[j, split.neuron] = w
+                if split.directions is not None:
+                    moves[j, split.neuron] = epsilon * split.directions[j].to(like)
+        found[name] = list(zip(shares, moves, strict=True))
+    return found
+
+
+def velocity(model: nn.Module, update: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+    """Rate of change of the outputs when the parameters move along ``update``."""
+    values = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    tangents = {name: update[name] for name in values}
+    return jvp(lambda p: functional_call(model, p, (inputs,)), (values,), (tangents,))[1]
+
+
+def count_cost(model: nn.Module, inputs: Tensor) -> dict[str, float]:
+    """The three costs of a model by running it on one example: what `bench.cost` predicts without that."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    words = 0
+
+    def count(_: nn.Module, __: object, output: Tensor) -> None:
+        nonlocal words
+        words += output.numel()
+
+    handles = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(inputs[:1])
+    for handle in handles:
+        handle.remove()
+    params, macs = sum(p.numel() for p in model.parameters()), counter.get_total_flops() / 2
+    return {"params": params, "macs": macs, "energy": (3.7 + 0.9) * macs + 640 * params + 2 * 5 * words}
