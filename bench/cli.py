@@ -7,6 +7,7 @@ python -m bench -m method=net2net,s2d,fast_s2d,s3d seed=0,1,2
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import sys
@@ -16,8 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -27,17 +31,25 @@ ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
 
 
-def application(task: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
+def application(task: Callable[[dict[str, Any]], None], config_name: str = "config") -> Callable[[], None]:
     """A Hydra command from a task on the resolved configuration.
 
     A user's mistake ends with one line on standard error and exit status 1. What is a bug of ours keeps its traceback.
     """
 
-    @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+    failures: list[str] = []
+
+    @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     def command(config: DictConfig) -> None:
         options = OmegaConf.to_container(config, resolve=True)
         assert isinstance(options, dict)
-        task({str(key): value for key, value in options.items()})
+        try:
+            task({str(key): value for key, value in options.items()})
+        except BenchError as error:
+            if HydraConfig.get().mode is not RunMode.MULTIRUN:
+                sys.exit(f"error: {error}")
+            failures.append(str(error))  # a sweep goes on with its other jobs
+            print(f"error: {error}", file=sys.stderr)
 
     def run() -> None:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
@@ -49,7 +61,9 @@ def application(task: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
         except BenchError as error:
             sys.exit(f"error: {error}")
         except (HydraException, OmegaConfBaseException) as error:
-            sys.exit(f"error: {one_line(error)}")
+            sys.exit(f"error: {one_line(error, sys.argv[1:], config_name)}")
+        if failures:
+            sys.exit(f"{len(failures)} of the sweep's jobs failed")
 
     return run
 
@@ -67,20 +81,36 @@ def offer_plugins() -> None:
             ConfigStore.instance().store(group="method", name=entry.name, node=entry.defaults())
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: Exception, arguments: list[str], config_name: str) -> str:
     """Hydra's many-line messages as one that names the option, the value and what would be right."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = " ".join(lines)
-    missing = re.search(r"Could not find '([\w/]+)/([^/']+)'.*?Available options in '[\w/]+':\s*(.*)", text)
+    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    missing = re.search(r"Could not find '([\w/]+)/([^/']*)'.*?Available options in '[\w/]+': (.*)", text)
     if missing:
-        group, name, choices = missing[1], missing[2], missing[3].split(" Config search path")[0].split()
-        return f"{group}={name}: expected one of {', '.join(choices)}"
+        choices = missing[3].split(" Config search path")[0].split()
+        return f"{missing[1]}={missing[2]}: expected one of {', '.join(choices)}{_near(missing[2], choices)}"
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
-        cause = re.search(r"Key '[^']*' is not in struct|No match in the defaults list", text)
-        if cause or "not in struct" in text:
-            return f"{unknown[1]}: no such option; python -m bench --help lists them"
+        choices = _siblings(unknown[1], arguments, config_name)
+        return f"{unknown[1]}: no such option; expected one of {', '.join(choices)}{_near(unknown[1], choices)}"
+    grammar = re.search(r"LexerNoViableAltException: (.*?) \^|mismatched input|no viable alternative", text)
+    if grammar:
+        return f"cannot read the arguments {' '.join(arguments)!r}: expected OPTION=VALUE (python -m bench --help)"
     return text
+
+
+def _siblings(option: str, arguments: list[str], config_name: str) -> list[str]:
+    """The options that exist where ``option`` does not."""
+    groups = [a for a in arguments if re.fullmatch(r"\w+=\w+", a) and (CONF / a.split("=")[0]).is_dir()]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose(config_name, groups)
+    parent, dot, _ = option.rpartition(".")
+    node = OmegaConf.select(config, parent) if parent else config
+    return [f"{parent}{dot}{key!s}" for key in node] if isinstance(node, DictConfig) else sorted(map(str, config))
+
+
+def _near(name: str, choices: list[str]) -> str:
+    found = difflib.get_close_matches(name, choices, n=1)
+    return f" (did you mean {found[0]}?)" if found else ""
 
 
 def _task(options: dict[str, Any]) -> None:

@@ -141,6 +141,10 @@ class Event:
         record.seconds = time.perf_counter() - started
         return record, last
 
+    def propose(self, target: float) -> GrowthPlan:
+        """The method's first plan for the cost ``target``; nothing is carried out."""
+        return self._propose(self._context(target))
+
     def _context(self, target: float) -> GrowthContext:
         config = self.config
         curvature = Curvature(self.graph, self.loss, self.inputs, self.targets, config.curvature, config.memory * 2**30)
@@ -186,8 +190,8 @@ class Event:
     # -- carrying out -------------------------------------------------------------------------------
 
     def _carry_out(self, plan: GrowthPlan, record: GrowthRecord) -> None:
-        before, outputs = self._measure(GrowthPlan(), 0.0)
-        _, grown_outputs = self._measure(plan, 0.0)
+        before, outputs = self.measure(GrowthPlan(), 0.0)
+        _, grown_outputs = self.measure(plan, 0.0)
         gap = float((grown_outputs - outputs).abs().max() / outputs.abs().max().clamp(min=1e-300))
         record.function_gap = max(record.function_gap or 0.0, gap)
         epsilon = self._step(plan)
@@ -204,7 +208,7 @@ class Event:
         if plan.has_directions:
             record.epsilon = [*(record.epsilon or []), epsilon]
         change = plan.predicted_change(epsilon)
-        drop = before - self._measure(GrowthPlan(), 0.0)[0]
+        drop = before - self.measure(GrowthPlan(), 0.0)[0]
         record.measured_drop = (record.measured_drop or 0.0) + drop
         if change is not None:
             record.predicted_drop = (record.predicted_drop or 0.0) - change
@@ -217,12 +221,12 @@ class Event:
             return float(self.config.epsilon)
 
         def loss(log_step: float) -> float:
-            found = self._measure(plan, exp(log_step))[0]
+            found = self.measure(plan, exp(log_step))[0]
             return found if isfinite(found) else inf
 
         return line_search(loss)
 
-    def _measure(self, plan: GrowthPlan, epsilon: float) -> tuple[float, Tensor]:
+    def measure(self, plan: GrowthPlan, epsilon: float) -> tuple[float, Tensor]:
         """Loss and outputs on the sample after a plan, on a copy, in float64 where the device has it."""
         precise = torch.float32 if self.inputs.device.type == "mps" else torch.float64
         twin = copy.deepcopy(self.graph.model).to(precise)

@@ -108,6 +108,19 @@ class SizedView(nn.Module):
         return self.head(x.tanh())
 
 
+class PooledSum(nn.Module):
+    """Positions meet within a channel, by a maximum, before the activation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.head = nn.Conv2d(2, 3, 3), nn.Linear(3, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.one(x)
+        x = F.silu(x + F.max_pool2d(x, 3, 1, 1))
+        return self.head(x.mean((2, 3)))
+
+
 @dataclass(frozen=True)
 class Net:
     """A net and what is true of it.
@@ -118,7 +131,7 @@ class Net:
         shape: Shape of one input.
         widths: Its groups and their widths.
         smooth: Whether its loss has third derivatives, so that the second order predicts.
-        pointwise: Whether a single activation stands alone in every chain, so that both forms of S agree.
+        pointwise: Whether nothing bends behind the first activation of any chain, so that both forms of S agree.
         bias: Groups whose bias belongs to theta.
     """
 
@@ -260,7 +273,6 @@ NETS: list[Net] = [
         lambda: Functional(True),
         (2, 8, 8),
         {"one": 4, "two": 3, "three": 4},
-        pointwise=False,
         bias=_bias("one", "two", "three"),
     ),
     Net(
@@ -272,6 +284,7 @@ NETS: list[Net] = [
         bias=_bias("one", "two", "three"),
     ),
     Net("sized_view", SizedView, (2, 6, 6), {"one": 3, "two": 4}, bias=_bias("one", "two")),
+    Net("pooled_sum", PooledSum, (2, 5, 5), {"one": 3}, bias=_bias("one")),
     Net("prelu", _prelu, (2, 4, 4), {"0": 3, "4": 4}, smooth=False, pointwise=False, bias=_bias("0", "4")),
     Net("flat_norm", _flat_norm, (2, 6, 6), {"0": 3, "5": 4}, bias=_bias("0")),
     Net("flat_bend", _flat_bend, (2, 4, 4), {"0": 3}, bias=_bias("0")),

@@ -1,0 +1,66 @@
+"""``python -m bench.inspect backbone=NAME``: what can be split, at what price, and what cannot and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from bench.cli import application
+
+
+def inspect(options: dict[str, Any]) -> None:
+    """Print the groups of the configured backbone and data set.
+
+    Raises:
+        BenchError: An option cannot work, data are missing, or the backbone cannot be traced.
+    """
+    from bench.backbones import build  # torch only after the options are read
+    from bench.cost import METRICS, prices
+    from bench.data import load
+    from bench.graph import Graph, theta
+
+    data = load(options["data"], options["seed"])
+    model = build(options["backbone"], data.input_shape, data.outputs)
+    graph = Graph(model, data.input_shape)
+    costs, widths = prices(graph), graph.widths()
+    title = f"{options['backbone']['name']} on {options['data']['name']}, inputs {data.input_shape}"
+
+    groups = Table(box=SIMPLE_HEAD, title=f"{title}: can be split")
+    for column in ("group", "neurons", "params each", "+params", "+mult-adds", "+energy pJ"):
+        groups.add_column(column, justify="left" if column == "group" else "right")
+    groups.add_column("read by")
+    marginal = {metric: costs[metric].marginal(costs[metric].vector(widths)) for metric in METRICS}
+    for i, (name, group) in enumerate(graph.groups.items()):
+        price = [f"{marginal[metric][i]:,.0f}" for metric in METRICS]
+        readers = ", ".join(c.module if c.block == 1 else f"{c.module} ({c.block} each)" for c in group.consumers)
+        groups.add_row(name, str(widths[name]), str(theta(model, group).shape[1]), *price, readers)
+
+    console = Console()
+    console.width = max(console.width, 100)
+    console.print(groups)
+    if graph.unsplittable:
+        refused = Table(box=SIMPLE_HEAD, title="cannot be split")
+        refused.add_column("layer")
+        refused.add_column("reason")
+        for one in graph.unsplittable:
+            refused.add_row(one.name, one.reason)
+        console.print(refused)
+    total = {metric: costs[metric].of(widths) for metric in METRICS}
+    share = 1 - costs["params"].constant / total["params"]
+    console.print(
+        f"{total['params']:,.0f} parameters, {share:.0%} of them in layers that can grow; "
+        f"{total['macs']:,.0f} multiply-adds and {total['energy'] / 1e6:,.3f} uJ for one input",
+        highlight=False,
+    )
+
+
+def main() -> None:
+    """``python -m bench.inspect``."""
+    application(inspect)()
+
+
+if __name__ == "__main__":
+    main()

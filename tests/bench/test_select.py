@@ -1,0 +1,175 @@
+"""Selections against brute force, and never over the true cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.cost import Price
+from bench.graph import Group
+from bench.select import DAMPING, Candidate, Room, by_gain, by_gain_per_cost, exact, relaxed, useful
+
+NAMES = ("a", "b", "c")
+GROUPS = {name: Group(name, (), (), ()) for name in NAMES}
+
+
+def price(linear: list[int], cross: list[int] | None = None) -> Price:
+    """A cost linear in three widths, with products of neighbours where ``cross`` is given."""
+    quadratic = np.zeros((3, 3))
+    if cross is not None:
+        quadratic[0, 1], quadratic[2, 1] = cross
+    return Price(NAMES, 7.0, np.array(linear, dtype=float), quadratic)
+
+
+@st.composite
+def instances(draw: st.DrawFn, schemes: int = 1, crossed: bool = False) -> tuple[list[Candidate], Room]:
+    """Up to six neurons over three groups, some schemes each, and a budget between nothing and everything."""
+    neurons = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=6 if schemes == 1 else 4))
+    candidates, count = [], Counter[str]()
+    for name in neurons:
+        for added in draw(st.lists(st.integers(1, 3), min_size=1, max_size=schemes, unique=True)):
+            gain = -draw(st.integers(1, 1000)) / 100
+            candidates.append(Candidate(GROUPS[name], count[name], added, gain, str(added)))
+        count[name] += 1
+    linear = draw(st.lists(st.integers(1, 9), min_size=3, max_size=3))
+    cross = draw(st.lists(st.integers(0, 5), min_size=2, max_size=2)) if crossed else None
+    cost = price(linear, cross)
+    widths = {name: draw(st.integers(1, 6)) + count[name] for name in NAMES}
+    now = cost.of(widths)
+    most = {name: widths[name] + 3 * count[name] for name in NAMES}
+    target = now + draw(st.floats(-0.1, 1.1)) * (cost.of(most) - now)
+    return candidates, Room(cost, widths, target)
+
+
+def copy_of(room: Room) -> Room:
+    return Room(room.price, dict(zip(NAMES, room.widths.astype(int), strict=True)), room.target)
+
+
+def true_cost(room: Room, start: np.ndarray, taken: list[Candidate]) -> float:
+    widths = start.copy()
+    for candidate in taken:
+        widths[room.index[candidate.group.name]] += candidate.added
+    return room.price.at(widths)
+
+
+def brute_force(candidates: list[Candidate], room: Room) -> float:
+    """Best total gain within the true budget, over all choices of at most one scheme per neuron."""
+    neurons: dict[tuple[str, int], list[Candidate | None]] = {}
+    for candidate in candidates:
+        neurons.setdefault((candidate.group.name, candidate.neuron), [None]).append(candidate)
+    best = 0.0
+    for choice in product(*neurons.values()):
+        taken = [c for c in choice if c is not None]
+        if true_cost(room, room.widths, taken) <= room.target:
+            best = min(best, sum(c.gain for c in taken))
+    return best
+
+
+def check(candidates: list[Candidate], before: Room, after: Room, taken: list[Candidate]) -> None:
+    """At most one scheme per neuron, within the true budget, nothing more fits, and the room's books agree."""
+    keys = [(c.group.name, c.neuron) for c in taken]
+    assert len(keys) == len(set(keys))
+    cost = true_cost(before, before.widths, taken)
+    assert not taken or cost <= before.target
+    assert after.spent == pytest.approx(cost)
+    assert list(after.taken.values()) == taken
+    for candidate in candidates:
+        if (candidate.group.name, candidate.neuron) not in keys:
+            assert true_cost(before, before.widths, [*taken, candidate]) > before.target
+
+
+@settings(max_examples=60)
+@given(instances(schemes=3))
+def test_exact_is_brute_force_at_linear_prices(case: tuple[list[Candidate], Room]) -> None:
+    candidates, room = case
+    before = copy_of(room)
+    taken = exact(candidates, room)
+    assert sum(c.gain for c in taken) == pytest.approx(brute_force(candidates, before), abs=1e-9)
+    check(candidates, before, room, taken)
+
+
+@settings(max_examples=60)
+@given(instances(schemes=3, crossed=True))
+def test_exact_stays_within_true_quadratic_prices(case: tuple[list[Candidate], Room]) -> None:
+    candidates, room = case
+    before = copy_of(room)
+    taken = exact(candidates, room)
+    check(candidates, before, room, taken)
+    greedy = copy_of(before).fill(by_gain_per_cost(candidates, before))
+    assert sum(c.gain for c in taken) <= sum(c.gain for c in greedy) + 1e-9
+
+
+@settings(max_examples=60)
+@given(
+    instances(crossed=True), st.sampled_from(sorted(DAMPING)), st.integers(1, 3), st.sampled_from([0.5, 0.99, 1.0])
+)
+def test_relaxed_stays_within_and_exact_is_no_worse(
+    case: tuple[list[Candidate], Room], damping: str, layer_groups: int, threshold: float
+) -> None:
+    candidates, room = case
+    before = copy_of(room)
+    taken = relaxed(candidates, room, damping, layer_groups, threshold)
+    check(candidates, before, room, taken)
+    assert sum(c.gain for c in exact(candidates, copy_of(before))) <= sum(c.gain for c in taken) + 1e-9
+
+
+@given(instances(schemes=2, crossed=True), st.booleans())
+def test_filling_stays_within_and_leaves_nothing_that_fits(
+    case: tuple[list[Candidate], Room], per_cost: bool
+) -> None:
+    candidates, room = case
+    before = copy_of(room)
+    ranked = by_gain_per_cost(candidates, room) if per_cost else by_gain(candidates)
+    check(candidates, before, room, room.fill(ranked))
+
+
+def test_exact_on_a_crossed_instance_is_near_the_best() -> None:
+    """A fair share of random quadratic instances is solved to the optimum, and none is far off."""
+    random, ratios = np.random.default_rng(0), []
+    for _ in range(40):
+        cost = price(list(random.integers(1, 9, 3)), list(random.integers(0, 5, 2)))
+        candidates = [Candidate(GROUPS[n], i, 1, -float(random.random())) for n in NAMES for i in range(3)]
+        widths = dict.fromkeys(NAMES, 4)
+        target = cost.of(widths) + random.random() * (cost.of(dict.fromkeys(NAMES, 7)) - cost.of(widths))
+        best = brute_force(candidates, Room(cost, widths, target))
+        found = sum(c.gain for c in exact(candidates, Room(cost, widths, target)))
+        ratios.append(found / best if best else 1.0)
+    assert min(ratios) > 0.8
+    assert np.mean(np.array(ratios) > 1 - 1e-9) > 0.7
+
+
+def test_a_thousand_neurons_are_chosen_in_seconds() -> None:
+    random = np.random.default_rng(0)
+    cost = Price(NAMES, 0.0, np.array([31.7, 57.1, 83.9]), np.array([[0, 9.0, 0], [0, 0, 0], [0, 4.0, 0]]))
+    candidates = [Candidate(GROUPS[n], i, 1, -float(random.random() ** 3)) for n in NAMES for i in range(400)]
+    widths = dict.fromkeys(NAMES, 400)
+    before = Room(cost, widths, 1.3 * cost.of(widths))
+    room = copy_of(before)
+    check(candidates, before, room, exact(candidates, room))
+
+
+def test_useful_leaves_out_rounding() -> None:
+    gains = [-1.0, -1e-3, -1e-9, 0.0, 1.0, -0.0]
+    kept = useful(Candidate(GROUPS["a"], i, 1, g) for i, g in enumerate(gains))
+    assert [c.gain for c in kept] == [-1.0, -1e-3]
+    assert useful([]) == []
+    assert useful([Candidate(GROUPS["a"], 0, 1, 0.0)]) == []
+
+
+def test_ranks() -> None:
+    room = Room(price([1, 10, 1]), dict.fromkeys(NAMES, 2), 1e9)
+    one, two, three = (Candidate(GROUPS[n], 0, k, g) for n, k, g in (("a", 1, -2.0), ("b", 1, -9.0), ("c", 3, -9.0)))
+    assert by_gain([one, two, three]) == [two, three, one]
+    assert by_gain_per_cost([one, two, three], room) == [three, one, two]
+
+
+@pytest.mark.parametrize("solve", [exact, relaxed])
+def test_nothing_to_choose_from(solve: object) -> None:
+    room = Room(price([1, 1, 1]), dict.fromkeys(NAMES, 2), 100.0)
+    assert solve([], room) == []  # type: ignore[operator]
+    assert room.spent == 13
