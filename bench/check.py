@@ -144,7 +144,7 @@ def counts_are_true(make: Make, network: Callable[[], nn.Module]) -> None:
 def predicts_its_drop(make: Make, network: Callable[[], nn.Module]) -> None:
     """Where gains are stated: predicted and measured change of the loss agree at a small step (smooth networks)."""
     torch.manual_seed(0)
-    model, step = network(), 1e-3
+    model, step = network(), 1e-4  # so small that no maximum of a pooling window changes place
     if any(isinstance(m, nn.ReLU) for m in model.modules()):
         return
     made, target = event(make(), model, 1.7)
