@@ -130,7 +130,6 @@ class Event:
             macs = context.macs.of(context.widths)
             plan = self._propose(context)
             if plan.splits:
-                self._check(plan, context)
                 self._carry_out(plan, record)
                 last = plan
             self._account(context, record, macs)
@@ -165,15 +164,20 @@ class Event:
     def _propose(self, context: GrowthContext) -> GrowthPlan:
         try:
             with evaluation(self.graph.model):
-                return self.method.propose(context)
+                plan = self.method.propose(context)
+            self._check(plan, context)
         except BenchError:
             raise
         except Exception as error:  # somebody's method may raise anything
             frame = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}"
-            raise BenchError(f"method={self.name}: {type(error).__name__}: {error} ({where})") from error
+            message = " ".join(str(error).split())
+            raise BenchError(f"method={self.name}: {type(error).__name__}: {message} ({where})") from error
+        return plan
 
     def _check(self, plan: GrowthPlan, context: GrowthContext) -> None:
+        if not isinstance(plan, GrowthPlan):
+            raise BenchError(f"method={self.name}: propose returned {type(plan).__name__}; expected a GrowthPlan")
         validate(plan, self.graph.model, self.graph.groups)
         added = plan.added()
         cost = context.price.of({name: n + added.get(name, 0) for name, n in context.widths.items()})
