@@ -150,7 +150,9 @@ def test_engines_agree_on_every_net(net: Net) -> None:
 def test_lanczos_on_a_trained_net_within_24_common_products() -> None:
     torch.manual_seed(0)
     layers = [nn.Conv2d(2, 8, 3, padding=1), nn.BatchNorm2d(8), nn.SiLU(), nn.Conv2d(8, 12, 3, bias=False)]
-    model = nn.Sequential(*layers, nn.BatchNorm2d(12), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 3))
+    model = nn.Sequential(
+        *layers, nn.BatchNorm2d(12), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 3)
+    )
     inputs = torch.randn(60, 2, 7, 7)
     targets = (inputs[:, 0, :3].mean((1, 2)) > 0).long() + (inputs[:, 1].mean((1, 2)) > 0).long()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
@@ -88,10 +89,15 @@ def test_a_copy_has_the_same_graph() -> None:
 def test_evaluation_restores_after_an_error() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True), nn.Dropout()).train()
     model[2].eval()
-    with pytest.raises(ValueError, match="mine"), evaluation(model):
-        assert not model[1].inplace
-        assert not model.training
-        raise ValueError("mine")
+
+    def fail() -> None:
+        with evaluation(model):
+            assert not model[1].inplace
+            assert not any(module.training for module in model.modules())
+            raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        fail()
     assert model[1].inplace
     assert [m.training for m in model.modules()] == [True, True, True, False]
 
@@ -237,7 +243,7 @@ def test_an_untraceable_model_is_one_line() -> None:
 def test_chains_of_linear_layers(widths: list[int], bias: bool) -> None:
     sizes = [3, *widths, 2]
     layers: list[nn.Module] = []
-    for one, two in zip(sizes[:-1], sizes[1:], strict=True):
+    for one, two in pairwise(sizes):
         layers += [nn.Linear(one, two, bias=bias), nn.SiLU()]
     graph = Graph(nn.Sequential(*layers[:-1]), (3,))
     assert graph.widths() == {str(2 * i): n for i, n in enumerate(widths)}

@@ -357,7 +357,9 @@ def test_a_backbone_with_nothing_to_split(tmp_path: Path) -> None:
     backbones.register("flat", S2DConfig)(lambda config, shape, outputs: nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))
     try:
         chosen = {**options(tmp_path), "backbone": {"name": "flat"}}
-        with pytest.raises(ConfigError, match=r"backbone=flat: expected a network with channels to split .*network out"):
+        with pytest.raises(
+            ConfigError, match=r"backbone=flat: expected a network with channels to split .*network out"
+        ):
             Experiment(Settings.of(chosen), Run(tmp_path, chosen), Quiet())
     finally:
         del backbones._entries["flat"]

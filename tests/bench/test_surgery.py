@@ -244,7 +244,9 @@ def test_policy_reset_forgets_and_unknown_policies_are_refused() -> None:
 
 
 @pytest.mark.parametrize("weights", [(0.5, 0.5), (0.25,) * 4, (2.0, -1.5, 0.5)])
-@pytest.mark.parametrize("net", [net for net in NETS if net.name in ("mlp", "norm", "flatten", "prelu", "depthwise")], ids=str)
+@pytest.mark.parametrize(
+    "net", [net for net in NETS if net.name in ("mlp", "norm", "flatten", "prelu", "depthwise")], ids=str
+)
 def test_second_moments_are_the_squares_of_the_split_nets_gradients(net: Net, weights: tuple[float, ...]) -> None:
     graph = net.graph()
     inputs, targets = net.sample()
@@ -257,7 +259,9 @@ def test_second_moments_are_the_squares_of_the_split_nets_gradients(net: Net, we
     for name, parameter in graph.model.named_parameters():
         second, first = optimizer.state[parameter]["exp_avg_sq"], optimizer.state[parameter]["exp_avg"]
         torch.testing.assert_close(second, parameter.grad**2, rtol=1e-9, atol=1e-20, msg=name)
-        if min(weights) > 0 and not any(name.startswith(f"{c.module}.") for g in graph.groups.values() for c in g.consumers):
+        if min(weights) > 0 and not any(
+            name.startswith(f"{c.module}.") for g in graph.groups.values() for c in g.consumers
+        ):
             torch.testing.assert_close(first, parameter.grad, rtol=1e-9, atol=1e-12, msg=name)
 
 

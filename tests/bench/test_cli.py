@@ -1,0 +1,181 @@
+"""What a user types, and the one line that answers a mistake."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import check, cli, inspect
+from bench.errors import BenchError
+from methods import registry
+
+SHORT = ["train.epochs=1", "train.seed_epochs=1", "growth.stages=1", "growth.sample=64"]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def type_in(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", *arguments])
+    cli.main()
+
+
+def test_a_run_prints_its_table_and_is_not_done_twice(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    type_in(monkeypatch, "method=s2d", *SHORT)
+    first = capfd.readouterr()
+    (path,) = tmp_path.glob("results/runs/*/run.json")
+    stamp = path.stat().st_mtime_ns
+    for word in ("params", "mult-adds", "test %", "predicted", "measured", "train s", "grow s", str(path.name)):
+        assert word in first.out
+    assert first.err == ""  # no progress bar outside a terminal
+    type_in(monkeypatch, *SHORT[::-1], "method=s2d")
+    assert "done already" in capfd.readouterr().out
+    assert path.stat().st_mtime_ns == stamp
+    assert {p.name for p in tmp_path.iterdir()} == {"results"}
+
+
+def test_a_finished_run_is_skipped_before_torch_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    type_in(monkeypatch, *SHORT)
+    monkeypatch.setitem(sys.modules, "bench.protocol", None)  # importing it would raise
+    type_in(monkeypatch, *SHORT)
+    assert "done already" in capfd.readouterr().out
+
+
+def test_rerun_all_does_it_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    type_in(monkeypatch, *SHORT)
+    (path,) = tmp_path.glob("results/runs/*/run.json")
+    before = path.stat().st_mtime_ns
+    type_in(monkeypatch, *SHORT, "rerun=all")
+    assert path.stat().st_mtime_ns > before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["method=s4d"], r"error: method=s4d: expected one of fast_s2d, .*\(did you mean s3d\?\)"),
+        (["bakbone=mlp"], r"error: bakbone: no such option; expected one of method, .*\(did you mean backbone\?\)"),
+        (["train.epoch=1"], r"error: train\.epoch: no such option; .*\(did you mean train\.epochs\?\)"),
+        (["method=s2d", "method.c=1"], r"error: method\.c: no such option; expected one of method\.name, method\.rank"),
+        (["method.c=0.5"], r"error: method\.c=0\.5: expected a number of at least 1"),
+        (["method.c=high"], r"error: method\.c=high: expected another type"),
+        (["backbone.width=0"], r"error: backbone\.width=0: expected"),
+        (["backbone.activation=step"], r"error: backbone\.activation=step: expected .*silu"),
+        (["backbone=rbf"], r"error: backbone=rbf: expected"),
+        (["data=mnist", "data.download=false"], r"error: data=mnist: .*data\.root"),
+        (["what is this"], r"error: cannot read the arguments"),
+    ],
+)
+def test_a_mistake_is_one_line_and_a_failure(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match=message) as caught:
+        type_in(monkeypatch, *SHORT, *arguments)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+    assert not list(Path("results").glob("runs/*/run.json"))
+
+
+def test_a_failed_run_is_never_taken_for_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    for extra in ([], ["rerun=failed"]):
+        with pytest.raises(SystemExit, match=r"^error: training loss became"):
+            type_in(monkeypatch, *SHORT, "train.lr=1e12", *extra)
+        with pytest.raises(SystemExit, match=r"^error: this run failed before: .*rerun=failed"):
+            type_in(monkeypatch, *SHORT, "train.lr=1e12")
+
+
+def test_a_sweep_goes_on_past_a_bad_job(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2 of the sweep's jobs failed"):
+        type_in(monkeypatch, "-m", *SHORT, "method.c=0.5,2", "seed=0,1")
+    assert "error: method.c=0.5" in capfd.readouterr().err
+    assert len(list(Path("results").glob("runs/*/run.json"))) == 2
+
+
+def test_another_process_at_the_same_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    from filelock import FileLock
+
+    type_in(monkeypatch, *SHORT)
+    (folder,) = (p.parent for p in Path("results").glob("runs/*/run.json"))
+    with FileLock(folder / ".lock"), pytest.raises(SystemExit, match="another process is at this run"):
+        type_in(monkeypatch, *SHORT, "rerun=all")
+    assert json.loads((folder / "run.json").read_text())["status"] == "done"
+
+
+def test_help_explains_the_groups_with_examples(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        type_in(monkeypatch, "--help")
+    assert not ended.value.code
+    shown = capfd.readouterr().out
+    for word in ("python -m bench method=s3d", "python -m bench -m", "method", "backbone", "data", "growth", "train"):
+        assert word in shown
+    for name in registry.names():
+        assert name in shown
+
+
+def test_a_new_file_in_methods_is_found_without_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its options come from its dataclass."""
+    from dataclasses import dataclass
+
+    from hydra.core.config_store import ConfigStore
+
+    from methods.s2d import S2D
+
+    @dataclass(frozen=True)
+    class Config:
+        rank: str = "gain"
+        mine: int = 3
+
+    registry.names()
+    registry.register("mine", Config)(S2D)
+    monkeypatch.setattr(cli, "entry_points", lambda group: ["one"])
+    try:
+        type_in(monkeypatch, *SHORT, "method=mine", "method.mine=4")
+    finally:
+        del registry._entries["mine"]
+        del ConfigStore.instance().repo["method"]["mine.yaml"]
+    (path,) = tmp_path.glob("results/runs/*-mine-*/run.json")
+    assert json.loads(path.read_text())["config"]["method"] == {"name": "mine", "rank": "gain", "mine": 4}
+
+
+@pytest.mark.parametrize("arguments", [[], ["backbone=lenet"], ["backbone=convnet"], ["backbone=rbf", "data=rbf"]])
+def test_inspect_lists_what_can_be_split_and_what_not(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench.inspect", *arguments])
+    inspect.main()
+    shown = capfd.readouterr().out
+    assert "can be split" in shown
+    assert "network output" in shown
+    assert "% of them in layers that can grow" in shown
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_check_passes_every_method(name: str) -> None:
+    failed = [(rule, network, reason) for rule, network, reason in check.outcomes(name) if reason]
+    assert not failed
+
+
+def test_check_fails_with_the_reason_and_a_status(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from methods.s2d import S2D
+
+    def broken(self: S2D, context: object) -> object:
+        raise BenchError("not today")
+
+    monkeypatch.setattr(S2D, "propose", broken)
+    monkeypatch.setattr(sys, "argv", ["bench.check", "method=s2d"])
+    with pytest.raises(SystemExit, match="method=s2d breaks the rules"):
+        check.main()
+    assert "FAIL" in (shown := capfd.readouterr().out)
+    assert "not today" in shown
