@@ -76,9 +76,9 @@ def offer_plugins() -> None:
         return
     from methods import registry  # imports torch; needed only now
 
-    for entry in registry:
-        if entry.name not in known:
-            ConfigStore.instance().store(group="method", name=entry.name, node=entry.defaults())
+    for name in {*registry.names(), *registry.broken()} - known:
+        node = {"name": name} if name in registry.broken() else registry[name].defaults()
+        ConfigStore.instance().store(group="method", name=name, node=node)
 
 
 def one_line(error: Exception, arguments: list[str], config_name: str) -> str:

@@ -23,6 +23,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
@@ -69,6 +70,7 @@ class Registry(Generic[F]):
     def __init__(self, kind: str, package: str, group: str | None = None) -> None:
         self.kind, self.package, self.group = kind, package, group
         self._entries: dict[str, Entry[F]] = {}
+        self._broken: dict[str, str] = {}
         self._found = False
 
     def register(self, name: str, config: type) -> Callable[[F], F]:
@@ -97,23 +99,28 @@ class Registry(Generic[F]):
             return
         self._found = True
         package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{self.package}.{module.name}")
-        for point in entry_points(group=self.group) if self.group else ():
+        plugins: list[tuple[str, Callable[[], object]]] = [
+            (module.name, partial(importlib.import_module, f"{self.package}.{module.name}"))
+            for module in pkgutil.iter_modules(package.__path__)
+        ]
+        if self.group is not None:
+            plugins += [(point.name, point.load) for point in entry_points(group=self.group)]
+        for name, load in plugins:
             try:
-                point.load()
-            except Exception as error:  # a foreign package's import may raise anything
-                raise BenchError(
-                    f"{self.kind} plugin {point.name} ({point.value}) cannot be imported: {error}"
-                ) from error
+                load()
+            except Exception as error:  # somebody's plugin may raise anything; the others still work
+                self._broken[name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
 
     def __getitem__(self, name: str) -> Entry[F]:
         """The plugin of this name.
 
         Raises:
             ConfigError: No plugin has it; the message lists the known names.
+            BenchError: Its file or package cannot be imported.
         """
         self._discover()
+        if name not in self._entries and name in self._broken:
+            raise BenchError(f"{self.kind}={name}: cannot be imported: {self._broken[name]}")
         if name not in self._entries:
             near = difflib.get_close_matches(name, self._entries, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
@@ -124,6 +131,11 @@ class Registry(Generic[F]):
         """All names, sorted."""
         self._discover()
         return sorted(self._entries)
+
+    def broken(self) -> dict[str, str]:
+        """Plugins that cannot be imported, with the reason."""
+        self._discover()
+        return {name: reason for name, reason in self._broken.items() if name not in self._entries}
 
     def __iter__(self) -> Iterator[Entry[F]]:
         return (self[name] for name in self.names())

@@ -51,3 +51,4 @@ def test_a_package_that_cannot_be_imported(tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert ran.stderr.strip().splitlines()[-1].startswith("error: method=largest: cannot be imported: ModuleNotFound")
     assert "Traceback" not in ran.stderr
+    assert run("bench.check", tmp_path, "method=net2net").returncode == 0
