@@ -12,7 +12,7 @@ from rich.table import Table
 
 
 class ProgressBar:
-    """An observer (`bench.protocol.Observer`) that draws on a terminal's standard error and nowhere else."""
+    """An observer (`bench.observer.Observer`) that draws on a terminal's standard error and nowhere else."""
 
     def __init__(self, title: str) -> None:
         console = Console(file=sys.stderr)
@@ -45,6 +45,9 @@ class ProgressBar:
 
     def finished(self, record: dict[str, Any]) -> None:
         """A stage has been measured."""
+
+    def end(self, record: dict[str, Any]) -> None:
+        """The run has ended."""
 
 
 def table(record: dict[str, Any]) -> Table:

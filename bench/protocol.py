@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from filelock import FileLock
@@ -22,24 +22,12 @@ from bench.errors import BenchError, ConfigError, Refused
 from bench.graph import Graph
 from bench.growth import Event
 from bench.method import GrowthMethod, Trained
+from bench.observer import Observer
 from bench.refresh import draw_parameters, refresh_norm
 from bench.store import SCHEMA, Run, seed_identity
 from bench.surgery import load as load_shapes
 from bench.train import evaluate, loss_function, make_optimizer, train
 from methods import registry
-
-
-class Observer(Protocol):
-    """Is told how a run goes on."""
-
-    def stage(self, stage: int, stages: int, epochs: int, done: int) -> None:
-        """Training of a stage begins, with ``done`` of its ``epochs`` behind it."""
-
-    def epoch(self, loss: float) -> None:
-        """An epoch has ended."""
-
-    def finished(self, record: dict[str, Any]) -> None:
-        """A stage has been measured."""
 
 
 @dataclass
@@ -316,4 +304,5 @@ class Experiment:
         }
         self.run.write_stages(self.state.stages)
         self.run.write_record(record)
+        self.observer.end(record)
         return record

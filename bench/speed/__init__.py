@@ -1,0 +1,1 @@
+"""What growing and training cost on this machine: ``python -m bench.speed``."""

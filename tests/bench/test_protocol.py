@@ -41,6 +41,8 @@ class Quiet:
 
     def finished(self, record: dict[str, Any]) -> None: ...
 
+    def end(self, record: dict[str, Any]) -> None: ...
+
 
 def options(folder: Path, *overrides: str) -> dict[str, Any]:
     """The resolved options of a command line."""

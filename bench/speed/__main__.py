@@ -1,0 +1,58 @@
+"""``python -m bench.speed``: the engines, the training loop and a whole run, measured on this machine.
+
+python -m bench.speed
+python -m bench.speed threads=1 growth.sample=512
+python -m bench.speed data=cifar10 backbone=convnet parts=[training] out=results/speed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from bench.cli import application
+from bench.errors import require, require_choice
+
+PARTS = ("engines", "training", "run")
+
+
+@dataclass(frozen=True)
+class SpeedConfig:
+    """Options beside those of a run.
+
+    Attributes:
+        out: Folder for ``speed.md`` and the CSV files; None to print only.
+        repeats: Measurements of each contender at most.
+        parts: What to measure: engines, training, run.
+    """
+
+    out: str | None = None
+    repeats: int = 5
+    parts: tuple[str, ...] = PARTS
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", tuple(self.parts))  # YAML hands over a list
+        require(self.repeats >= 1, "repeats", self.repeats, "a whole number of at least 1")
+        for part in self.parts:
+            require_choice("parts", part, PARTS)
+
+
+def _task(options: Mapping[str, Any]) -> None:
+    from bench.config import Settings  # torch, only after the options are read
+    from bench.options import typed
+    from bench.speed.report import report
+
+    own = {field.name for field in fields(SpeedConfig)}
+    config = typed("", SpeedConfig, {key: value for key, value in options.items() if key in own})
+    settings = Settings.of({key: value for key, value in options.items() if key not in own})
+    report(settings, config.parts, config.repeats, config.out)
+
+
+def main() -> None:
+    """``python -m bench.speed``."""
+    application(_task)()
+
+
+if __name__ == "__main__":
+    main()

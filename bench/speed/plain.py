@@ -1,0 +1,52 @@
+"""A product with S by automatic differentiation alone: what one would write without `bench.curvature`'s explicit form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from bench.curvature import Batch, Curvature, Operator
+from bench.graph import Group
+
+
+class PlainOperator:
+    """Hessian-vector products of ``< stopgrad(dL/du), u(theta) >`` by double backward through layer and chain.
+
+    Args:
+        curvature: A fresh one; it is told to keep the chain's tensors instead of the second derivative.
+        group: A group with one producer, padded with zeros if at all.
+    """
+
+    def __init__(self, curvature: Curvature, group: Group) -> None:
+        self.chain = curvature.chains[group.name]
+        self.chain.diagonal = False
+        self.operator: Operator = curvature.operator(group)
+        (producer,) = group.producers
+        self.layer = curvature.graph.model.get_submodule(producer.module)
+        self.names = ["weight", "bias"] if producer.bias else ["weight"]
+
+    def __call__(self, vectors: Tensor) -> Tensor:
+        """``S_i v_i`` over the whole sample, shape ``(n, d)``."""
+        total = torch.zeros_like(vectors)
+        for batch in self.operator.batches():
+            total += self._on_batch(batch, vectors)
+        return total
+
+    def _on_batch(self, batch: Batch, vectors: Tensor) -> Tensor:
+        theta = {name: getattr(self.layer, name).detach().requires_grad_() for name in self.names}
+        with torch.enable_grad():
+            ends = self.chain([functional_call(self.layer, theta, batch.inputs)])
+            phi = _inner(batch.gradients, ends)
+            first = torch.autograd.grad(phi, list(theta.values()), create_graph=True)
+            widths = [parameter[0].numel() for parameter in theta.values()]
+            directions = torch.split(vectors, widths, dim=1)
+            inner = _inner([v.reshape_as(g) for v, g in zip(directions, first, strict=True)], first)
+            second = torch.autograd.grad(inner, list(theta.values()))
+        return torch.cat([part.reshape(len(vectors), -1) for part in second], dim=1)
+
+
+def _inner(one: Sequence[Tensor], two: Sequence[Tensor]) -> Tensor:
+    return torch.stack([(a * b).sum() for a, b in zip(one, two, strict=True)]).sum()

@@ -1,0 +1,123 @@
+"""All measurements of one command, in order, with progress on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.status import Status
+
+from bench.backbones import build
+from bench.config import Settings
+from bench.data import Dataset, load
+from bench.environment import choose_device, describe
+from bench.errors import require
+from bench.speed.engines import measure
+from bench.speed.growing import whole_run
+from bench.speed.layers import LAYERS, Layer, prepare
+from bench.speed.search import CAP, TOLERANCE
+from bench.speed.tables import Rows, show, write
+from bench.speed.throughput import throughput
+
+DIGITS = ({"name": "digits"}, {"name": "mlp"})
+"""Data and backbone that training is always measured on."""
+
+
+def report(settings: Settings, parts: Sequence[str], repeats: int, out: str | None) -> None:
+    """Measure, print, and write the tables if ``out`` names a folder.
+
+    Raises:
+        BenchError: An option cannot work, data are missing, or the run fails.
+    """
+    device = choose_device(settings.run.device)
+    if settings.run.threads is not None:
+        torch.set_num_threads(settings.run.threads)
+    machine = describe(device)
+    console, progress = Console(), Console(stderr=True)
+    console.width = max(console.width, 130)  # a log has no width of its own
+    console.print(", ".join(f"{key} {value}" for key, value in machine.items()), markup=False, highlight=False)
+    tables: dict[str, tuple[str, Rows]] = {}
+    with progress.status("") if progress.is_terminal else nullcontext() as status:
+        for part in parts:
+            for name, (title, rows) in _PARTS[part](settings, repeats, device, status).items():
+                tables[name] = title, rows
+                show(console, title, rows)
+    if out is not None:
+        write(Path(out), tables, machine)
+        console.print(f"written: {out}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _note(status: Status | None, text: str) -> None:
+    if status is not None:
+        status.update(text)
+
+
+def engines(
+    settings: Settings,
+    repeats: int,
+    device: torch.device,
+    status: Status | None = None,
+    layers: Sequence[Layer] = LAYERS,
+    cap: int = CAP,
+) -> dict[str, tuple[str, Rows]]:
+    """The engines on each layer, trained on the configured data."""
+    data = _images(settings, device)
+    found: list[dict[str, Any]] = []
+    searched: list[dict[str, Any]] = []
+    for layer in layers:
+        _note(status, f"engines: {layer.name}")
+        subject = prepare(layer, data, settings.train, settings.growth.sample, settings.run.seed)
+        rows, more = measure(subject, settings.run.seed, repeats, cap)
+        found += rows
+        searched += more
+    examples = min(settings.growth.sample, len(data.train))
+    return {
+        "engines": (f"Extreme eigenpairs, {examples} examples of {data.name}", found),
+        "rayleigh": (f"Rayleigh search until the smallest eigenvalue is within {TOLERANCE:g}", searched),
+    }
+
+
+def training(
+    settings: Settings, repeats: int, device: torch.device, status: Status | None = None
+) -> dict[str, tuple[str, Rows]]:
+    """Images per second: the digits with the default mlp, and the configured data and backbone."""
+    configured = (settings.options["data"], settings.options["backbone"])
+    rows: list[dict[str, Any]] = []
+    for data_options, backbone in [DIGITS, *([] if _is_digits(settings) else [configured])]:
+        data = load(data_options, settings.run.seed).to(device)
+        _note(status, f"training: {data.name}, {backbone['name']}")
+        shape, outputs = data.input_shape, data.outputs
+        rows += throughput(
+            data,
+            lambda backbone=backbone, shape=shape, outputs=outputs: build(backbone, shape, outputs),
+            backbone["name"],
+            settings.train,
+            repeats=repeats,
+        )
+    return {"training": ("Training images per second", rows)}
+
+
+def run(
+    settings: Settings, repeats: int, device: torch.device, status: Status | None = None
+) -> dict[str, tuple[str, Rows]]:
+    """The configured run, as a whole."""
+    _note(status, "whole runs")
+    return {"run": ("Seconds of a whole run", [whole_run(settings, repeats)])}
+
+
+_PARTS = {"engines": engines, "training": training, "run": run}
+
+
+def _is_digits(settings: Settings) -> bool:
+    return (settings.name("data"), settings.name("backbone")) == ("digits", "mlp")
+
+
+def _images(settings: Settings, device: torch.device) -> Dataset:
+    data = load(settings.options["data"], settings.run.seed).to(device)
+    fits = data.task == "classification" and len(data.input_shape) == 3
+    require(fits, "data", data.name, "a classification data set of images")
+    return data

@@ -1,0 +1,51 @@
+"""The measurements as tables: on a terminal, as Markdown and as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from bench.store import write_atomic
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def show(console: Console, title: str, rows: Rows) -> None:
+    """Print one table."""
+    drawn = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title=title)
+    for column in rows[0]:
+        drawn.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right")
+    for row in rows:
+        drawn.add_row(*map(text, row.values()))
+    console.print(drawn)
+
+
+def write(folder: Path, tables: Mapping[str, tuple[str, Rows]], machine: Mapping[str, Any]) -> None:
+    """Write ``speed.md`` with all tables, and each as CSV.
+
+    Args:
+        folder: Created if absent.
+        tables: Title and rows, by the CSV file's name.
+        machine: What they were measured on.
+    """
+    parts = ["# Speed", ", ".join(f"{key} {value}" for key, value in machine.items())]
+    for name, (title, rows) in tables.items():
+        shown = pd.DataFrame([{key: text(value) for key, value in row.items()} for row in rows])
+        parts += [f"## {title}", shown.to_markdown(index=False, disable_numparse=True)]
+        write_atomic(folder / f"{name}.csv", pd.DataFrame(rows).to_csv(index=False))
+    write_atomic(folder / "speed.md", "\n\n".join(parts) + "\n")
+
+
+def text(value: Any) -> str:
+    """A cell; a dash for what was not measured or not reached."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return str(value)
