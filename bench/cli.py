@@ -13,7 +13,6 @@ import re
 import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -26,18 +25,16 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bench.errors import BenchError
-
-ROOT = Path(__file__).resolve().parent.parent
-CONF = ROOT / "conf"
+from bench.options import CONF, ROOT
+from bench.sweep import offer_sweeper
 
 
 def application(task: Callable[[dict[str, Any]], None], config_name: str = "config") -> Callable[[], None]:
     """A Hydra command from a task on the resolved configuration.
 
     A user's mistake ends with one line on standard error and exit status 1. What is a bug of ours keeps its traceback.
+    In a sweep, a job's mistake is told and the other jobs go on (`bench.sweep.CellSweeper` counts them).
     """
-
-    failures: list[str] = []
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     def command(config: DictConfig) -> None:
@@ -48,24 +45,24 @@ def application(task: Callable[[dict[str, Any]], None], config_name: str = "conf
         except BenchError as error:
             if HydraConfig.get().mode is not RunMode.MULTIRUN:
                 sys.exit(f"error: {error}")
-            failures.append(str(error))  # a sweep goes on with its other jobs
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {error}", file=sys.stderr, flush=True)
 
-    def run() -> None:
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
-        try:
-            offer_plugins()
-            command()
-        except KeyboardInterrupt:
-            sys.exit("stopped; the same command goes on from the last checkpoint")
-        except BenchError as error:
-            sys.exit(f"error: {error}")
-        except (HydraException, OmegaConfBaseException) as error:
-            sys.exit(f"error: {one_line(error, sys.argv[1:], config_name)}")
-        if failures:
-            sys.exit(f"{len(failures)} of the sweep's jobs failed")
+    return lambda: guarded(command, sys.argv[1:], config_name)
 
-    return run
+
+def guarded(command: Callable[[], None], arguments: list[str], config_name: str = "config") -> None:
+    """Carry out a command; every mistake of the user's is one line and a failure."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
+    try:
+        offer_sweeper()
+        offer_plugins()
+        command()
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command goes on from the last checkpoint")
+    except BenchError as error:
+        sys.exit(f"error: {error}")
+    except (HydraException, OmegaConfBaseException) as error:
+        sys.exit(f"error: {one_line(error, arguments, config_name)}")
 
 
 def offer_plugins() -> None:
@@ -116,7 +113,7 @@ def _near(name: str, choices: list[str]) -> str:
 def _task(options: dict[str, Any]) -> None:
     from bench.run import run  # torch only after the options are read
 
-    run(options)
+    run(options, brief=HydraConfig.get().mode is RunMode.MULTIRUN)
 
 
 def main() -> None:

@@ -24,6 +24,10 @@ class DataError(BenchError):
     """A data set is missing or unreadable."""
 
 
+class StorageError(BenchError):
+    """A file cannot be written."""
+
+
 class PlanError(BenchError):
     """A growth plan asks for what no surgery can do."""
 

@@ -75,5 +75,20 @@ def table(record: dict[str, Any]) -> Table:
     return drawn
 
 
+def summary(record: dict[str, Any]) -> str:
+    """A finished run in one line, for sweeps."""
+    name = f"{record['data']} {record['backbone']} {record['method']} seed {record['seed']}"
+    if record["status"] != "done":
+        return f"{record['status']}: {name}: {record['reason']}"
+    first, last = record["stages"][0], record["stages"][-1]
+    seconds = sum(sum(stage["seconds"].values()) for stage in record["stages"])
+    quality = [
+        f"loss {stage['test_loss']:.4g}" if stage["test_accuracy"] is None else f"{100 * stage['test_accuracy']:.2f} %"
+        for stage in (first, last)
+    ]
+    size = f"{first['params']:,} to {last['params']:,} parameters"
+    return f"done: {name}: {size}, test {quality[0]} to {quality[1]}, {seconds:.1f} s"
+
+
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.2e}"

@@ -18,7 +18,7 @@ from bench.cost import prices
 from bench.data import load
 from bench.data.streams import stream
 from bench.environment import choose_device, describe
-from bench.errors import BenchError, ConfigError, Refused
+from bench.errors import BenchError, ConfigError, Refused, StorageError
 from bench.graph import Graph
 from bench.growth import Event
 from bench.method import GrowthMethod, Trained
@@ -118,12 +118,12 @@ class Experiment:
                 self._stage()
         except Refused as refusal:
             return self._end("refused", str(refusal))
+        except StorageError:
+            raise  # says nothing of the run, which goes on from its last checkpoint
         except BenchError as error:
             self._end("failed", str(error))
             raise
-        record = self._end("done", None)
-        self.run.checkpoint_path.unlink(missing_ok=True)
-        return record
+        return self._end("done", None)
 
     def _stage(self) -> None:
         """Grow, unless a checkpoint says that is done, then train and measure."""
@@ -140,13 +140,17 @@ class Experiment:
         path = self.run.runs_dir / "seeds" / f"{seed_identity(self.settings.options)}.pt"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
-            if not self._restore(path):
-                self.state.epochs = self.settings.train.seed_epochs
-                self._train(lambda: None)
+            if self._restore(path):
+                self.observer.finished(self.state.stages[0])
+            else:
+                partial = path.with_suffix(".partial.pt")
+                if not self._restore(partial):
+                    self.state.epochs = self.settings.train.seed_epochs
+                self._train(lambda: self._save(partial))
                 self._finish()
                 self._save(path)
-            else:
-                self.observer.finished(self.state.stages[0])
+                for leftover in (partial, checkpoint.previous(partial)):
+                    leftover.unlink(missing_ok=True)
         lineage = {name: torch.ones(n, dtype=torch.float64) for name, n in self.seed_widths.items()}
         self.state.stages[0]["target_cost"] = self.rungs[0]
         self.state.lineage = lineage

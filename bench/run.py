@@ -9,15 +9,16 @@ from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from bench.errors import BenchError
+from bench.errors import BenchError, StorageError
 from bench.store import Run, write_atomic
 
 
-def run(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Carry out a run, or say that it is done already, and print its table.
+def run(options: Mapping[str, Any], brief: bool = False) -> dict[str, Any]:
+    """Carry out a run, or say that it is done already, and show it.
 
     Args:
         options: The resolved configuration.
+        brief: Show one line instead of the table; another process at the same run is no mistake then.
 
     Returns:
         The run's record.
@@ -29,8 +30,8 @@ def run(options: Mapping[str, Any]) -> dict[str, Any]:
     record = _ended(place, str(options["rerun"]))
     note = "done already"
     if record is None:
-        record, note = _execute(place, options), "written"
-    _show(record, f"{note}: {place.record_path}")
+        record, note = _execute(place, options, wait=brief), "written"
+    _show(record, f"{note}: {place.record_path}", brief)
     return record
 
 
@@ -50,32 +51,42 @@ def _ended(place: Run, rerun: str) -> dict[str, Any] | None:
     return record
 
 
-def _execute(place: Run, options: Mapping[str, Any]) -> dict[str, Any]:
+def _execute(place: Run, options: Mapping[str, Any], wait: bool) -> dict[str, Any]:
     from bench.config import Settings  # torch, only when there is something to do
+    from bench.observer import Observers
     from bench.progress import ProgressBar
     from bench.protocol import Experiment
 
     settings = Settings.of(options)
-    with ProgressBar(settings.name("method")) as observer:
-        experiment = Experiment(settings, place, observer)
-        place.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(place.lock_path, timeout=0)
+    with ProgressBar(settings.name("method")) as bar:
+        experiment = Experiment(settings, place, Observers([bar]))
         try:
+            place.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(place.lock_path, timeout=-1 if wait else 0)
             lock.acquire()
         except Timeout:
             raise BenchError(f"another process is at this run: {place.folder}") from None
+        except OSError as error:
+            raise StorageError(f"runs_dir={place.runs_dir}: cannot write there: {error.strerror}") from error
         with lock:
-            if place.record() is not None:
+            place.tidy()
+            record = place.record()
+            if record is not None and (wait and options["rerun"] == "none"):
+                return record  # another process did it meanwhile
+            if record is not None:
                 place.forget()
             write_atomic(place.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(options))))
             return experiment.execute()
 
 
-def _show(record: Mapping[str, Any], note: str) -> None:
-    from bench.progress import table
+def _show(record: Mapping[str, Any], note: str, brief: bool) -> None:
+    from bench.progress import summary, table
 
     console = Console()
     console.width = max(console.width, 100)  # a log has no width of its own
+    if brief:
+        console.print(summary(dict(record)), markup=False, highlight=False, soft_wrap=True)
+        return
     if record["status"] == "refused":
         console.print(f"refused: {record['reason']}", markup=False)
     else:

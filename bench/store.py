@@ -12,8 +12,11 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from enum import Enum
 from pathlib import Path
 from typing import Any
+
+from bench.errors import StorageError
 
 SCHEMA = 1
 """Version of ``run.json``."""
@@ -21,6 +24,7 @@ SCHEMA = 1
 SILENT = ("device", "threads", "runs_dir", "rerun", "checkpoint_seconds", "logger")
 """Options that do not enter a run's identity: they change where and how it runs, not what it is."""
 
+PARTIAL = ".partial"
 SILENT_DATA = ("root", "download")
 SEED_GROUPS = ("backbone", "data", "train", "seed", "precision")
 
@@ -32,6 +36,8 @@ def identity(options: Mapping[str, Any]) -> str:
     enter; every option that changes a number does.
     """
     kept = {key: value for key, value in options.items() if key not in SILENT and key != "hydra"}
+    if kept["method"].get("step") is False:  # nothing is displaced, so the step changes no number
+        kept["growth"] = {key: value for key, value in kept["growth"].items() if key != "epsilon"}
     return _digest(kept)
 
 
@@ -46,19 +52,45 @@ def _digest(options: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def write_atomic(path: Path, content: bytes | str) -> None:
-    """Write a file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+def write_atomic(path: Path, content: bytes | bytearray | str) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    Raises:
+        BenchError: The disk is full or the folder cannot be written; what was there before still is.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
+    except OSError as error:
+        with suppress(OSError):
             partial.unlink()
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}; nothing is lost, run the same command again"
+        ) from error
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file so that it is kept but not read again."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    path.replace(aside)
+    return aside
+
+
+class State(Enum):
+    """What a run's folder says of it."""
+
+    ABSENT = "absent"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+    REFUSED = "refused"
+    DONE = "done"
 
 
 class Run:
@@ -86,22 +118,47 @@ class Run:
         return self.folder / ".lock"
 
     def record(self) -> dict[str, Any] | None:
-        """The run's record if it has ended."""
+        """The run's record if it has ended; a damaged one counts as none."""
         try:
-            found = json.loads(self.record_path.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+            found = json.loads(self.record_path.read_bytes())
+        except (OSError, ValueError):
             return None
-        return found if isinstance(found, dict) and found.get("id") == self.id else None
+        return found if isinstance(found, dict) and found.get("id") == self.id and is_whole(found) else None
+
+    def state(self) -> State:
+        """Whether the run is absent, incomplete, failed, refused or done."""
+        record = self.record()
+        if record is not None:
+            return State(record["status"])
+        return State.INCOMPLETE if self.folder.exists() else State.ABSENT
 
     def write_stages(self, stages: list[dict[str, Any]]) -> None:
         """Replace ``stages.jsonl``."""
         write_atomic(self.folder / "stages.jsonl", "".join(json.dumps(stage) + "\n" for stage in stages))
 
     def write_record(self, record: Mapping[str, Any]) -> None:
-        """Write ``run.json``: the run has ended."""
-        write_atomic(self.record_path, json.dumps(record, indent=1) + "\n")
+        """Write ``run.json`` with its checksum: the run has ended."""
+        write_atomic(self.record_path, json.dumps({**record, "sha256": checksum(record)}, indent=1) + "\n")
+
+    def tidy(self) -> None:
+        """Set a damaged record aside and remove what a killed writer left. The lock must be held."""
+        if self.record_path.exists() and self.record() is None:
+            set_aside(self.record_path)
+        for partial in self.folder.glob(f".*{PARTIAL}"):
+            partial.unlink(missing_ok=True)
 
     def forget(self) -> None:
         """Drop what an earlier attempt left."""
-        for path in (self.record_path, self.checkpoint_path, self.folder / "stages.jsonl"):
+        for path in (self.record_path, *self.folder.glob("checkpoint*.pt"), self.folder / "stages.jsonl"):
             path.unlink(missing_ok=True)
+
+
+def checksum(record: Mapping[str, Any]) -> str:
+    """SHA-256 of a record's content, its own checksum left out."""
+    content = {key: value for key, value in record.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def is_whole(record: Mapping[str, Any]) -> bool:
+    """Whether a record is what was written: its checksum, if it has one, is right."""
+    return "status" in record and record.get("sha256", checksum(record)) == checksum(record)

@@ -26,10 +26,10 @@ class Config:
     """Options of Net2Net.
 
     Attributes:
-        noise: Whether replicas are displaced at all.
+        step: Whether replicas are displaced at all; without, ``growth.epsilon`` does not enter.
     """
 
-    noise: bool = True
+    step: bool = True
 
 
 @register("net2net", Config)
@@ -53,7 +53,7 @@ class Net2Net:
     def _split(self, context: GrowthContext, name: str, neuron: int, replicas: int) -> Split:
         group = context.graph.groups[name]
         directions = None
-        if self.config.noise:
+        if self.config.step:
             size = theta(context.graph.model, group).shape[1]
             noise = torch.randn(replicas, size, generator=context.generator, dtype=torch.float64)
             directions = torch.nn.functional.normalize(noise, dim=1)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.errors import require
 from bench.method import GrowthContext
 from bench.plan import GrowthPlan, Split
 from bench.select import Room
@@ -20,7 +21,16 @@ from methods import register
 
 @dataclass(frozen=True)
 class Config:
-    """No options."""
+    """Options of the controls.
+
+    Attributes:
+        step: Always false: nothing is displaced, so ``growth.epsilon`` does not enter.
+    """
+
+    step: bool = False
+
+    def __post_init__(self) -> None:
+        require(not self.step, "method.step", self.step, "false")
 
 
 @register("static", Config)

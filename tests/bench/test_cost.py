@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from bench.cost import METRICS, prices
+from bench.cost import METRICS, Price, prices
 from bench.graph import Graph
 from bench.plan import GrowthPlan, Split
 from bench.surgery import apply
@@ -88,3 +88,11 @@ def test_a_layer_called_twice_is_counted_twice_but_stored_once() -> None:
 
     found = prices(Graph(Twice(), (3,)))
     assert (found["params"].of({}), found["macs"].of({})) == (12 + 8, 9 + 9 + 6)
+
+
+def test_a_price_with_a_square() -> None:
+    square = Price(("a", "b"), 1.0, np.array([2.0, 3.0]), np.array([[4.0, 5.0], [0.0, 6.0]]))
+    n = np.array([1.0, 2.0])
+    assert square.at(n) == 1 + 2 + 6 + 4 + 10 + 24
+    differences = [square.at(n + 3 * unit) - square.at(n) for unit in np.eye(2)]
+    assert square.marginal(n, 3) == pytest.approx(np.array(differences))

@@ -21,7 +21,7 @@ from bench.errors import BenchError, ConfigError, Refused, TrainingDiverged
 from bench.method import GrowthContext
 from bench.plan import GrowthPlan, Split
 from bench.protocol import Experiment
-from bench.store import Run
+from bench.store import Run, checksum
 from methods import registry
 from methods.s2d import Config as S2DConfig
 
@@ -66,6 +66,7 @@ def numbers(record: dict[str, Any]) -> Any:
         if stage["growth"]:
             stage["growth"].pop("seconds")
     plain.pop("config")
+    plain.pop("sha256", None)
     return plain
 
 
@@ -82,6 +83,7 @@ def test_every_method_runs_to_the_end(method: str, tmp_path: Path) -> None:
     assert last["growth"]["function_gap"] < 1e-12
     assert last["growth"]["added_neurons"] > 0
     on_disk = json.loads(made.run.record_path.read_text())
+    assert on_disk.pop("sha256") == checksum(record)
     assert on_disk == json.loads(json.dumps(record))
     lines = (made.run.folder / "stages.jsonl").read_text().splitlines()
     assert [json.loads(line)["stage"] for line in lines] == [0, 1, 2]

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bench.store import Run, identity, seed_identity, write_atomic
+from bench.errors import StorageError
+from bench.store import PARTIAL, Run, State, identity, seed_identity, write_atomic
 
 OPTIONS: dict[str, Any] = {
     "method": {"name": "s3d", "c": 3.0},
@@ -73,6 +74,12 @@ def test_what_changes_a_number_changes_the_identity(path: str, value: object) ->
     assert identity(changed(path, value)) != identity(OPTIONS)
 
 
+def test_the_step_does_not_enter_where_nothing_is_displaced() -> None:
+    for method, same in (({"name": "static", "step": False}, True), ({"name": "net2net", "step": True}, False)):
+        small, large = ({**OPTIONS, "method": method, "growth": {"epsilon": e}} for e in (0.01, 0.1))
+        assert (identity(small) == identity(large)) is same
+
+
 def test_order_of_options_does_not_matter() -> None:
     assert identity(dict(reversed(OPTIONS.items()))) == identity(OPTIONS)
 
@@ -92,7 +99,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
         raise OSError("no space left")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(StorageError, match="nothing is lost"):
         write_atomic(path, "new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
@@ -101,9 +108,26 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
 def test_only_a_whole_record_of_this_run_counts(tmp_path: Path) -> None:
     run = Run(tmp_path, OPTIONS)
     assert run.record() is None
+    assert run.state() is State.ABSENT
     run.write_record({"id": run.id, "status": "done"})
-    assert run.record() == {"id": run.id, "status": "done"}
-    run.record_path.write_text('{"id": "')
-    assert run.record() is None
-    run.record_path.write_text('{"id": "another"}')
-    assert run.record() is None
+    record = run.record()
+    assert record is not None
+    assert record["status"] == "done"
+    assert run.state() is State.DONE
+    whole = run.record_path.read_text()
+    for damaged in ('{"id": "', '{"id": "another", "status": "done"}', whole.replace("done", "failed"), "[]", "\xff"):
+        run.record_path.write_text(damaged)
+        assert run.record() is None
+        assert run.state() is State.INCOMPLETE
+
+
+def test_what_a_killed_writer_left_is_tidied(tmp_path: Path) -> None:
+    run = Run(tmp_path, OPTIONS)
+    run.write_record({"id": run.id, "status": "done"})
+    whole = run.record_path.read_bytes()
+    (run.folder / f".run.json.123{PARTIAL}").write_text("half")
+    run.tidy()
+    assert [p.name for p in run.folder.iterdir()] == ["run.json"]
+    run.record_path.write_bytes(whole[:-9])
+    run.tidy()
+    assert [p.name for p in run.folder.iterdir()] == ["run.json.damaged-1"]

@@ -1,0 +1,164 @@
+"""Sweeps: which cells there are, which are left to do, and how they ended.
+
+A cell is one combination of a sweep's values. Cells that come to the same run (a method without a step under several
+steps, say) are one, and finished ones are left out before any worker is started.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import chain, product, zip_longest
+from types import ModuleType
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from bench.errors import BenchError
+from bench.options import CONF
+from bench.store import Run, State, seed_identity
+
+NAMESPACE = "hydra_plugins.growth_bench"
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One run of a sweep.
+
+    Attributes:
+        overrides: What to type for it.
+        options: Its resolved configuration.
+        run: Its folder.
+    """
+
+    overrides: list[str]
+    options: dict[str, Any]
+    run: Run
+
+    @property
+    def command(self) -> str:
+        """The command that fills the cell."""
+        return " ".join(["python -m bench", *self.overrides])
+
+
+def cells(arguments: Sequence[str]) -> list[Cell]:
+    """The cells of a command line, those of an ``experiment=`` preset's own sweep included, each run once.
+
+    Args:
+        arguments: Overrides as typed; ``a=1,2`` sweeps. They take precedence over the preset's.
+    """
+    parser = OverridesParser.create()
+    typed = parser.parse_overrides(list(arguments))
+    fixed = [o.input_line for o in typed if not o.is_sweep_override() and o.input_line is not None]
+    found: dict[str, Cell] = {}
+    in_hydra = GlobalHydra.instance().is_initialized()
+    with nullcontext() if in_hydra else initialize_config_dir(str(CONF), version_base="1.3"):
+        swept = compose("config", fixed, return_hydra_config=True).hydra.sweeper.params or {}
+        preset = parser.parse_overrides([f"{key}={value}" for key, value in swept.items()])
+        for overrides in combinations([*preset, *typed]):
+            options = OmegaConf.to_container(compose("config", overrides), resolve=True)
+            assert isinstance(options, dict)
+            plain = {str(key): value for key, value in options.items()}
+            run = Run(plain["runs_dir"], plain)
+            shown = [o for o in overrides if not o.startswith(("hydra.", "hydra/"))]
+            found.setdefault(run.id, Cell(shown, plain, run))
+    return list(found.values())
+
+
+def combinations(overrides: Sequence[Override]) -> list[list[str]]:
+    """Every combination of the overrides' values; a later override of the same option replaces an earlier one.
+
+    Raises:
+        BenchError: A sweep is over a range without single values.
+    """
+    choices: dict[str, list[str]] = {}
+    for override in overrides:
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            choices[key] = [f"{key}={override.get_value_element_as_str()}"]
+        elif override.is_discrete_sweep():
+            choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        else:
+            raise BenchError(f"{override.input_line}: expected single values, as in {key}=1,2,3")
+    return [list(combination) for combination in product(*choices.values())]
+
+
+def pending(found: Sequence[Cell]) -> list[Cell]:
+    """Cells that a run would do something for, those that need different seed networks side by side."""
+    left = [cell for cell in found if _to_do(cell)]
+    by_seed: dict[str, list[Cell]] = {}
+    for cell in left:
+        by_seed.setdefault(seed_identity(cell.options), []).append(cell)
+    return [cell for cell in chain.from_iterable(zip_longest(*by_seed.values())) if cell is not None]
+
+
+def _to_do(cell: Cell) -> bool:
+    rerun = cell.options["rerun"]
+    again = {"none": set(), "failed": {State.FAILED}, "all": {State.FAILED, State.REFUSED, State.DONE}}[rerun]
+    return cell.run.state() in {State.ABSENT, State.INCOMPLETE, *again}
+
+
+class CellSweeper(Sweeper):
+    """A Hydra sweeper over the cells that are left to do."""
+
+    def __init__(self, max_batch_size: int | None = None, params: dict[str, str] | None = None) -> None:
+        self.launcher: Launcher | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Hydra's set-up: make the configured launcher."""
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        """Launch what is left, by the configured launcher.
+
+        Raises:
+            BenchError: Cells failed; the others are done all the same.
+        """
+        assert self.launcher is not None
+        found = cells(arguments)
+        left = pending(found)
+        print(f"{len(found)} runs: {len(found) - len(left)} ended already, {len(left)} to do", flush=True)
+        returns = self.launcher.launch([cell.overrides for cell in left], initial_job_idx=0) if left else []
+        for job in returns:
+            _ = job.return_value  # raises what the job raised and nobody caught
+        _conclude(found)
+        return [returns]
+
+
+def offer_sweeper() -> None:
+    """Make `CellSweeper` known to Hydra, which takes plugins from the namespace ``hydra_plugins`` alone."""
+    try:
+        importlib.import_module("hydra_plugins")
+    except ModuleNotFoundError:  # no other plugin is installed
+        sys.modules["hydra_plugins"] = ModuleType("hydra_plugins")
+        sys.modules["hydra_plugins"].__path__ = []
+    sys.modules[NAMESPACE] = sys.modules[__name__]
+    CellSweeper.__module__ = NAMESPACE
+    Plugins.instance().register(CellSweeper)
+
+
+def _conclude(found: Sequence[Cell]) -> None:
+    states = [(cell, cell.run.state()) for cell in found]
+    failed = [cell for cell, state in states if state is State.FAILED]
+    undone = [cell for cell, state in states if state in (State.ABSENT, State.INCOMPLETE)]
+    for cell in failed:
+        record = cell.run.record() or {}
+        print(f"failed: {cell.command}: {record.get('reason')}", file=sys.stderr)
+    for cell in undone:
+        print(f"not done: {cell.command}", file=sys.stderr)
+    if failed or undone:
+        raise BenchError(f"{len(failed) + len(undone)} of {len(found)} runs failed; rerun=failed tries those again")
