@@ -71,7 +71,19 @@ def _surrogate(node: fx.Node, module: nn.Module | None) -> Callable[[Tensor], Te
         slope: Any = node.kwargs.get("negative_slope", node.args[1] if len(node.args) > 1 else 0.01)
         a = float(slope if module is None else module.negative_slope)  # type: ignore[arg-type]
         return lambda z: a * z + (1 - a) * surrogate_relu(z)
+    if isinstance(module, nn.PReLU):
+        slopes = module.weight.detach()
+        return lambda z: _per_channel(slopes, z) * z + (1 - _per_channel(slopes, z)) * surrogate_relu(z)
+    if isinstance(module, nn.Hardtanh):
+        low, high = module.min_val, module.max_val
+        return lambda z: low + surrogate_relu(z - low) - surrogate_relu(z - high)
+    if isinstance(module, nn.Hardsigmoid):
+        return lambda z: (surrogate_relu(z + 3) - surrogate_relu(z - 3)) / 6
     return None
+
+
+def _per_channel(values: Tensor, like: Tensor) -> Tensor:
+    return values.reshape(1, -1, *[1] * (like.dim() - 2))
 
 
 class Chain:
@@ -87,6 +99,8 @@ class Chain:
         sources: Nodes of the producers' outputs ``z``.
         inputs: Nodes that the producers read, one per producer.
         ends: Nodes ``u_k`` whose gradients weigh the chain.
+        reads: Where the ends leave the chain, as (end, reader). ``g_k`` is the gradient through these alone: what
+            an end does through a later step of the chain itself counts at that step's end.
         diagonal: Whether ``d^2 phi / dz^2`` is diagonal: no curvature behind a mixing of positions.
         surrogate: Whether a kinked activation got a surrogate second derivative.
     """
@@ -98,28 +112,36 @@ class Chain:
         self.sources = [calls[name] for name in producers]
         self.inputs = [source.all_input_nodes[0] for source in self.sources]
         ends = dict.fromkeys(calls[name].all_input_nodes[0] for name in consumers)
-        self._steps: list[tuple[fx.Node, Callable[..., Tensor]]] = []
+        self._steps: list[tuple[fx.Node, Callable[..., Tensor], tuple[Any, ...], dict[str, Any]]] = []
         self.diagonal, self.surrogate = True, False
         self._published_ends: list[fx.Node] = []
         self._walk(graph, set(ends), published)
         self.ends: list[fx.Node] = self._published_ends if published else [n for n in graph.nodes.nodes if n in ends]
+        own = {step[0] for step in self._steps}
+        self.reads = {(end, user) for end in self.ends for user in end.users if user not in own}
 
     def _walk(self, graph: Graph, ends: set[fx.Node], published: bool) -> None:
         needed = _between(self.sources, ends)
         mixed: dict[fx.Node, bool] = dict.fromkeys(self.sources, False)
+        moved: dict[fx.Node, bool] = dict.fromkeys(self.sources, False)  # positions picked: harmless until joined
         for node in graph.nodes.nodes:
             inputs = [n for n in node.all_input_nodes if n in mixed]
-            if node in mixed or node not in needed or not inputs:
+            if node in mixed or node not in needed or not inputs or node not in graph.kinds:
                 continue
             kind = graph.kinds[node]
-            mixes = any(mixed[n] for n in inputs)
+            shifts = any(moved[n] for n in inputs)
+            mixes = any(mixed[n] for n in inputs) or (shifts and len(inputs) > 1)
             bends = kind in (Kind.CURVED, Kind.KINKED, Kind.PER_CHANNEL)
             self.diagonal &= not (mixes and bends)
-            self._steps.append((node, self._function(node)))
+            if kind is Kind.FLATTEN:  # whatever sizes it names, they may be read off other tensors
+                self._steps.append((node, _flat, (inputs[0],), {}))
+            else:
+                self._steps.append((node, self._function(node), node.args, node.kwargs))
             if published and (bends or node in ends):
                 self._published_ends.append(node)
             else:
                 mixed[node] = mixes or kind in (Kind.AVERAGING, Kind.DEPTHWISE)
+                moved[node] = shifts or kind is Kind.SELECTING
         if published:
             self._published_ends += [n for n in self.sources if n in ends]
 
@@ -141,16 +163,9 @@ class Chain:
     def __call__(self, zs: Sequence[Tensor]) -> list[Tensor]:
         """``u_k`` from the producers' outputs ``zs``; the model must be in evaluation mode."""
         values: dict[fx.Node, Any] = dict(zip(self.sources, zs, strict=True))
-
-        def value(node: fx.Node) -> Any:
-            if node not in values:  # a size read off a tensor of the chain
-                args = fx.node.map_arg(node.args, value)
-                kwargs = fx.node.map_arg(node.kwargs, value)
-                values[node] = self._function(node)(*args, **kwargs)
-            return values[node]
-
-        for node, function in self._steps:
-            values[node] = function(*fx.node.map_arg(node.args, value), **fx.node.map_arg(node.kwargs, value))
+        for node, function, args, kwargs in self._steps:
+            given = fx.node.map_arg(args, values.__getitem__), fx.node.map_arg(kwargs, values.__getitem__)
+            values[node] = function(*given[0], **given[1])
         return [values[end] for end in self.ends]
 
     def gradient(self, zs: Sequence[Tensor], gradients: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -179,6 +194,10 @@ class Chain:
             return torch.autograd.grad(inner, leaves, allow_unused=True, materialize_grads=True)
 
 
+def _flat(z: Tensor) -> Tensor:
+    return z.flatten(1)
+
+
 def _frozen(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
     """Batch normalisation with its running statistics, as the affine map it is."""
 
@@ -189,8 +208,7 @@ def _frozen(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Callable[[Tensor], Tensor]
         shift = -norm.running_mean * scale
         if norm.affine:
             scale, shift = scale * norm.weight.detach(), shift * norm.weight.detach() + norm.bias.detach()
-        shape = (1, -1, *[1] * (z.dim() - 2))
-        return z * scale.reshape(shape) + shift.reshape(shape)
+        return z * _per_channel(scale, z) + _per_channel(shift, z)
 
     return apply
 

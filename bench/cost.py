@@ -148,7 +148,7 @@ def _count_layer(
 
 def _count_channelwise(graph: Graph, node: fx.Node, layer: nn.Module, params: _Sum) -> None:
     group = graph.group_of(node)
-    if group is None:
+    if group is None or str(node.target) not in {member.module for member in group.chain}:
         return
     for parameter in layer.parameters(recurse=False):
         if parameter.shape[0] % width(graph.model, group) == 0:

@@ -307,12 +307,14 @@ class Curvature:
         chains = {name: self.chains[name] for name in names}
         wanted = {n for c in chains.values() for n in (*c.inputs, *c.sources, *c.ends)}
         with evaluation(self.graph.model), torch.enable_grad():
-            capture = _Capture(self.graph, wanted)
+            capture = _Capture(self.graph, wanted, {read for c in chains.values() for read in c.reads})
             outputs = capture.run(inputs)
             loss = self.loss(outputs, targets) * (len(inputs) / len(self.inputs))
-            ends = list(dict.fromkeys(n for c in chains.values() for n in c.ends))
-            found = torch.autograd.grad(loss, [capture.values[n] for n in ends])
-            gradients = dict(zip(ends, found, strict=True))
+            read = [value for _, value in capture.read]
+            found = torch.autograd.grad(loss, read, allow_unused=True, materialize_grads=True)
+            gradients = {n: torch.zeros_like(capture.values[n]) for c in chains.values() for n in c.ends}
+            for (end, _), gradient in zip(capture.read, found, strict=True):
+                gradients[end] = gradients[end] + gradient
             values = {n: v.detach() for n, v in capture.values.items()}
             share = len(inputs) / len(self.inputs)
             return {name: self._batch(name, share, values, gradients) for name in names}
@@ -329,12 +331,23 @@ class Curvature:
 
 
 class _Capture(fx.Interpreter):
-    """Runs the network and keeps the values of some nodes."""
+    """Runs the network and keeps the values of some nodes, and what some readers read, each apart."""
 
-    def __init__(self, graph: Graph, wanted: set[fx.Node]) -> None:
+    def __init__(self, graph: Graph, wanted: set[fx.Node], reads: set[tuple[fx.Node, fx.Node]]) -> None:
         super().__init__(graph.model, graph=graph.nodes)
-        self.wanted = wanted
+        self.wanted, self.reads = wanted, reads
         self.values: dict[fx.Node, Tensor] = {}
+        self.read: list[tuple[fx.Node, Tensor]] = []
+
+    def fetch_args_kwargs_from_env(self, n: fx.Node) -> tuple[Any, Any]:
+        def value(source: fx.Node) -> Any:
+            found = self.env[source]
+            if (source, n) in self.reads:
+                found = found.view_as(found) if found.requires_grad else found.detach().requires_grad_()
+                self.read.append((source, found))
+            return found
+
+        return fx.node.map_arg(n.args, value), fx.node.map_arg(n.kwargs, value)
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)

@@ -187,10 +187,11 @@ class Graph:
     def _read_module(self, node: fx.Node, module: nn.Module) -> None:
         kind = module_kind(module)
         path = str(node.target)
+        produces = path if kind is Kind.LAYER and not is_depthwise(module) else None
         if self._calls[path] > 1 and any(True for _ in module.parameters()):
-            self._unknown(node, f"{path} is called more than once")
+            self._unknown(node, f"{path} is called more than once", produces)
         elif any(self._owners[id(p)] > 1 for p in module.parameters(recurse=False)):
-            self._unknown(node, f"{path} shares its parameters")
+            self._unknown(node, f"{path} shares its parameters", produces)
         elif kind is Kind.LAYER:
             self._read_layer(node, module)
         else:
@@ -235,7 +236,7 @@ class Graph:
             left.space.refuse(f"broadcast at {node.name}")
         elif not same_space:
             left.space.refuse("residual sum" if kind is Kind.SUM else f"product of two tensors at {node.name}")
-        self.kinds[node] = Kind.CURVED
+        self.kinds[node] = Kind.LINEAR if kind is Kind.SUM else Kind.CURVED
         self.places[node] = left
 
     def _channelwise(self, node: fx.Node, kind: Kind, label: str, member: str | None = None) -> None:
@@ -281,7 +282,8 @@ class Graph:
         if not space.consumers:
             space.refuse("no consumer")
         if space.reason is not None:
-            self.unsplittable += [Unsplittable(name, space.reason) for name in space.producers]
+            known = {refused.name for refused in self.unsplittable}
+            self.unsplittable += [Unsplittable(name, space.reason) for name in space.producers if name not in known]
             return
         producers = tuple(
             Producer(path, self.model.get_submodule(path).bias is not None and path not in space.normalised)
@@ -337,7 +339,7 @@ def _trace(model: nn.Module, input_shape: tuple[int, ...]) -> fx.Graph:
             for node in graph.nodes:
                 _out_of_place(node)
             parameter = next(model.parameters())
-            example = torch.randn(2, *input_shape, device=parameter.device, dtype=parameter.dtype)
+            example = torch.zeros(2, *input_shape, device=parameter.device, dtype=parameter.dtype)
             ShapeProp(fx.GraphModule(model, graph)).propagate(example)
     except Exception as error:  # a model may fail in any way
         reason = str(error).strip().splitlines() or [type(error).__name__]

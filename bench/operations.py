@@ -171,4 +171,5 @@ def function_kind(node: fx.Node) -> Kind:
 def _mean_keeps_channels(node: fx.Node) -> bool:
     dims = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else None)
     listed = (dims,) if isinstance(dims, int) else dims
-    return isinstance(listed, tuple | list) and all(isinstance(d, int) and (d >= 2 or -2 <= d < 0) for d in listed)
+    rank = len(node.all_input_nodes[0].meta["tensor_meta"].shape)
+    return isinstance(listed, tuple | list) and all(isinstance(d, int) and d % rank >= 2 for d in listed)

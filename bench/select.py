@@ -17,7 +17,6 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csr_array
 
 from bench.cost import Price, Vector
-from bench.errors import BenchError
 from bench.graph import Group
 
 
@@ -125,16 +124,21 @@ def exact(candidates: Sequence[Candidate], room: Room, rounds: int = 4) -> list[
     gains = np.array([c.gain for c in candidates])
     cross = room.price.cross + room.price.cross.T
     grown: Vector = np.zeros_like(start)
+    today = added * (room.price.linear + cross @ start)[groups]
+    for order in (np.argsort(gains / today), np.argsort(gains / added)):  # no worse than either ranking alone
+        greedy = _taken(candidates, order.tolist(), room)
+        best = greedy if gains[greedy].sum() < gains[best].sum() else best
     for _ in range(rounds if len(candidates) else 0):
         prices = room.price.linear + cross @ start + cross @ grown / 2
         costs = added * prices[groups]
-        chosen = trim(candidates, _solve(gains, costs, room.target - room.spent, candidates), room, costs)
+        chosen = trim(candidates, _solve(gains, costs, max(room.target - room.spent, 0.0), candidates), room, costs)
         if gains[chosen].sum() < gains[best].sum():
             best = chosen
         solved = np.bincount(groups[chosen], added[chosen], minlength=len(start)).astype(np.float64)
         if np.array_equal(solved, grown):
             break
         grown = solved
+    best = _exchange(candidates, best, room, gains, groups, np.argsort(gains / today).tolist())
     for i in best:
         room.take(candidates[int(i)])
     return room.fill(by_gain_per_cost(candidates, room))
@@ -144,25 +148,75 @@ def trim(candidates: Sequence[Candidate], chosen: NDArray[np.int64], room: Room,
     """Drop the least gain per cost until the true cost of the rest fits, then fill."""
     order = sorted(chosen.tolist(), key=lambda i: candidates[i].gain / costs[i])
     rest = sorted(set(range(len(candidates))) - set(order), key=lambda i: candidates[i].gain / costs[i])
+    return _taken(candidates, [*order, *rest], room)
+
+
+def _taken(candidates: Sequence[Candidate], order: Sequence[int], room: Room) -> NDArray[np.int64]:
+    """Indices that fit at true cost, taken in this order."""
     trial = Room(room.price, dict(zip(room.price.groups, room.widths.astype(int), strict=True)), room.target)
-    return np.array([i for i in [*order, *rest] if trial.take(candidates[i])], dtype=np.int64)
+    return np.array([i for i in order if trial.take(candidates[i])], dtype=np.int64)
+
+
+def _exchange(
+    candidates: Sequence[Candidate],
+    chosen: NDArray[np.int64],
+    room: Room,
+    gains: Vector,
+    groups: NDArray[np.int64],
+    order: Sequence[int],
+) -> NDArray[np.int64]:
+    """Give up the least gain of a group for what then fits elsewhere, as long as that lowers the sum."""
+    better = True
+    while better:
+        better = False
+        for group in np.unique(groups[chosen]):
+            own = chosen[groups[chosen] == group]
+            dropped = own[gains[own].argmax()]
+            kept = chosen[chosen != dropped].tolist()
+            held = {*kept, dropped}
+            trial = _taken(candidates, [*kept, *(i for i in order if i not in held), int(dropped)], room)
+            if gains[trial].sum() < gains[chosen].sum() - 1e-12 * abs(gains[chosen].sum()):
+                chosen, better = trial, True
+    return chosen
 
 
 def _solve(gains: Vector, costs: Vector, budget: float, candidates: Sequence[Candidate]) -> NDArray[np.int64]:
-    """Indices taken by the linear integer programme."""
+    """Indices taken by the linear integer programme.
+
+    Reduced costs of the linear programme say which candidates no better solution than a rounded one can leave out or
+    take in; those are fixed, and the integer programme is left with the few around the break (Balas and Zemel, 1980).
+    """
     neurons: dict[tuple[str, int], int] = {}
-    rows = [neurons.setdefault((c.group.name, c.neuron), len(neurons)) for c in candidates]
-    constraints = [LinearConstraint(csr_array(costs[None]), ub=budget)]
-    if len(neurons) < len(candidates):
-        once = csr_array((np.ones(len(rows)), (rows, range(len(rows)))))
-        constraints.append(LinearConstraint(once, ub=1))
-    scale = np.abs(gains).max()
-    answer = milp(
-        gains / scale, integrality=1, bounds=Bounds(0, 1), constraints=constraints, options={"mip_rel_gap": 0}
-    )
-    if answer.x is None:
-        raise BenchError(f"the selection has no answer: {answer.message}")
-    return np.flatnonzero(answer.x > 0.5)
+    rows = [1 + neurons.setdefault((c.group.name, c.neuron), len(neurons)) for c in candidates]
+    columns = np.arange(len(candidates))
+    once = csr_array((np.ones(len(rows)), (rows, columns)))
+    matrix = csr_array(once + csr_array((costs, (np.zeros(len(rows), dtype=int), columns)), shape=once.shape))
+    bounds = np.concatenate([[budget], np.ones(len(neurons))])
+    objective = gains / np.abs(gains).max()
+    relaxation = linprog(objective, A_ub=matrix, b_ub=bounds, bounds=(0, 1))
+    rounded = _rounded(relaxation.x, objective, matrix, bounds)
+    gap = objective[rounded].sum() - relaxation.fun + 1e-9
+    into, out = -relaxation.upper.marginals > gap, relaxation.lower.marginals > gap
+    free = np.flatnonzero(~into & ~out)
+    if not len(free):
+        return np.flatnonzero(into)
+    rest = LinearConstraint(matrix[:, free], ub=bounds - matrix[:, np.flatnonzero(into)].sum(axis=1))
+    limits = {"mip_rel_gap": 0, "node_limit": 20_000}
+    answer = milp(objective[free], integrality=1, bounds=Bounds(0, 1), constraints=rest, options=limits)
+    found = np.concatenate([np.flatnonzero(into), free[answer.x > 0.5]]) if answer.x is not None else rounded
+    return found if objective[found].sum() <= objective[rounded].sum() else rounded
+
+
+def _rounded(relaxed: Vector, objective: Vector, matrix: csr_array, bounds: Vector) -> NDArray[np.int64]:
+    """The whole part of a relaxed solution, filled with what fits, best first."""
+    left, taken = bounds.copy(), []
+    columns = matrix.tocsc()
+    for i in np.lexsort((objective, -relaxed)):
+        need = columns[:, [i]].toarray().ravel()
+        if (need <= left).all():
+            left -= need
+            taken.append(i)
+    return np.array(taken, dtype=np.int64)
 
 
 DAMPING: dict[str, Callable[[Vector], Vector]] = {"none": lambda e: e, "sqrt": np.sqrt, "log": np.log1p}

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from bench.errors import PlanError
+from bench.errors import PlanError, require_choice
 from bench.graph import Group, Member, width
 from bench.operations import is_depthwise
 from bench.plan import GrowthPlan, Split, by_group
@@ -160,9 +160,13 @@ class _Editor:
     """Replaces parameters in the model and the optimiser alike."""
 
     def __init__(self, model: nn.Module, optimizer: Optimizer | None, policy: str) -> None:
+        require_choice("growth.optimizer_state", policy, OPTIMIZER_STATES)
         self.model, self.optimizer, self.policy = model, optimizer, policy
         if optimizer is not None and policy == "reset":
             optimizer.state.clear()
+        for parameter, state in (optimizer.state if optimizer is not None else {}).items():
+            for key, value in state.items():
+                _check_state(key, value, parameter)
 
     def split_rows(self, group: Group, expansion: Expansion) -> None:
         """Copy the producers' rows, displaced where the plan says so, and the chain's entries."""
@@ -206,15 +210,18 @@ class _Editor:
             group["params"] = [new if p is old else p for p in group["params"]]
         if old in self.optimizer.state:
             state = self.optimizer.state.pop(old)
-            self.optimizer.state[new] = {key: self._carry(key, value, old, copy) for key, value in state.items()}
+            self.optimizer.state[new] = {key: self._carry(key, value, copy) for key, value in state.items()}
 
-    def _carry(self, key: str, value: object, old: Tensor, copy: _Copy) -> object:
+    def _carry(self, key: str, value: object, copy: _Copy) -> object:
         if not isinstance(value, Tensor) or value.dim() == 0:
             return value
-        if key not in _MOMENTS or value.shape != old.shape:
-            known = ", ".join(_MOMENTS)
-            raise PlanError(f"optimizer state {key}: expected one of {known}; growth.optimizer_state=reset takes any")
         return copy.state(key, value, self.policy == "zero")
+
+
+def _check_state(key: str, value: object, parameter: Tensor) -> None:
+    if isinstance(value, Tensor) and value.dim() > 0 and (key not in _MOMENTS or value.shape != parameter.shape):
+        known = ", ".join(_MOMENTS)
+        raise PlanError(f"optimizer state {key}: expected one of {known}; growth.optimizer_state=reset takes any")
 
 
 def _set_sizes(layer: nn.Module) -> None:

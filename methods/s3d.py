@@ -45,13 +45,14 @@ class Config:
     """Options of S3D.
 
     Attributes:
-        c: Bound on ``sum_j |w_j|``, at least 1.
+        c: Bound on ``sum_j |w_j|``, at least 1. Gradients of the offspring grow with ``sum_j w_j^2``, up to
+            ``(c^2 + 1) / 2`` times, so a large c needs a smaller learning rate.
         cap: Bound on the product of ``|w|`` along a lineage.
         rank: As in S2D; schemes of one neuron are compared by gain per added neuron either way.
     """
 
-    c: float = 3.0
-    cap: float = 8.0
+    c: float = 1.5
+    cap: float = 2.0
     rank: str = "gain"
 
     def __post_init__(self) -> None:

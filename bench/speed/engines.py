@@ -1,7 +1,8 @@
 """Seconds and errors of the engines for extreme eigenpairs, side by side on layers of a few sizes.
 
 The error of an eigenvalue is its difference to the dense float64 decomposition on the same sample, largest over the
-neurons. Contenders run in turn, so that a slow spell of the machine meets all of them; seconds are medians.
+neurons. Contenders run in turn, so that a slow spell of the machine meets all of them; seconds are medians, ratios
+medians of each round's ratio.
 """
 
 from __future__ import annotations
@@ -10,27 +11,29 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from bench.curvature import Operator
 from bench.eigen import Spectrum, dense, lanczos, rayleigh
 from bench.speed.layers import Subject
 from bench.speed.plain import PlainOperator
-from bench.speed.search import CAP, PUBLISHED, TUNED, Reached, Reference, Schedule, search
+from bench.speed.search import CAP, Reference, Row, search_rows
 
-PATIENCE = 5.0
+PATIENCE = 2.0
 """Seconds after which a contender is not repeated again."""
+
+LOOSE = 1e-3
+"""Residual at which Lanczos stops to be compared at the Rayleigh search's accuracy."""
 
 PASSES = 10
 """Passes of the published search."""
 
 PLAIN_PRODUCTS = 3
 """Double-backward products timed; all take the same time."""
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,10 @@ class Timed:
     collect: float
     seconds: float
     spectrum: Spectrum | None = None
+
+    def scaled(self, factor: float) -> Timed:
+        """With so many times the products."""
+        return replace(self, seconds=self.collect + factor * (self.seconds - self.collect))
 
 
 def measure(subject: Subject, seed: int, repeats: int, cap: int = CAP) -> tuple[list[Row], list[Row]]:
@@ -52,48 +59,45 @@ def measure(subject: Subject, seed: int, repeats: int, cap: int = CAP) -> tuple[
         cap: Passes of the Rayleigh search at most.
     """
     reference = exact(subject)
-    _lanczos(subject, seed)  # warm up
-    timed = _in_turn(
-        {
-            "dense": lambda: _engine(subject, lambda operator: dense(operator, _generator(seed))),
-            "lanczos": lambda: _lanczos(subject, seed),
-            "rayleigh": lambda: _engine(
-                subject, lambda operator: rayleigh(operator, _generator(seed), PASSES, highest=False)
-            ),
-            "double backward": lambda: _plain(subject),
-        },
-        repeats,
-    )
+    engines: dict[str, Callable[[Operator], Spectrum]] = {
+        "dense": lambda operator: dense(operator, _generator(seed)),
+        "lanczos": lambda operator: lanczos(operator, _generator(seed)),
+        "lanczos, loose": lambda operator: lanczos(operator, _generator(seed), tolerance=LOOSE),
+        "rayleigh": lambda operator: rayleigh(operator, _generator(seed), PASSES, highest=False),
+    }
+    _engine(subject, engines["lanczos"])  # warm up
+    contenders: dict[str, Callable[[], Timed]] = {
+        name: partial(_engine, subject, engine) for name, engine in engines.items()
+    }
+    timed = _in_turn({**contenders, "double backward": partial(_plain, subject)}, repeats)
     products = _spectrum(timed["lanczos"]).products
-    timed["double backward"] = [
-        replace(one, seconds=one.collect + (one.seconds - one.collect) / PLAIN_PRODUCTS * products)
-        for one in timed["double backward"]
-    ]
-    found = {"dense": 2, "lanczos": 2, "rayleigh": 1}
-    fastest = _median(timed["lanczos"])
+    timed["double backward"] = [one.scaled(products / PLAIN_PRODUCTS) for one in timed["double backward"]]
+    ours = timed["lanczos"]
     rows = []
     for engine, runs in timed.items():
-        errors: Row = {"error / norm": None, "error / lambda_min": None}
-        if engine in found:
-            errors = _errors(_spectrum(runs), reference, found[engine])
+        ends = 1 if engine == "rayleigh" else 2
+        found = runs[0].spectrum
         rows.append(
             {
                 "layer": subject.layer.name,
                 "neurons": len(reference.lowest),
                 "d": reference.matrices[0].shape[1],
                 "engine": engine,
-                "ends": found.get(engine),
-                "products": int(_spectrum(runs).products if engine in found else products),
+                "ends": ends,
+                "products": int(products if found is None else found.products),
                 "collect s": median(one.collect for one in runs),
                 "seconds": _median(runs),
-                "of lanczos": _median(runs) / fastest,
-                **errors,
+                "of lanczos": _ratio(runs, ours),
+                **({"error/norm": None, "error/lambda": None} if found is None else _errors(found, reference, ends)),
                 "repeats": len(runs),
             }
         )
-    one_pass = median(one.seconds - one.collect for one in timed["rayleigh"]) / (PASSES + 1)
-    collect = median(one.collect for one in timed["rayleigh"])
-    return rows, _searches(subject.layer.name, reference, seed, cap, collect, one_pass, fastest)
+
+    def cost(passes: int) -> tuple[float, float]:
+        runs = [one.scaled(passes / (PASSES + 1)) for one in timed["rayleigh"]]
+        return _median(runs), _ratio(runs, ours)
+
+    return rows, search_rows(subject.layer.name, reference, seed, cap, cost)
 
 
 def exact(subject: Subject) -> Reference:
@@ -127,7 +131,7 @@ def _in_turn(contenders: dict[str, Callable[[], Timed]], repeats: int) -> dict[s
     return timed
 
 
-def _engine(subject: Subject, engine: Callable[[Any], Spectrum]) -> Timed:
+def _engine(subject: Subject, engine: Callable[[Operator], Spectrum]) -> Timed:
     started = _now(subject)
     operator = subject.curvature().operator(subject.group)
     for _ in operator.batches():
@@ -135,10 +139,6 @@ def _engine(subject: Subject, engine: Callable[[Any], Spectrum]) -> Timed:
     collected = _now(subject)
     spectrum = engine(operator)
     return Timed(collected - started, _now(subject) - started, spectrum)
-
-
-def _lanczos(subject: Subject, seed: int) -> Timed:
-    return _engine(subject, lambda operator: lanczos(operator, _generator(seed)))
 
 
 def _plain(subject: Subject) -> Timed:
@@ -163,6 +163,11 @@ def _median(runs: Sequence[Timed]) -> float:
     return median(one.seconds for one in runs)
 
 
+def _ratio(runs: Sequence[Timed], rivals: Sequence[Timed]) -> float:
+    """Median of each round's ratio."""
+    return median(one.seconds / rival.seconds for one, rival in zip(runs, rivals, strict=False))
+
+
 def _spectrum(runs: Sequence[Timed]) -> Spectrum:
     spectrum = runs[0].spectrum
     assert spectrum is not None
@@ -176,43 +181,6 @@ def _errors(spectrum: Spectrum, reference: Reference, ends: int) -> Row:
     low = miss(spectrum.lowest, reference.lowest)
     worst = torch.maximum(low, miss(spectrum.highest, reference.highest)) if ends == 2 else low
     return {
-        "error / norm": float((worst / reference.norm).max()),
-        "error / lambda_min": float((low / reference.lowest.abs()).max()),
+        "error/norm": float((worst / reference.norm).max()),
+        "error/lambda": float((low / reference.lowest.abs()).max()),
     }
-
-
-def _searches(
-    layer: str, reference: Reference, seed: int, cap: int, collect: float, one_pass: float, lanczos_seconds: float
-) -> list[Row]:
-    whole = reference.whole()
-    searches = {
-        "published": search(reference, [PUBLISHED], seed, cap),
-        "tuned": search(reference, TUNED, seed, cap),
-        "tuned, whole sample": search(whole, TUNED, seed, cap),
-    }
-    rows = []
-    for name, reached in searches.items():
-        for neurons, attribute in (("median", "median"), ("all", "largest")):
-            passes, schedule = _fewest(reached, attribute)
-            seconds = None if passes is None else collect + passes * one_pass
-            rows.append(
-                {
-                    "layer": layer,
-                    "search": name,
-                    "neurons": neurons,
-                    "schedule": str(schedule),
-                    "products": passes,
-                    "seconds": seconds,
-                    "of lanczos": None if seconds is None else seconds / lanczos_seconds,
-                    "cap": cap,
-                }
-            )
-    return rows
-
-
-def _fewest(reached: Sequence[Reached], attribute: str) -> tuple[int | None, Schedule | str]:
-    """The fewest passes under any schedule."""
-    counts = [(getattr(one, attribute), one.schedule) for one in reached if getattr(one, attribute) is not None]
-    if not counts:
-        return None, f"none of {len(reached)}" if len(reached) > 1 else reached[0].schedule
-    return min(counts, key=lambda count: int(count[0]))

@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from bench.config import Settings
+from bench.observer import Observers
 from bench.protocol import Experiment
 from bench.store import Run
 
 PHASES = ("train", "grow", "eval")
-
-
-class _Silence:
-    """Watches a run (`bench.protocol.Observer`) and shows nothing."""
-
-    def stage(self, stage: int, stages: int, epochs: int, done: int) -> None:
-        """Training of a stage begins."""
-
-    def epoch(self, loss: float) -> None:
-        """An epoch has ended."""
-
-    def finished(self, record: dict[str, Any]) -> None:
-        """A stage has been measured."""
 
 
 def whole_run(settings: Settings, repeats: int) -> dict[str, Any]:
@@ -51,7 +38,7 @@ def _once(settings: Settings) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         place = Run(Path(folder), settings.options)
         started = time.perf_counter()
-        record = Experiment(settings, place, _Silence()).execute()
+        record = Experiment(settings, place, Observers([])).execute()
         total = time.perf_counter() - started
     seconds = {phase: float(sum(stage["seconds"][phase] for stage in record["stages"])) for phase in PHASES}
     return {**seconds, "overhead": total - sum(seconds.values()), "total": total}

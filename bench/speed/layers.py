@@ -122,5 +122,5 @@ def scaled(data: Dataset, side: int) -> Dataset:
         return Part(images.round().to(torch.uint8), of.targets)
 
     shape = (data.input_shape[0], side, side)
-    parts = {name: part(getattr(data, name)) for name in ("train", "validation", "test")}
-    return replace(data, input_shape=shape, **parts)
+    training, validation, test = part(data.train), part(data.validation), part(data.test)
+    return replace(data, input_shape=shape, train=training, validation=validation, test=test)

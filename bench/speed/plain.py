@@ -1,4 +1,4 @@
-"""A product with S by automatic differentiation alone: what one would write without `bench.curvature`'s explicit form."""
+"""A product with S by automatic differentiation alone: what one would write without the form of `bench.curvature`."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def report(settings: Settings, parts: Sequence[str], repeats: int, out: str | No
         torch.set_num_threads(settings.run.threads)
     machine = describe(device)
     console, progress = Console(), Console(stderr=True)
-    console.width = max(console.width, 130)  # a log has no width of its own
+    console.width = max(console.width, 140)  # a log has no width of its own
     console.print(", ".join(f"{key} {value}" for key, value in machine.items()), markup=False, highlight=False)
     tables: dict[str, tuple[str, Rows]] = {}
     with progress.status("") if progress.is_terminal else nullcontext() as status:
@@ -90,14 +91,8 @@ def training(
     for data_options, backbone in [DIGITS, *([] if _is_digits(settings) else [configured])]:
         data = load(data_options, settings.run.seed).to(device)
         _note(status, f"training: {data.name}, {backbone['name']}")
-        shape, outputs = data.input_shape, data.outputs
-        rows += throughput(
-            data,
-            lambda backbone=backbone, shape=shape, outputs=outputs: build(backbone, shape, outputs),
-            backbone["name"],
-            settings.train,
-            repeats=repeats,
-        )
+        make = partial(build, backbone, data.input_shape, data.outputs)
+        rows += throughput(data, make, backbone["name"], settings.train, repeats=repeats)
     return {"training": ("Training images per second", rows)}
 
 

@@ -1,17 +1,21 @@
-"""How many products the published Rayleigh search needs for one end of the spectrum, at its settings and at better ones.
+"""How many products the published Rayleigh search needs for one end of the spectrum, as published and tuned.
 
-The path of the search does not depend on how ``S v`` is computed. So it is followed on the batches' dense matrices, for
-many learning rates at once, and its time is the number of passes times the measured time of one pass.
+The path of the search does not depend on how ``S v`` is computed. So it is followed on the batches' dense matrices,
+for many learning rates at once, and its time is the number of passes times the measured time of one pass. Tuned
+means: the schedule that took the fewest passes, chosen, and stopped, in knowledge of the answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
+
+Row = dict[str, Any]
 
 TOLERANCE = 1e-2
 """Relative error of the smallest eigenvalue at which a neuron is done."""
@@ -89,7 +93,7 @@ def search(reference: Reference, schedules: Sequence[Schedule], seed: int, cap: 
     The estimate of a pass is the mean of its mini-batches' Rayleigh quotients, as published.
     """
     n, d = reference.matrices[0].shape[:2]
-    start = torch.rand(n, d, generator=torch.Generator().manual_seed(seed)) * 0.2 - 0.1
+    start = torch.rand(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 0.2 - 0.1
     v = [normalize(start, dim=1).to(reference.matrices[0]).requires_grad_() for _ in schedules]
     optimizer = torch.optim.RMSprop([{"params": [one]} for one in v], lr=1e-3, alpha=0.9, momentum=0.9)
     median: dict[int, int] = {}
@@ -97,7 +101,7 @@ def search(reference: Reference, schedules: Sequence[Schedule], seed: int, cap: 
     for number in range(cap):
         for group, schedule in zip(optimizer.param_groups, schedules, strict=True):
             group["lr"] = schedule.rate(number)
-        estimate = torch.zeros(len(v), n, dtype=torch.float64, device=start.device).to(reference.lowest)
+        estimate = reference.lowest.new_zeros(len(v), n)
         for share, matrix in zip(reference.shares, reference.matrices, strict=True):
             product = torch.einsum("nij,snj->sni", matrix, torch.stack(v)) / share
             quotient = (torch.stack(v) * product).sum(2)
@@ -116,3 +120,49 @@ def search(reference: Reference, schedules: Sequence[Schedule], seed: int, cap: 
         if len(largest) == len(v):
             break
     return [Reached(schedule, median.get(i), largest.get(i)) for i, schedule in enumerate(schedules)]
+
+
+def search_rows(
+    layer: str, reference: Reference, seed: int, cap: int, cost: Callable[[int], tuple[float, float]]
+) -> list[Row]:
+    """Fewest products until the median neuron, and all, are within `TOLERANCE`: published, and with hindsight.
+
+    Args:
+        layer: Its name.
+        reference: Its exact answer.
+        seed: Of the starting vectors.
+        cap: Passes at most.
+        cost: Seconds of so many passes, and their ratio to those of Lanczos for both ends.
+    """
+    whole = reference.whole()
+    searches = {
+        "published": search(reference, [PUBLISHED], seed, cap),
+        "tuned": search(reference, TUNED, seed, cap),
+        "tuned, whole sample": search(whole, TUNED, seed, cap),
+    }
+    rows = []
+    for name, reached in searches.items():
+        for neurons, attribute in (("median", "median"), ("all", "largest")):
+            passes, schedule = _fewest(reached, attribute)
+            seconds, ratio = (None, None) if passes is None else cost(passes)
+            rows.append(
+                {
+                    "layer": layer,
+                    "search": name,
+                    "neurons": neurons,
+                    "schedule": str(schedule),
+                    "products": passes,
+                    "seconds": seconds,
+                    "of lanczos": ratio,
+                    "cap": cap,
+                }
+            )
+    return rows
+
+
+def _fewest(reached: Sequence[Reached], attribute: str) -> tuple[int | None, Schedule | str]:
+    """The fewest passes under any schedule."""
+    counts = [(getattr(one, attribute), one.schedule) for one in reached if getattr(one, attribute) is not None]
+    if not counts:
+        return None, f"none of {len(reached)}" if len(reached) > 1 else reached[0].schedule
+    return min(counts, key=lambda count: int(count[0]))

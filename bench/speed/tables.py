@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -20,7 +21,7 @@ def show(console: Console, title: str, rows: Rows) -> None:
     """Print one table."""
     drawn = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title=title)
     for column in rows[0]:
-        drawn.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right")
+        drawn.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right", no_wrap=True)
     for row in rows:
         drawn.add_row(*map(text, row.values()))
     console.print(drawn)
@@ -36,10 +37,23 @@ def write(folder: Path, tables: Mapping[str, tuple[str, Rows]], machine: Mapping
     """
     parts = ["# Speed", ", ".join(f"{key} {value}" for key, value in machine.items())]
     for name, (title, rows) in tables.items():
-        shown = pd.DataFrame([{key: text(value) for key, value in row.items()} for row in rows])
-        parts += [f"## {title}", shown.to_markdown(index=False, disable_numparse=True)]
-        write_atomic(folder / f"{name}.csv", pd.DataFrame(rows).to_csv(index=False))
+        parts += [f"## {title}", _markdown(rows)]
+        write_atomic(folder / f"{name}.csv", _csv(rows))
     write_atomic(folder / "speed.md", "\n\n".join(parts) + "\n")
+
+
+def _markdown(rows: Rows) -> str:
+    columns = list(rows[0])
+    cells = [columns, ["---"] * len(columns), *([text(value) for value in row.values()] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def _csv(rows: Rows) -> str:
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
 
 
 def text(value: Any) -> str:

@@ -279,7 +279,7 @@ def test_net2net_shares_equally_and_displaces_replicas_only() -> None:
         lengths = torch.linalg.vector_norm(split.directions[1:], dim=1)
         assert torch.allclose(lengths, torch.ones_like(lengths))
     assert max(len(split.weights) for split in plan.splits) > 2  # parents are drawn with replacement
-    quiet = method("net2net", noise=False).propose(context_of(named("two_consumers"), ratio=5.0))
+    quiet = method("net2net", step=False).propose(context_of(named("two_consumers"), ratio=5.0))
     assert not quiet.has_directions
     assert Counter(s.group.name for s in quiet.splits).keys() == context.widths.keys()
 
@@ -324,9 +324,16 @@ def test_static_goes_by_the_recipe_and_static_matched_by_what_was_spent() -> Non
         expected = {"static": None, "static_matched": round((7 * 1000 + 4 * 2000 + 4 * 3000) / macs) + 4}[name]
         assert plan.epochs == expected
     seed_only = context_of(net, history=history[:1], epochs=4)
-    assert method("static_matched").propose(seed_only).epochs == round(
-        7000 / seed_only.macs.of({k: n + method("static").propose(seed_only).added().get(k, 0) for k, n in net.widths.items()})
-    ) + 4
+    assert (
+        method("static_matched").propose(seed_only).epochs
+        == round(
+            7000
+            / seed_only.macs.of(
+                {k: n + method("static").propose(seed_only).added().get(k, 0) for k, n in net.widths.items()}
+            )
+        )
+        + 4
+    )
 
 
 def test_splits_of_static_are_spread_evenly() -> None:
@@ -336,8 +343,8 @@ def test_splits_of_static_are_spread_evenly() -> None:
         assert max(copies) - min(copies) <= 1
 
 
-def test_a_new_method_is_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A method needs nothing beyond the context's public fields."""
+def test_a_method_needs_the_public_fields_only() -> None:
+    """Whoever writes one needs nothing else."""
 
     class First:
         def propose(self, context: GrowthContext) -> GrowthPlan:

@@ -1,0 +1,37 @@
+"""Loggers beside a run's own record: ``make(options, run)`` gives observers of the run.
+
+A logger is never needed and never in the way. It is loaded and started when the run first has something to tell;
+whatever fails in it is said in one line on standard error, and the run goes on without it (`bench.logger.guard`).
+Which logger is chosen does not enter a run's identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.logger.base import loggers
+from bench.logger.guard import Guard
+from bench.logger.report import log_report
+from bench.store import Run
+
+__all__ = ["log_report", "loggers", "make"]
+
+
+def make(options: Mapping[str, Any], run: Run) -> list[Guard]:
+    """Observers that log a run; none for ``logger=none``.
+
+    Args:
+        options: The whole resolved configuration; ``options["logger"]`` has the logger's name and options.
+        run: The run and its folder.
+
+    Returns:
+        Observers that are also context managers: leaving them closes the logger of a run that did not come to its end.
+
+    Raises:
+        ConfigError: The name or an option is unknown, or a value cannot work.
+    """
+    chosen = options["logger"]
+    entry = loggers[str(chosen.get("name"))]
+    start = entry.factory(entry.configure(chosen), options, run)
+    return [] if start is None else [Guard(entry.name, start)]

@@ -1,0 +1,84 @@
+"""The command line that makes a run: its options as far as they differ from the defaults."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from bench.cli import CONF
+from bench.report.records import GROUPS
+from bench.store import SILENT
+
+SHOWN = GROUPS[:3]
+"""Groups that a command always names."""
+
+
+def command(options: Mapping[str, Any], runs_dir: str, *more: str) -> str:
+    """What to type for a run with these options.
+
+    Args:
+        options: Resolved options.
+        runs_dir: Where it belongs.
+        more: Further arguments, e.g. ``rerun=failed``.
+    """
+    words = []
+    for group in GROUPS:
+        name, defaults = _nearest(group, options[group])
+        if name != "default":
+            words.append(f"{group}={_value(name)}")
+        for key, value in options[group].items():
+            if key != "name" and (key not in defaults or defaults[key] != value):
+                words.append(f"{group}.{key}={_value(value)}")
+    words.append(f"seed={options['seed']}")
+    top = _load("config")
+    for key in sorted(set(options) - set(GROUPS) - set(SILENT) - {"seed", "hydra"}):
+        if key not in top or top[key] != options[key]:
+            words.append(f"{key}={_value(options[key])}")
+    if top.get("runs_dir") != runs_dir:
+        words.append(f"runs_dir={_value(runs_dir)}")
+    return " ".join(["python -m bench", *map(shlex.quote, [*words, *more])])
+
+
+def _nearest(group: str, chosen: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """The file in ``conf/`` that the options of a group come from, and its values."""
+    if group in SHOWN:
+        name = str(chosen["name"])
+        return name, _load(f"{group}/{name}") if name in _files(group) else {}
+    candidates = [(name, _load(f"{group}/{name}")) for name in _files(group)]
+    return min(candidates, key=lambda one: (_distance(one[1], chosen), one[0] != "default", one[0]))
+
+
+def _distance(defaults: Mapping[str, Any], chosen: Mapping[str, Any]) -> int:
+    return sum(key not in defaults or defaults[key] != value for key, value in chosen.items())
+
+
+@cache
+def _files(group: str) -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
+
+
+@cache
+def _load(name: str) -> dict[str, Any]:
+    from omegaconf import OmegaConf  # only where a command is shown
+
+    loaded = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"), resolve=False)
+    return {str(key): value for key, value in loaded.items()} if isinstance(loaded, dict) else {}
+
+
+def _value(value: Any) -> str:
+    """In Hydra's grammar."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_value, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_value(one)}" for key, one in value.items()) + "}"
+    text = str(value)
+    if not isinstance(value, str) or re.fullmatch(r"[\w./+-]+", text):
+        return text
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,0 +1,152 @@
+"""Statistics over seeds. Each is scipy's, or is tested against it.
+
+Seeds are the units: a run's seed net, data order and validation part come from its seed, so two methods are compared
+on the differences within seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isnan, log, sqrt
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+FEWEST = 3
+"""With fewer seeds nothing is concluded."""
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean with its two-sided t interval; without one (None) for a single value."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+    @property
+    def half(self) -> float | None:
+        """Half the interval's width."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+
+
+def mean_interval(values: Sequence[float]) -> Mean:
+    """Mean and 95 % t interval: ``mean ± t(n - 1) * s / sqrt(n)``."""
+    n = len(values)
+    mean = float(np.mean(values))
+    if n < 2:
+        return Mean(mean, None, None, n)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * float(np.std(values, ddof=1)) / sqrt(n)
+    return Mean(mean, mean - half, mean + half, n)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """A against B on common seeds.
+
+    Attributes:
+        difference: Of the scores, A - B, with its t interval.
+        p: Two-sided, of the paired t test; None with fewer than 2 seeds or without variation.
+        better: Share of seeds on which A is better, ties counting half.
+        better_low: Lower end of its Clopper-Pearson interval.
+        better_high: Upper end.
+    """
+
+    difference: Mean
+    p: float | None
+    better: float
+    better_low: float
+    better_high: float
+
+
+def paired(a: Sequence[float], b: Sequence[float], higher_is_better: bool = True) -> Paired:
+    """Compare two methods seed by seed."""
+    differences = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
+    signs = np.sign(differences if higher_is_better else -differences)
+    wins = float((signs > 0).sum() + (signs == 0).sum() / 2)
+    varied = len(differences) > 1 and float(np.ptp(differences)) > 0
+    p = float(stats.ttest_1samp(differences, 0.0).pvalue) if varied else None
+    low, high = proportion_interval(wins, len(differences))
+    return Paired(mean_interval(differences.tolist()), p, wins / len(differences), low, high)
+
+
+def proportion_interval(wins: float, n: int) -> tuple[float, float]:
+    """Clopper and Pearson's exact 95 % interval of a proportion; halves (ties) are interpolated by the beta quantile.
+
+    Unlike a bootstrap over seeds it does not shrink to a point when all of few seeds agree.
+    """
+    tail = (1 - LEVEL) / 2
+    low = 0.0 if wins == 0 else float(stats.beta.ppf(tail, wins, n - wins + 1))
+    high = 1.0 if wins == n else float(stats.beta.ppf(1 - tail, wins + 1, n - wins))
+    return low, high
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down correction for the number of comparisons; None stays None and does not count."""
+    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    running = 0.0
+    for place, (p, i) in enumerate(known):
+        running = max(running, min(1.0, p * (len(known) - place)))
+        corrected[i] = running
+    return corrected
+
+
+Curve = Sequence[tuple[float, float]]
+"""Sizes, ascending and distinct, and scores."""
+
+
+def curve(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """A curve from stages in order: where a size comes twice, what was trained last counts."""
+    return sorted(dict(points).items())
+
+
+def area(points: Curve, low: float, high: float) -> float | None:
+    """Mean score over log size between two sizes: the trapezoid rule, divided by the range of log size."""
+    if not low < high or points[0][0] > low or points[-1][0] < high:
+        return None
+    x = np.log([size for size, _ in points])
+    y = [score for _, score in points]
+    inside = [log(low), *(value for value in x if log(low) < value < log(high)), log(high)]
+    return float(np.trapezoid(np.interp(inside, x, y), inside)) / log(high / low)
+
+
+def size_to_reach(points: Curve, target: float, higher_is_better: bool = True) -> float | None:
+    """The smallest size at which a curve, straight in log size, is as good as ``target``; None where it never is.
+
+    The first size itself where the curve begins that good.
+    """
+    sign = 1.0 if higher_is_better else -1.0
+    before: tuple[float, float] | None = None
+    for size, score in points:
+        gap = sign * (score - target)
+        if gap >= 0:
+            if before is None:
+                return size
+            share = before[1] / (before[1] - gap)
+            return float(np.exp(log(before[0]) + share * log(size / before[0])))
+        before = size, gap
+    return None
+
+
+def on_front(points: Sequence[tuple[float, float]], higher_is_better: bool = True) -> list[bool]:
+    """For each (cost, score) whether no other is at most as dear and at least as good, and one of both strictly."""
+    sign = -1.0 if higher_is_better else 1.0
+    front = [False] * len(points)
+    least, cheapest = inf, inf
+    for cost, badness, i in sorted((cost, sign * score, i) for i, (cost, score) in enumerate(points)):
+        front[i] = badness < least or (badness == least and cost == cheapest)
+        if badness < least:
+            least, cheapest = badness, cost
+    return front
+
+
+def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """Spearman's rank correlation; None with fewer than 3 pairs or where one side is constant."""
+    if len(a) < FEWEST or len(set(a)) < 2 or len(set(b)) < 2:
+        return None
+    found = float(stats.spearmanr(a, b).statistic)
+    return None if isnan(found) else found

@@ -1,0 +1,1 @@
+"""Tables, charts and prose from the findings of a setting."""
