@@ -201,7 +201,7 @@ def _solve(gains: Vector, costs: Vector, budget: float, candidates: Sequence[Can
     if not len(free):
         return np.flatnonzero(into)
     rest = LinearConstraint(matrix[:, free], ub=bounds - matrix[:, np.flatnonzero(into)].sum(axis=1))
-    limits = {"mip_rel_gap": 0, "node_limit": 20_000}
+    limits = {"mip_rel_gap": 0 if len(free) <= 256 else 1e-6, "node_limit": 500}
     answer = milp(objective[free], integrality=1, bounds=Bounds(0, 1), constraints=rest, options=limits)
     found = np.concatenate([np.flatnonzero(into), free[answer.x > 0.5]]) if answer.x is not None else rounded
     return found if objective[found].sum() <= objective[rounded].sum() else rounded
@@ -212,9 +212,10 @@ def _rounded(relaxed: Vector, objective: Vector, matrix: csr_array, bounds: Vect
     left, taken = bounds.copy(), []
     columns = matrix.tocsc()
     for i in np.lexsort((objective, -relaxed)):
-        need = columns[:, [i]].toarray().ravel()
-        if (need <= left).all():
-            left -= need
+        part = slice(columns.indptr[i], columns.indptr[i + 1])
+        rows, need = columns.indices[part], columns.data[part]
+        if (need <= left[rows]).all():
+            left[rows] -= need
             taken.append(i)
     return np.array(taken, dtype=np.int64)
 

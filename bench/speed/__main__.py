@@ -51,7 +51,7 @@ def _task(options: Mapping[str, Any]) -> None:
 
 def main() -> None:
     """``python -m bench.speed``."""
-    application(_task)()
+    application(_task, "speed")()
 
 
 if __name__ == "__main__":
