@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from filelock import FileLock
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from bench import checkpoint
@@ -24,7 +25,7 @@ from bench.growth import Event
 from bench.method import GrowthMethod, Trained
 from bench.observer import Observer
 from bench.refresh import draw_parameters, refresh_norm
-from bench.store import SCHEMA, Run, seed_identity
+from bench.store import SCHEMA, Run, seed_identity, write_atomic
 from bench.surgery import load as load_shapes
 from bench.train import evaluate, loss_function, make_optimizer, train
 from methods import registry
@@ -111,6 +112,8 @@ class Experiment:
         Raises:
             BenchError: The run failed; the record says so.
         """
+        options = OmegaConf.create(dict(self.settings.options))
+        write_atomic(self.run.folder / "config.yaml", OmegaConf.to_yaml(options))
         try:
             if not self._resume():
                 self._train_seed()
@@ -268,6 +271,8 @@ class Experiment:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "state": asdict(self.state),
+            "input_shape": list(self.data.input_shape),
+            "outputs": self.data.outputs,
         }
         checkpoint.save(path or self.run.checkpoint_path, state)
         if path is None:

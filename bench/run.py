@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from filelock import FileLock, Timeout
-from omegaconf import OmegaConf
 from rich.console import Console
 
 from bench.errors import BenchError, StorageError
-from bench.store import Run, write_atomic
+from bench.store import Run
 
 
 def run(options: Mapping[str, Any], brief: bool = False) -> dict[str, Any]:
@@ -53,13 +53,16 @@ def _ended(place: Run, rerun: str) -> dict[str, Any] | None:
 
 def _execute(place: Run, options: Mapping[str, Any], wait: bool) -> dict[str, Any]:
     from bench.config import Settings  # torch, only when there is something to do
-    from bench.observer import Observers
+    from bench.logger import make
+    from bench.observer import Observer, Observers
     from bench.progress import ProgressBar
     from bench.protocol import Experiment
 
     settings = Settings.of(options)
-    with ProgressBar(settings.name("method")) as bar:
-        experiment = Experiment(settings, place, Observers([bar]))
+    with ExitStack() as stack:
+        bar: Observer = stack.enter_context(ProgressBar(settings.name("method")))
+        loggers = [stack.enter_context(logger) for logger in make(options, place)]
+        experiment = Experiment(settings, place, Observers([bar, *loggers]))
         try:
             place.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(place.lock_path, timeout=-1 if wait else 0)
@@ -75,7 +78,6 @@ def _execute(place: Run, options: Mapping[str, Any], wait: bool) -> dict[str, An
                 return record  # another process did it meanwhile
             if record is not None:
                 place.forget()
-            write_atomic(place.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(options))))
             return experiment.execute()
 
 

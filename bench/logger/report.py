@@ -48,13 +48,11 @@ def _send(folder: Path, place: Path, config: Config) -> None:
 
         media: dict[str, Any] = {}
         for path in files:
-            name = path.relative_to(folder).with_suffix("").as_posix()
+            name = f"report/{path.relative_to(folder).as_posix()}"
             if path.suffix == ".png":
-                media[f"figures/{name}"] = wandb.Image(str(path))
-            elif path.suffix == ".svg" and not path.with_suffix(".png").exists():
-                media[f"figures/{name}"] = wandb.Html(path.read_text(encoding="utf-8"), inject=False)
-            elif path.suffix == ".html":
-                media[f"report/{name}"] = wandb.Html(path.read_text(encoding="utf-8"), inject=False)
+                media[name] = wandb.Image(str(path))
+            elif path.suffix == ".html" or (path.suffix == ".svg" and not path.with_suffix(".png").exists()):
+                media[name] = wandb.Html(path.read_text(encoding="utf-8"), inject=False)
         if media:
             session.log(media)
         artifact = wandb.Artifact(f"report-{_plain(folder.name)}", type="report")

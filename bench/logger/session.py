@@ -40,8 +40,12 @@ QUIET = {
     "x_graphql_timeout_seconds": PATIENCE,
     "x_save_requirements": False,
     "x_service_wait": PATIENCE,
+    "x_transaction_log_flush_interval": 1.0,  # what a killed run may lose
 }
-"""Settings of wandb. The record has the machine and the code's version; probing for them again takes time."""
+"""Settings of wandb, of which older versions lack some.
+
+The record has the machine and the code's version; probing for them again takes time.
+"""
 
 _unreachable: dict[str, tuple[float, str]] = {}
 """By server: until when it is not tried again, and why."""

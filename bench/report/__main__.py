@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from bench.errors import BenchError, ConfigError
+from bench.cli import guarded
+from bench.errors import ConfigError, require_choice
+from bench.options import CONF
 from bench.report import arguments
 from bench.report.arguments import Request
+from bench.report.build import build, title_of
+from bench.report.cells import Expected, cells
+from bench.report.command import value
+from bench.report.reading import read
+from bench.report.write import write
 
 
-def report(request: Request, expected: Sequence[Mapping[str, Any]] | None) -> list[str]:
+def report(request: Request, expected: Sequence[Expected] | None) -> list[str]:
     """Read the runs, and write the report.
 
     Args:
         request: What is asked for.
-        expected: Resolved options of an experiment's cells; None for whatever is there.
+        expected: An experiment's cells; None for whatever is there.
 
     Returns:
         Lines that say what was done.
@@ -25,11 +32,6 @@ def report(request: Request, expected: Sequence[Mapping[str, Any]] | None) -> li
     Raises:
         BenchError: There is no such folder.
     """
-    from bench.report.build import build, title_of
-    from bench.report.cells import cells
-    from bench.report.reading import read
-    from bench.report.write import write
-
     runs_dir = Path(request.runs_dir)
     if expected is None and not runs_dir.is_dir():
         raise ConfigError("runs_dir", request.runs_dir, "a folder with runs")
@@ -37,18 +39,29 @@ def report(request: Request, expected: Sequence[Mapping[str, Any]] | None) -> li
     kept = [cell for cell in cells(found, request.runs_dir, expected) if request.passes(cell.config)]
     fill = ""
     if request.experiment:
-        place = "" if request.runs_dir == Request.runs_dir else f" runs_dir={request.runs_dir}"
-        fill = f"python -m bench -m experiment={request.experiment}{place} rerun=failed"
+        fill = shlex.join(["python", "-m", "bench", "-m", *_sweep(request), "rerun=failed"])
     made = build(kept, found.left_out, title_of(request.experiment, request.filters), fill)
     write(made, request.out)
     return [*made.lines, f"written: {request.out / 'index.html'}, report.md, data/, tables/ and figures/ beside it"]
 
 
-def expected_cells(experiment: str) -> list[Mapping[str, Any]]:
-    """Resolved options of all cells of ``conf/experiment/NAME.yaml``."""
-    from bench.sweep import cells  # Hydra's composition, only where an experiment is named
+def expected_cells(request: Request) -> list[Expected]:
+    """All cells of ``conf/experiment/NAME.yaml``.
 
-    return list(cells([f"experiment={experiment}"]))
+    Raises:
+        ConfigError: There is no such file.
+    """
+    from bench import sweep  # Hydra's composition, only where an experiment is named
+
+    known = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+    require_choice("experiment", str(request.experiment), tuple(known))
+    found = sweep.cells(_sweep(request))
+    return [Expected(cell.options, shlex.join(["python", "-m", "bench", *cell.overrides])) for cell in found]
+
+
+def _sweep(request: Request) -> list[str]:
+    place = [] if request.runs_dir == Request.runs_dir else [f"runs_dir={value(request.runs_dir)}"]
+    return [f"experiment={request.experiment}", *place]
 
 
 def main() -> None:
@@ -57,16 +70,13 @@ def main() -> None:
     if any(argument in ("-h", "--help") for argument in given):
         print(arguments.HELP, end="")
         return
-    try:
+
+    def command() -> None:
         request = arguments.parse(given)
-        expected = expected_cells(request.experiment) if request.experiment else None
-        lines = report(request, expected)
-    except BenchError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("stopped; nothing is half-written")
-    for line in lines:
-        print(line)
+        for line in report(request, expected_cells(request) if request.experiment else None):
+            print(line)
+
+    guarded(command, given)
 
 
 if __name__ == "__main__":

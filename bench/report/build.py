@@ -53,13 +53,13 @@ def build(cells: Sequence[Cell], left_out: Sequence[LeftOut], name: str, fill: s
             f"{plural(len(left_out), 'entry').replace('entrys', 'entries')} of the runs folder left out; see Runs."
         )
     states = state_table(made) if cells else None
-    closing = [states, open_table(made), left_out_table(left_out), environment_table(cells)]
+    closing = _present(states, open_table(made), left_out_table(left_out), environment_table(cells))
     about = [f"All that is missing is filled by: {fill}"] if fill and done < len(cells) else []
     return Report(
         title=f"Growth by splitting: {name}",
         lines=tuple(lines),
         settings=tuple(_sections(one) for one in found),
-        closing=(Section("runs", "Runs", tuple(about), _present(*closing)),),
+        closing=(Section("runs", "Runs", tuple(about), closing),),
         data=_data(found, cells, left_out),
     )
 
@@ -75,7 +75,7 @@ def _sections(findings: Findings) -> tuple[Section, ...]:
         return (head,)
     compared = _present(paired_table(findings), area_table(findings), reach_table(findings), front_table(findings))
     tables = [score_table(findings, cost) for cost in COSTS]
-    parts = (
+    parts: tuple[tuple[str, str, tuple[Table | Chart, ...]], ...] = (
         ("size", f"{findings.score.name.capitalize()} against size and cost", (score_chart(findings), *tables)),
         ("comparison", "Comparison", compared),
         ("steps", "Steps", _present(step_table(findings))),

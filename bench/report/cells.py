@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.report.command import command
@@ -12,6 +12,19 @@ from bench.report.records import Record
 from bench.store import identity
 
 STATES = ("done", "refused", "failed", "incomplete", "unreadable", "missing")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A cell that an experiment asks for.
+
+    Attributes:
+        options: Its resolved options.
+        command: What to type for it; empty for a command made from the options.
+    """
+
+    options: Mapping[str, Any]
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,14 +57,13 @@ class Cell:
         return int(self.config["seed"])
 
 
-def cells(found: Found, runs_dir: str, expected: Iterable[Mapping[str, Any]] | None = None) -> list[Cell]:
+def cells(found: Found, runs_dir: str, expected: Iterable[Expected] | None = None) -> list[Cell]:
     """All cells, sorted by content.
 
     Args:
         found: What lies in the runs folder.
         runs_dir: As the user types it.
-        expected: Resolved options of the cells of an experiment; with it, other runs are no cells. None takes what
-            was found.
+        expected: The cells of an experiment; with it, other runs are no cells. None takes what was found.
     """
     known = {record.id: _ended(record, runs_dir) for record in found.records}
     for one in found.unfinished:
@@ -60,9 +72,10 @@ def cells(found: Found, runs_dir: str, expected: Iterable[Mapping[str, Any]] | N
             known[one.id] = Cell(one.id, one.config, "incomplete", reason, None, command(one.config, runs_dir))
     if expected is not None:
         left_out = {one.name.rsplit("-", 1)[-1]: one.reason for one in found.left_out}
-        wanted = {identity(options): options for options in expected}
+        wanted = {identity(one.options): one for one in expected}
         known = {
-            key: known.get(key) or _absent(key, options, left_out.get(key), runs_dir) for key, options in wanted.items()
+            key: _known(known[key], one) if key in known else _absent(key, one, left_out.get(key), runs_dir)
+            for key, one in wanted.items()
         }
     return sorted(known.values(), key=_order)
 
@@ -76,10 +89,19 @@ def _ended(record: Record, runs_dir: str) -> Cell:
     return Cell(record.id, record.config, record.status, record.reason, record, text)
 
 
-def _absent(key: str, options: Mapping[str, Any], left_out: str | None, runs_dir: str) -> Cell:
+def _known(cell: Cell, expected: Expected) -> Cell:
+    """The cell with the experiment's own command, where it has one and a command helps."""
+    if not (cell.command and expected.command):
+        return cell
+    again = " rerun=failed" if cell.state == "failed" else ""
+    return replace(cell, command=expected.command + again)
+
+
+def _absent(key: str, expected: Expected, left_out: str | None, runs_dir: str) -> Cell:
+    text = expected.command or command(expected.options, runs_dir)
     if left_out is None:
-        return Cell(key, options, "missing", "not begun", None, command(options, runs_dir))
-    return Cell(key, options, "unreadable", left_out, None, command(options, runs_dir, "rerun=all"))
+        return Cell(key, expected.options, "missing", "not begun", None, text)
+    return Cell(key, expected.options, "unreadable", left_out, None, f"{text} rerun=all")
 
 
 def _stages(config: Mapping[str, Any]) -> str:

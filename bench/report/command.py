@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from bench.cli import CONF
+from bench.options import CONF
 from bench.report.records import GROUPS
 from bench.store import SILENT
 
@@ -28,17 +28,17 @@ def command(options: Mapping[str, Any], runs_dir: str, *more: str) -> str:
     for group in GROUPS:
         name, defaults = _nearest(group, options[group])
         if name != "default":
-            words.append(f"{group}={_value(name)}")
-        for key, value in options[group].items():
-            if key != "name" and (key not in defaults or defaults[key] != value):
-                words.append(f"{group}.{key}={_value(value)}")
+            words.append(f"{group}={value(name)}")
+        for key, found in options[group].items():
+            if key != "name" and (key not in defaults or defaults[key] != found):
+                words.append(f"{group}.{key}={value(found)}")
     words.append(f"seed={options['seed']}")
     top = _load("config")
     for key in sorted(set(options) - set(GROUPS) - set(SILENT) - {"seed", "hydra"}):
         if key not in top or top[key] != options[key]:
-            words.append(f"{key}={_value(options[key])}")
+            words.append(f"{key}={value(options[key])}")
     if top.get("runs_dir") != runs_dir:
-        words.append(f"runs_dir={_value(runs_dir)}")
+        words.append(f"runs_dir={value(runs_dir)}")
     return " ".join(["python -m bench", *map(shlex.quote, [*words, *more])])
 
 
@@ -68,17 +68,17 @@ def _load(name: str) -> dict[str, Any]:
     return {str(key): value for key, value in loaded.items()} if isinstance(loaded, dict) else {}
 
 
-def _value(value: Any) -> str:
-    """In Hydra's grammar."""
-    if value is None:
+def value(found: Any) -> str:
+    """A value in Hydra's grammar for overrides."""
+    if found is None:
         return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_value, value)) + "]"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_value(one)}" for key, one in value.items()) + "}"
-    text = str(value)
-    if not isinstance(value, str) or re.fullmatch(r"[\w./+-]+", text):
+    if isinstance(found, bool):
+        return str(found).lower()
+    if isinstance(found, list | tuple):
+        return "[" + ",".join(map(value, found)) + "]"
+    if isinstance(found, dict):
+        return "{" + ",".join(f"{key}:{value(one)}" for key, one in found.items()) + "}"
+    text = str(found)
+    if not isinstance(found, str) or re.fullmatch(r"[\w./+-]+", text):
         return text
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -61,12 +61,16 @@ class Axis:
         label: What it measures.
         log: Whether it is logarithmic to begin with.
         scale: What coordinates are multiplied with before they are shown, e.g. 100 for per cent.
+        most: What no value can exceed, as shown; None where there is no such bound.
+        whole: Whether only whole numbers have a meaning.
     """
 
     key: str
     label: str
     log: bool = False
     scale: float = 1.0
+    most: float | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True)

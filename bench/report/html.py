@@ -47,8 +47,8 @@ def _chart(chart: Chart) -> dict[str, Any]:
     """What the script needs to draw a chart."""
     return {
         "title": chart.title,
-        "x": [{"key": axis.key, "label": axis.label, "log": axis.log} for axis in chart.x],
-        "y": {"label": chart.y.label, "log": chart.y.log},
+        "x": [{"key": axis.key, "label": axis.label, "log": axis.log, "whole": axis.whole} for axis in chart.x],
+        "y": {"label": chart.y.label, "log": chart.y.log, "most": chart.y.most},
         "lines": chart.lines,
         "diagonal": chart.diagonal,
         "front": chart.front,

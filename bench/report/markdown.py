@@ -58,6 +58,9 @@ def _section(section: Section, level: int, prefix: str = "") -> Iterator[str]:
 def _chart(chart: Chart, prefix: str) -> Iterator[str]:
     yield f"![{escape(chart.title)}](figures/{prefix}-{chart.key}.svg)"
     yield ""
+    if len(chart.x) > 1:
+        yield f"![{escape(chart.title)}, other costs](figures/{prefix}-{chart.key}-costs.svg)"
+        yield ""
     yield f"*{escape(chart.title)}.* {escape(chart.about)}"
     yield ""
 

@@ -39,7 +39,9 @@ class Score:
     @property
     def axis(self) -> Axis:
         """As a chart's axis."""
-        return Axis("y", self.title, log=not self.accuracy, scale=100.0 if self.accuracy else 1.0)
+        if self.accuracy:
+            return Axis("y", self.title, scale=100.0, most=100.0)
+        return Axis("y", self.title, log=True)
 
     def text(self, value: float, sign: bool = False) -> str:
         """One value, or a difference with its sign."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from bench.store import SCHEMA, identity
+from bench.store import SCHEMA, identity, is_whole
 
 STATUSES = ("done", "refused", "failed")
 GROUPS = ("method", "backbone", "data", "train", "growth")
@@ -97,6 +97,8 @@ def parse(found: object, folder: str) -> Record:
     if schema != SCHEMA:
         raise Unreadable(f"schema {schema!r}; this report reads schema {SCHEMA}")
     status = _text(source, "status")
+    if not is_whole(source):
+        raise Unreadable("sha256: not that of its content, so it was changed or damaged")
     if status not in STATUSES:
         raise Unreadable(f"status {status!r}: expected one of {', '.join(STATUSES)}")
     config = check_options(source.get("config"))

@@ -22,8 +22,8 @@ def files(report: Report) -> dict[str, bytes]:
         slug = sections[0].slug
         for block in (block for section in sections for block in section.blocks):
             if isinstance(block, Chart):
-                for suffix, content in figures.render(block).items():
-                    made[f"figures/{slug}-{block.key}.{suffix}"] = content
+                for end, content in figures.render(block).items():
+                    made[f"figures/{slug}-{block.key}{end}"] = content
             else:
                 made[f"tables/{slug}-{block.key}.tex"] = latex.render(block, f"{slug}-{block.key}").encode()
     return dict(sorted(made.items()))

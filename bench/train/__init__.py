@@ -1,7 +1,7 @@
 """The training loop: recipe, optimiser, loop, evaluation."""
 
 from bench.train.config import TrainConfig
-from bench.train.evaluate import Metrics, evaluate, evaluation_mode
+from bench.train.evaluate import Metrics, evaluate
 from bench.train.loop import TrainResult, train
 from bench.train.loss import loss_function
 from bench.train.optim import learning_rate, make_optimizer
@@ -11,7 +11,6 @@ __all__ = [
     "TrainConfig",
     "TrainResult",
     "evaluate",
-    "evaluation_mode",
     "learning_rate",
     "loss_function",
     "make_optimizer",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from bench.data.base import Dataset, Part
+from bench.graph import evaluation
 from bench.train.loss import loss_function
 from bench.train.precision import autocast
 
@@ -25,18 +24,6 @@ class Metrics:
 
     loss: float
     accuracy: float | None
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Every module in evaluation mode, and afterwards each back in the mode it had."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def evaluate(model: nn.Module, data: Dataset, part: Part, precision: str = "fp32", batch_size: int = 1024) -> Metrics:
@@ -56,7 +43,7 @@ def evaluate(model: nn.Module, data: Dataset, part: Part, precision: str = "fp32
     criterion = loss_function(data.task, reduction="none")
     loss = torch.zeros((), dtype=torch.float64, device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
-    with evaluation_mode(model), torch.inference_mode():
+    with evaluation(model), torch.inference_mode():
         for index in torch.split(torch.arange(len(part), device=device), batch_size):
             inputs, targets = data.batch(part, index)
             with autocast(device, precision):

@@ -50,6 +50,15 @@ def batch_sizes(examples: int, batch_size: int) -> list[int]:
     return sizes
 
 
+def _seed(device: torch.device, seed: int) -> None:
+    """Seed the generators that dropout uses; ``torch.manual_seed`` would queue a call for every absent device too."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+
+
 def train(
     model: nn.Module,
     optimizer: Optimizer,
@@ -94,7 +103,7 @@ def train(
         for epoch in range(start_epoch, epochs):
             started = time.perf_counter()
             model.train()
-            torch.manual_seed(stream(seed, f"dropout {epoch}").initial_seed())
+            _seed(device, stream(seed, f"dropout {epoch}").initial_seed())
             augmentation = stream(seed, f"augmentation {epoch}")
             order = torch.randperm(len(data.train), generator=stream(seed, f"order {epoch}")).to(device)
             losses = []

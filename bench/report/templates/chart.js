@@ -55,14 +55,15 @@
     return powers.filter((_, i) => i % Math.ceil(powers.length / wanted) === 0);
   }
 
-  function scale(low, high, log, from, to, wanted) {
+  function scale(low, high, log, from, to, wanted, whole = false) {
     if (low === high) [low, high] = log ? [low / 1.5, high * 1.5] : [low - 0.5, high + 0.5];
     const f = log ? Math.log : (v) => v;
     const pad = (f(high) - f(low)) * 0.04;
     const [a, b] = [f(low) - pad, f(high) + pad];
     const at = (value) => from + ((f(value) - a) / (b - a)) * (to - from);
     const ends = log ? [Math.exp(a), Math.exp(b)] : [a, b];
-    return { at, ends, ticks: (log ? logTicks : linearTicks)(...ends, wanted) };
+    const ticks = (log ? logTicks : linearTicks)(...ends, wanted);
+    return { at, ticks: whole ? ticks.filter(Number.isInteger) : ticks };
   }
 
   // -- markers, as in the printed figures
@@ -160,7 +161,8 @@
       const room = 0.35 * (high - low) || 1;
       const lows = points.map((p) => p.low ?? p.y);
       const highs = points.map((p) => p.high ?? p.y);
-      return [Math.max(Math.min(...lows), low - room), Math.min(Math.max(...highs), high + room)];
+      const most = Math.max(high, this.spec.y.most ?? Infinity);
+      return [Math.max(Math.min(...lows), low - room), Math.min(Math.max(...highs), high + room, most)];
     }
 
     draw() {
@@ -177,7 +179,7 @@
       const yLog = spec.y.log && points.every((p) => p.y > 0);
       const xs = points.map((p) => p.x[this.axis.key]);
       const box = { left: 54, right: width - 12, top: 26, bottom: HEIGHT - 44 };
-      const x = scale(Math.min(...xs), Math.max(...xs), log, box.left, box.right, Math.max(3, Math.round(width / 110)));
+      const x = scale(Math.min(...xs), Math.max(...xs), log, box.left, box.right, Math.max(3, Math.round(width / 110)), this.axis.whole);
       const y = scale(...this.limits(points), yLog, box.bottom, box.top, 6);
       this.frame(box, x, y);
       const clip = `clip${this.number}`;
@@ -210,10 +212,11 @@
       const group = make(parent, "g", { class: `series ${dim}` });
       const places = one.points.map((p) => [x.at(p.x[this.axis.key]), y.at(p.y)]);
       if (this.spec.lines) {
-        const banded = one.points.every((p) => p.low !== null && (!this.spec.y.log || p.low > 0));
-        if (banded) {
+        const drawn = one.points.map((p, i) => [p, places[i][0]]).filter(([p]) => p.low !== null && (!this.spec.y.log || p.low > 0));
+        for (const [p, u] of drawn) make(group, "path", { class: "whisker", d: `M${u} ${y.at(p.low)}V${y.at(p.high)}`, stroke: colour });
+        if (drawn.length === one.points.length && this.chosen?.name === one.name) {
           const edge = (key) => one.points.map((p, i) => [places[i][0], y.at(p[key])]);
-          make(group, "path", { d: `${this.line([...edge("high"), ...edge("low").reverse()])}Z`, fill: colour, opacity: 0.1 });
+          make(group, "path", { d: `${this.line([...edge("high"), ...edge("low").reverse()])}Z`, fill: colour, opacity: 0.15 });
         }
         make(group, "path", { d: this.line(places), fill: "none", stroke: colour, "stroke-width": 2, "stroke-linejoin": "round", "stroke-dasharray": one.dashed ? "6 4" : "none" });
       }

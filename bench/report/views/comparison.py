@@ -32,7 +32,7 @@ def paired_table(findings: Findings) -> Table | None:
             f"Difference of the {findings.score.name} on the same seeds, method less {baseline}, with its paired t "
             "interval at 95 %. P(better) is the share of seeds on which the method is better, ties counting half, with "
             "the exact interval of Clopper and Pearson. p is of the paired t test, after Holm's correction for the "
-            f"methods compared. {area_note(findings)} Every other pair is in pairs.csv."
+            "methods compared. The area is described at the next table. Every other pair is in pairs.csv."
         ),
         header=("Method", "Measure", "Seeds", "Difference", "95 % interval", "P(better)", "p, Holm", "Conclusion"),
         rows=rows,
@@ -140,8 +140,8 @@ def reach_table(findings: Findings) -> Table | None:
         title=f"Parameters needed to reach {control.label}'s {findings.score.name}",
         about=(
             "Where a method's mean curve, straight between rungs in log size, first is as good as the mean of "
-            f"{control.label} at a rung, and the ratio of the sizes. Below, on how many seeds the method's own curve gets to what "
-            f"{control.label} has on that seed. Never: not at any size run."
+            f"{control.label} at a rung, and the ratio of the sizes. Below, on how many seeds the method's own curve "
+            f"gets to what {control.label} has on that seed. Never: not at any size run."
         ),
         header=(f"{findings.score.title}, {control.label}", *labels),
         rows=tuple(rows),

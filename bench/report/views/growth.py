@@ -179,7 +179,7 @@ def width_chart(findings: Findings) -> Chart:
         "widths",
         "Where each method put its neurons",
         "Mean width over seeds.",
-        (Axis("rung", "Rung"),),
+        (Axis("rung", "Rung", whole=True),),
         Axis("y", "Neurons"),
         tuple(series),
     )

@@ -48,8 +48,8 @@ def _verdicts(findings: Findings) -> list[str]:
         for one in found:
             groups.setdefault(_kind(one.verdict, one.method), []).append(one.method)
         if groups:
-            parts = [f"{kind}: {listed(names)}" for kind, names in groups.items()]
-            lines.append(f"Against {findings.baseline.label} by seed, {where} - {'; '.join(parts)}.")
+            parts = [f"{_joined(kind, len(names))} {listed(names)}" for kind, names in groups.items()]
+            lines.append(f"Seed by seed against {findings.baseline.label}, {where}: {'; '.join(parts)}.")
     if any(len(column.runs) < 5 for column in findings.columns) and lines:
         lines.append(
             f"With so few seeds only large differences can be told from chance, and with fewer than {FEWEST} none; "
@@ -62,6 +62,10 @@ def _kind(verdict: str, method: str) -> str:
     if verdict == f"{method} better":
         return "better"
     return "worse" if verdict.endswith(" better") else verdict
+
+
+def _joined(kind: str, number: int) -> str:
+    return f"{kind} {'is' if number == 1 else 'are'}" if kind in ("better", "worse") else f"{kind} for"
 
 
 def _savings(findings: Findings) -> list[str]:

@@ -70,6 +70,8 @@ def open_table(settings: Sequence[Setting]) -> Table | None:
 
 
 def _step(cell: Run) -> str:
+    if cell.config["method"].get("step") is False:
+        return DASH
     step: Step | None = cell.config["growth"].get("epsilon")
     return step_text(step)
 

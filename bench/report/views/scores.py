@@ -73,6 +73,7 @@ def score_table(findings: Findings, cost: Cost) -> Table:
         about=about,
         header=("Rung", *(heading(findings, label) for label in labels), *(v.label for v, _ in empty)),
         rows=tuple(rows),
+        text_columns=(0, *range(1 + len(labels), 1 + len(labels) + len(empty))),
         folded=cost.key != "params",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,11 @@ class WandbLog:
         return [(row[step], row[key]) for row in self.history if key in row]
 
 
-def wandb_logs(folder: Path) -> list[WandbLog]:
-    """All sessions below a folder, oldest first."""
-    return [WandbLog(path) for path in sorted(folder.glob("wandb/offline-run-*/run-*.wandb"))]
+def wandb_logs(folder: Path, patience: float = 10.0) -> list[WandbLog]:
+    """All sessions below a folder, oldest first, once their files are whole: wandb ends them from another process."""
+    deadline = time.monotonic() + patience
+    while True:
+        found = [WandbLog(path) for path in sorted(folder.glob("wandb/offline-run-*/run-*.wandb"))]
+        if all(log.exit_code is not None for log in found) or time.monotonic() > deadline:
+            return found
+        time.sleep(0.02)

@@ -134,9 +134,12 @@ def test_a_reports_files(tmp_path: Path) -> None:
     assert sorted(report.rglob("*")) == before
     (log,) = wandb_logs(tmp_path / "runs" / ".report")
     assert log.run.job_type == "report"
-    (row,) = (row for row in log.history if "figures/size/_type" in row)
-    assert row["figures/size/_type"] == "image-file"
-    assert row["figures/cost/_type"] == row["report/report/_type"] == "html-file"
+    kinds = {name: kind for row in log.history for name, kind in row.items() if name.endswith("/_type")}
+    assert kinds == {
+        "report/figures/size.png/_type": "image-file",
+        "report/figures/cost.svg/_type": "html-file",
+        "report/report.html/_type": "html-file",
+    }
     (artifact,) = (one for one in log.artifacts if one.type == "report")
     names = {"figures/size.png", "figures/size.svg", "figures/cost.svg", "report.html", "table.csv"}
     assert {entry.path for entry in artifact.manifest.contents} == names

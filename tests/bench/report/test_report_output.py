@@ -1,0 +1,225 @@
+"""What a report writes: complete, escaped, and the same bytes for the same runs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from bench.errors import BenchError
+from bench.report import latex, markdown, tidy
+from bench.report.__main__ import report
+from bench.report.arguments import Request, parse
+from bench.report.cells import Expected
+from tests.bench.report.synthetic import begin, ended, options, put, record, sweep
+
+EVIL = "<script>alert(1)</script>|*x*_&`$\\{}%#~^"
+
+
+def made(tmp_path: Path, expected: list[Expected] | None = None) -> dict[str, str]:
+    """The text files of a report on ``tmp_path / "runs"``."""
+    out = tmp_path / "out"
+    report(Request(runs_dir=str(tmp_path / "runs"), out=out), expected)
+    paths = [path for path in out.rglob("*") if path.suffix in (".md", ".html", ".csv", ".tex", ".svg")]
+    return {path.relative_to(out).as_posix(): path.read_text() for path in paths}
+
+
+def test_every_part_is_there(tmp_path: Path) -> None:
+    put(tmp_path / "runs", *sweep(steps=[0.01, 0.1]))
+    files = made(tmp_path)
+    tables = {"stages", "rungs", "pairs", "areas", "reach", "front", "steps", "events", "growing", "widths", "cells"}
+    assert {f"data/{name}.csv" for name in tables} <= set(files)
+    assert {"figures/digits-mlp-score.svg", "figures/digits-mlp-score-costs.svg"} <= set(files)
+    assert (tmp_path / "out/figures/digits-mlp-score.png").read_bytes().startswith(b"\x89PNG")
+    rows = list(csv.DictReader(files["data/stages.csv"].splitlines()))
+    assert len(rows) == 4 * 3 * (3 * 2 + 1)
+    for words in ("Paired by seed, against static", "Pareto front", "Widths by rung", "chosen on validation"):
+        assert words in files["report.md"]
+        assert words in files["index.html"]
+    assert r"\toprule" in files["tables/digits-mlp-paired.tex"]
+
+
+def test_the_same_bytes_for_the_same_runs(tmp_path: Path) -> None:
+    records = sweep()
+    contents = []
+    for name, order in (("a", records), ("b", records[::-1])):
+        put(tmp_path / name / "runs", *order)
+        command = [sys.executable, "-m", "bench.report", "runs_dir=runs", "out=out"]
+        root = Path(__file__).resolve().parents[3]
+        env = {"PYTHONPATH": str(root), "PATH": "", "PYTHONHASHSEED": str(len(contents))}
+        subprocess.run(command, cwd=tmp_path / name, env=env, check=True, stdout=subprocess.DEVNULL)
+        out = tmp_path / name / "out"
+        contents.append({p.relative_to(out): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()})
+    assert contents[0] == contents[1]
+    assert len(contents[0]) > 20
+
+
+def test_files_of_an_earlier_report_go_and_those_of_others_stay(tmp_path: Path) -> None:
+    put(tmp_path / "runs", *sweep())
+    assert "figures/digits-mlp-forecast.svg" in made(tmp_path)
+    (tmp_path / "out" / "mine.md").write_text("mine")
+    shutil.rmtree(tmp_path / "runs")
+    put(tmp_path / "runs", *sweep(["static"]))
+    files = made(tmp_path)
+    assert "figures/digits-mlp-forecast.svg" not in files
+    assert files["mine.md"] == "mine"
+
+
+class Tags(HTMLParser):
+    """Counts tags, and keeps the text outside scripts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts = 0
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.scripts += tag == "script"
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_markup_in_names_is_harmless_everywhere(tmp_path: Path) -> None:
+    plain, evil = tmp_path / "plain", tmp_path / "evil"
+    for folder, name in ((plain, "good"), (evil, EVIL)):
+        for seed in range(3):
+            one = record(options(name, seed, backbone={"activation": name}))
+            place = folder / "runs" / f"run{seed}"
+            place.mkdir(parents=True)
+            (place / "run.json").write_text(json.dumps(one))
+        lost = folder / "runs" / ("<img src=x onerror=alert(1)>" if name == EVIL else "lost")
+        lost.mkdir()
+    files, innocent = made(evil), made(plain)
+    assert set(files) == set(innocent)
+    pages = {}
+    for key, text in (("evil", files["index.html"]), ("good", innocent["index.html"])):
+        pages[key] = Tags()
+        pages[key].feed(text)
+    assert pages["evil"].scripts == pages["good"].scripts
+    assert EVIL in pages["evil"].text
+    for name in ("report.md", "index.html"):
+        assert "<script>alert" not in files[name]
+        assert "<img src" not in files[name]
+    borders = [
+        [len(re.findall(r"(?<!\\)\|", line)) for line in text["report.md"].splitlines() if line.startswith("|")]
+        for text in (files, innocent)
+    ]
+    assert borders[0] == borders[1]
+    table = files["tables/digits-mlp-area.tex"]
+    assert r"\textless{}script\textgreater{}" in table
+    assert r"\_\&\textasciigrave{}\$\textbackslash{}\{\}\%\#" in table
+
+
+def test_escapes() -> None:
+    assert markdown.escape("a_b _c_ *d* [e](f) <g> | h") == r"a_b \_c\_ \*d\* \[e\](f) &lt;g&gt; \| h"
+    assert markdown.code("a`b|c") == "`` a`b\\|c ``"
+    assert latex.escape("5 % ± 1\x00\n") == r"5 \% \ensuremath{\pm} 1"
+    assert tidy.table([{"a": "=1+1", "b": None, "c": True}]) == "a,b,c\n'=1+1,,true\n"
+
+
+def test_regression_shows_losses_and_calls_lower_better(tmp_path: Path) -> None:
+    def loss(method: str, rung: int, seed: int, step: float) -> float:
+        return (0.5 if method == "s3d" else 0.9) / (1 + rung) + 0.001 * seed * (2 if method == "s3d" else 1)
+
+    put(tmp_path / "runs", *sweep(["s3d", "static"], range(4), score=loss, regression=True))
+    files = made(tmp_path)
+    assert "the best mean test loss is that of s3d" in files["report.md"]
+    assert "better is s3d" in files["report.md"]
+    assert "accuracy" not in files["report.md"].lower().replace("chosen on validation", "")
+    (row,) = [r for r in csv.DictReader(files["data/pairs.csv"].splitlines()) if r["baseline"] == "static"][:1]
+    assert (row["p_better"], row["verdict"]) == ("1.0", "s3d better")
+
+
+def test_cells_that_are_not_done_are_shown_with_their_commands(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    put(runs, *sweep(["s2d", "static"]), ended(options("s3d", 0), "refused", "nothing to split here"))
+    put(runs, ended(options("s2d", 3), "failed", "loss became NaN"))
+    begin(runs, options("s2d", 4))
+    wanted = [Expected(options("s2d", seed)) for seed in range(6)]
+    files = made(tmp_path, [*wanted, Expected(options("s3d", 0)), *(Expected(options("static", s)) for s in range(3))])
+    for text in (files["report.md"], files["index.html"]):
+        assert "refused: nothing to split here" in text
+        assert "loss became NaN" in text
+        assert "1 failed, 1 incomplete, 1 missing and 1 refused" in text
+        assert "n 3 of 6" in text
+    states = {(r["method"], r["seed"]): r for r in csv.DictReader(files["data/cells.csv"].splitlines())}
+    assert "seed=5" in states["s2d", "5"]["command"]
+    assert states["s2d", "3"]["command"].endswith("rerun=failed")
+    assert states["s3d", "0"]["command"] == ""
+
+
+def test_a_method_that_stops_short_is_said_to_have(tmp_path: Path) -> None:
+    records = sweep(["s2d", "static"])
+    for one in records:
+        if one["method"] == "s2d":
+            for stage in one["stages"][2:]:
+                stage.update(params=one["stages"][1]["params"])
+                stage["growth"]["stopped"] = "stable"
+    put(tmp_path / "runs", *records)
+    text = made(tmp_path)["report.md"]
+    assert "s2d stopped short of a rung 6 times (stable)" in text
+    assert "†3" in text
+    assert "from 330 to 495 parameters" in text
+
+
+@pytest.mark.parametrize("seeds", [0, 1, 2])
+def test_too_few_runs_make_a_report_that_concludes_nothing(tmp_path: Path, seeds: int) -> None:
+    (tmp_path / "runs").mkdir()
+    put(tmp_path / "runs", *sweep(["s2d", "static"], range(seeds)))
+    text = made(tmp_path)["report.md"]
+    assert "no run to report on" in text if seeds == 0 else f"too few seeds ({seeds})" in text
+    assert not re.search("(better|worse) (is|are)", text)
+
+
+def test_arguments() -> None:
+    found = parse(["method=s2d,s3d", "seed=range(0,3)", "growth.epsilon=0.10", "out=a b", "runs_dir='x,y'"])
+    assert found.filters == {"growth.epsilon": ["0.1"], "method": ["s2d", "s3d"], "seed": ["0", "1", "2"]}
+    assert (found.out, found.runs_dir) == (Path("a b"), "x,y")
+    assert found.passes(options("s2d", 1, 0.1))
+    assert not found.passes(options("s2d", 3, 0.1))
+    assert not found.passes(options("net2net", 1, 0.1))
+    for wrong in (["methd=s2d"], ["method"], ["out=a,b"]):
+        with pytest.raises(BenchError):
+            parse(wrong)
+
+
+def test_neither_torch_nor_pandas_is_loaded(tmp_path: Path) -> None:
+    put(tmp_path / "runs", *sweep())
+    code = (
+        "import sys; sys.argv = ['report', 'runs_dir=runs', 'out=out']; from bench.report.__main__ import main; main();"
+        "assert not {'torch', 'pandas', 'plotly'} & set(sys.modules)"
+    )
+    root = str(Path(__file__).resolve().parents[3])
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": root, "PATH": ""}, check=True)
+
+
+def test_two_thousand_runs(tmp_path: Path) -> None:
+    methods = ("net2net", "random_split", "s2d", "fast_s2d", "s3d")
+    for width in range(8):
+        for seed in range(12):
+            for method in methods:
+                for step in (0.01, 0.1, 0.5, "line_search"):
+                    put(tmp_path / "runs", record(options(method, seed, step, backbone={"width": width + 1})))
+            put(tmp_path / "runs", record(options("static", seed, backbone={"width": width + 1})))
+    assert len(list((tmp_path / "runs").iterdir())) == 2016
+    code = (
+        "import resource, sys; sys.argv = ['report', 'runs_dir=runs', 'out=out'];"
+        "from bench.report.__main__ import main; main();"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    root = str(Path(__file__).resolve().parents[3])
+    started = time.perf_counter()
+    command = [sys.executable, "-c", code]
+    env = {"PYTHONPATH": root, "PATH": "", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, check=True, capture_output=True, text=True)
+    assert time.perf_counter() - started < 20
+    assert int(done.stdout.split()[-1]) < 2**20  # KiB
