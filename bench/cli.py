@@ -11,7 +11,8 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -24,9 +25,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bench.errors import BenchError
+from bench.errors import BenchError, StorageError
 from bench.options import CONF, ROOT
-from bench.sweep import offer_sweeper
+from bench.sweep import offer_launchers, offer_sweeper
 
 
 def application(task: Callable[[dict[str, Any]], None], config_name: str = "config") -> Callable[[], None]:
@@ -41,11 +42,13 @@ def application(task: Callable[[dict[str, Any]], None], config_name: str = "conf
         options = OmegaConf.to_container(config, resolve=True)
         assert isinstance(options, dict)
         try:
-            task({str(key): value for key, value in options.items()})
+            with disk_errors():
+                task({str(key): value for key, value in options.items()})
         except BenchError as error:
             if HydraConfig.get().mode is not RunMode.MULTIRUN:
                 sys.exit(f"error: {error}")
-            print(f"error: {error}", file=sys.stderr, flush=True)
+            if not error.recorded:  # of those that are, the sweep tells at its end
+                print(f"error: {error}", file=sys.stderr, flush=True)
 
     return lambda: guarded(command, sys.argv[1:], config_name)
 
@@ -55,14 +58,29 @@ def guarded(command: Callable[[], None], arguments: list[str], config_name: str 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
     try:
         offer_sweeper()
+        offer_launchers()
         offer_plugins()
-        command()
+        with disk_errors():
+            command()
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on from the last checkpoint")
     except BenchError as error:
         sys.exit(f"error: {error}")
     except (HydraException, OmegaConfBaseException) as error:
         sys.exit(f"error: {one_line(error, arguments, config_name)}")
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Make what the system says of a file or folder a `StorageError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise StorageError(
+            f"{error.filename}: {error.strerror}; nothing is lost, run the same command again"
+        ) from error
 
 
 def offer_plugins() -> None:

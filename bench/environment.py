@@ -1,20 +1,61 @@
-"""The machine a run is on."""
+"""The machine a run is on: its devices and threads, and a clean start in a process that did other runs before."""
 
 from __future__ import annotations
 
+import os
 import platform
+import random
 import subprocess
+import tempfile
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
 from bench.errors import ConfigError
 
+_THREADS = torch.get_num_threads()
+"""PyTorch's own choice when this process began."""
+
+_claims: list[FileLock] = []
+"""Kept until the process ends, which frees its GPU."""
+
+
+def reset(threads: int | None, seed: int) -> None:
+    """Undo what an earlier run in this process may have left: sweeps use their workers again.
+
+    The suite draws from its own streams (`bench.data.streams`); a plugin that draws from a global generator
+    has the same numbers whatever ran before.
+
+    Args:
+        threads: Processor threads; None for ``OMP_NUM_THREADS``, and without that PyTorch's choice.
+        seed: Of the global generators.
+    """
+    torch.set_num_threads(threads or _threads_by_environment() or _THREADS)
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - the global one is what plugins may use
+    random.seed(seed)
+    torch.set_grad_enabled(True)
+    torch.set_default_dtype(torch.float32)
+    torch.set_default_device(None)
+    torch.set_float32_matmul_precision("highest")
+    torch.set_flush_denormal(False)
+    torch.use_deterministic_algorithms(False)
+
+
+def _threads_by_environment() -> int | None:
+    """``OMP_NUM_THREADS``, which launchers set anew for each run, though OpenMP reads it only once."""
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return int(first) if first.isdigit() and int(first) > 0 else None
+
 
 def choose_device(name: str) -> torch.device:
-    """The device of ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    """The device of ``auto``, ``cpu``, ``cuda`` or ``mps``; among several GPUs one that no other run has.
 
     Raises:
         ConfigError: This machine has no such device.
@@ -25,10 +66,41 @@ def choose_device(name: str) -> torch.device:
     if not present[name]:
         here = ", ".join(device for device, there in present.items() if there)
         raise ConfigError("device", name, f"one that this machine has: auto, {here}")
-    if name == "cuda":
-        torch.backends.cudnn.deterministic = True
-        torch.backends.cudnn.benchmark = False
-    return torch.device(name)
+    if name != "cuda":
+        return torch.device(name)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    device = torch.device("cuda", _own_gpu(torch.cuda.device_count()))
+    torch.cuda.set_device(device)
+    return device
+
+
+@cache
+def _own_gpu(number: int) -> int:
+    """The GPU of this process, the same for all its runs: the first that the fewest others have.
+
+    A file lock on the GPU's name says that it is taken, so workers need not know of each other, and a killed one
+    leaves nothing behind. Slurm and Ray show a run only its own, and then there is no choice.
+    """
+    if number == 1:
+        return 0
+    folder = Path(tempfile.gettempdir()) / f"growth-bench-gpus-{os.getuid() if hasattr(os, 'getuid') else 0}"
+    folder.mkdir(exist_ok=True)
+    for sharing in count():
+        for index in range(number):
+            lock = FileLock(folder / f"{_gpu_name(index)}-{sharing}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            _claims.append(lock)
+            return index
+    raise AssertionError("unreachable")
+
+
+def _gpu_name(index: int) -> str:
+    """A name that is the same in every process, whichever GPUs it is shown."""
+    return str(getattr(torch.cuda.get_device_properties(index), "uuid", index))
 
 
 def describe(device: torch.device) -> dict[str, Any]:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 
 class BenchError(Exception):
-    """A user's mistake or a failed run: shown as one line, never as a traceback."""
+    """A user's mistake or a failed run: shown as one line, never as a traceback.
+
+    Attributes:
+        recorded: The run's record says it too.
+    """
+
+    recorded = False
 
 
 class ConfigError(BenchError):

@@ -18,14 +18,14 @@ from bench.config import Settings, ladder
 from bench.cost import prices
 from bench.data import load
 from bench.data.streams import stream
-from bench.environment import choose_device, describe
+from bench.environment import choose_device, describe, reset
 from bench.errors import BenchError, ConfigError, Refused, StorageError
 from bench.graph import Graph
 from bench.growth import Event
 from bench.method import GrowthMethod, Trained
 from bench.observer import Observer
 from bench.refresh import draw_parameters, refresh_norm
-from bench.store import SCHEMA, Run, seed_identity, write_atomic
+from bench.store import PARTIAL, SCHEMA, Run, seed_identity, write_atomic
 from bench.surgery import load as load_shapes
 from bench.train import evaluate, loss_function, make_optimizer, train
 from methods import registry
@@ -73,11 +73,10 @@ class Experiment:
     def __init__(self, settings: Settings, run: Run, observer: Observer) -> None:
         self.settings, self.run, self.observer = settings, run, observer
         options, self.seed = settings.options, settings.run.seed
+        reset(settings.run.threads, self.seed)
         entry = registry[settings.name("method")]
         self.method: GrowthMethod = entry.factory(entry.configure(options["method"]))
         self.device = choose_device(settings.run.device)
-        if settings.run.threads is not None:
-            torch.set_num_threads(settings.run.threads)
         self.data = load(options["data"], self.seed).to(self.device)
         self.loss = loss_function(self.data.task, settings.train.label_smoothing)
         self.sample = self.data.sample(settings.growth.sample, self.seed)
@@ -125,6 +124,7 @@ class Experiment:
             raise  # says nothing of the run, which goes on from its last checkpoint
         except BenchError as error:
             self._end("failed", str(error))
+            error.recorded = True
             raise
         return self._end("done", None)
 
@@ -143,17 +143,17 @@ class Experiment:
         path = self.run.runs_dir / "seeds" / f"{seed_identity(self.settings.options)}.pt"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
+            partial = path.with_suffix(".partial.pt")
             if self._restore(path):
                 self.observer.finished(self.state.stages[0])
             else:
-                partial = path.with_suffix(".partial.pt")
                 if not self._restore(partial):
                     self.state.epochs = self.settings.train.seed_epochs
                 self._train(lambda: self._save(partial))
                 self._finish()
                 self._save(path)
-                for leftover in (partial, checkpoint.previous(partial)):
-                    leftover.unlink(missing_ok=True)
+            for leftover in (partial, checkpoint.previous(partial), *path.parent.glob(f".{path.stem}.*{PARTIAL}")):
+                leftover.unlink(missing_ok=True)
         lineage = {name: torch.ones(n, dtype=torch.float64) for name, n in self.seed_widths.items()}
         self.state.stages[0]["target_cost"] = self.rungs[0]
         self.state.lineage = lineage

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -31,6 +32,12 @@ from bench.options import CONF
 from bench.store import Run, State, seed_identity
 
 NAMESPACE = "hydra_plugins.growth_bench"
+
+EXTRAS = {"joblib": "joblib", "submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}
+"""The extra of this package that brings a launcher."""
+
+LAUNCHERS = ("joblib", "submitit", "ray")
+"""Packages whose errors say that a worker was lost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +125,9 @@ class CellSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Hydra's set-up: make the configured launcher."""
+        target = str(config.hydra.launcher._target_)
+        if target.startswith("hydra_plugins.") and target not in Plugins.instance().class_name_to_class:
+            raise missing_launcher(str(config.hydra.runtime.choices["hydra/launcher"]))
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
@@ -132,11 +142,28 @@ class CellSweeper(Sweeper):
         found = cells(arguments)
         left = pending(found)
         print(f"{len(found)} runs: {len(found) - len(left)} ended already, {len(left)} to do", flush=True)
-        returns = self.launcher.launch([cell.overrides for cell in left], initial_job_idx=0) if left else []
+        returns = self._launch([cell.overrides for cell in left]) if left else []
         for job in returns:
             _ = job.return_value  # raises what the job raised and nobody caught
         _conclude(found)
         return [returns]
+
+    def _launch(self, jobs: list[list[str]]) -> Sequence[JobReturn]:
+        """Launch; a launcher that loses a worker is no bug of ours.
+
+        Raises:
+            BenchError: The launcher gave up.
+        """
+        assert self.launcher is not None
+        try:
+            return self.launcher.launch(jobs, initial_job_idx=0)
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] not in LAUNCHERS:
+                raise
+            reason = str(error).strip().partition("\n")[0]
+            raise BenchError(
+                f"{type(error).__name__}: {reason} The same command goes on from the last checkpoints"
+            ) from None
 
 
 def offer_sweeper() -> None:
@@ -149,6 +176,24 @@ def offer_sweeper() -> None:
     sys.modules[NAMESPACE] = sys.modules[__name__]
     CellSweeper.__module__ = NAMESPACE
     Plugins.instance().register(CellSweeper)
+
+
+def offer_launchers() -> None:
+    """Let the files of ``conf/hydra/launcher`` take the place of the plugins' own entries of the same names.
+
+    Hydra would check a file against the entry of the same name, and warn of it in every process.
+    """
+    entries = ConfigStore.instance().repo.get("hydra", {}).get("launcher", {})
+    for path in (CONF / "hydra" / "launcher").glob("*.yaml"):
+        entries.pop(path.name, None)
+
+
+def missing_launcher(name: str) -> BenchError:
+    """What to say when a launcher is not installed."""
+    extra = EXTRAS.get(name)
+    if extra is None:
+        return BenchError(f"hydra/launcher={name}: its plugin is not installed")
+    return BenchError(f"hydra/launcher={name}: not installed; pip install growth-bench[{extra}]")
 
 
 def _conclude(found: Sequence[Cell]) -> None:

@@ -62,7 +62,8 @@ class Wandb:
 
         if record["stages"]:
             columns, rows = table(record["stages"])
-            self.session.log({"stages": wandb.Table(columns=[*columns], data=rows)})
+            data: list[Any] = [*rows]
+            self.session.log({"stages": wandb.Table(columns=[*columns], data=data)})
         self.session.config.update({"environment": record["environment"]}, allow_val_change=True)
         self.session.summary.update(summary(record))
         self.session.finish(exit_code=int(record["status"] == "failed"))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.cli import guarded
 from bench.errors import ConfigError, require_choice
+from bench.logger import log_report
 from bench.options import CONF
 from bench.report import arguments
 from bench.report.arguments import Request
@@ -42,6 +43,7 @@ def report(request: Request, expected: Sequence[Expected] | None) -> list[str]:
         fill = shlex.join(["python", "-m", "bench", "-m", *_sweep(request), "rerun=failed"])
     made = build(kept, found.left_out, title_of(request.experiment, request.filters), fill)
     write(made, request.out)
+    log_report(request.out, {"logger": request.logger, "runs_dir": request.runs_dir})
     return [*made.lines, f"written: {request.out / 'index.html'}, report.md, data/, tables/ and figures/ beside it"]
 
 

@@ -27,6 +27,7 @@ Examples
 experiment  only the cells of conf/experiment/NAME.yaml; those not done are shown with the command that fills them
 runs_dir    where runs are kept (results/runs)
 out         where the report goes (results/report)
+logger      wandb sends figures and page there too (logger.project=, logger.mode=offline or online)
 Filters     method, backbone and data by name, seed by number, GROUP.OPTION by value; commas between values
 """
 
@@ -40,12 +41,14 @@ class Request:
         runs_dir: Where runs are kept, as typed.
         out: Where the report goes.
         filters: Values that pass, by option.
+        logger: Where the report is sent too: the logger's ``name`` and its options as typed.
     """
 
     experiment: str | None = None
     runs_dir: str = "results/runs"
     out: Path = Path("results/report")
     filters: dict[str, list[str]] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=lambda: {"name": "none"})
 
     def passes(self, config: Mapping[str, Any]) -> bool:
         """Whether a run with these options is asked for."""
@@ -72,6 +75,9 @@ def parse(arguments: Sequence[str]) -> Request:
             ) from None
         listed = found[0] if len(found) == 1 and isinstance(found[0], list) else found
         given[override.key_or_group] = [_text(value) for value in listed]
+    logger: dict[str, Any] = {"name": "none"}
+    for key in [key for key in given if key.split(".")[0] == "logger"]:
+        logger[key.partition(".")[2] or "name"] = given.pop(key)[0]
     single = {name: given.pop(name) for name in OPTIONS if name in given}
     for name, values in single.items():
         if len(values) != 1 or not values[0]:
@@ -84,6 +90,7 @@ def parse(arguments: Sequence[str]) -> Request:
         runs_dir=single.get("runs_dir", [Request.runs_dir])[0],
         out=Path(single["out"][0]) if "out" in single else Request.out,
         filters=dict(sorted(given.items())),
+        logger=logger,
     )
 
 

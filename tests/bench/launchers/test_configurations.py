@@ -1,0 +1,67 @@
+"""The launchers' files: complete, and answered with one line where a plugin is missing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.plugins import Plugins
+from omegaconf import DictConfig, OmegaConf
+
+from bench.cli import CONF
+from bench.sweep import offer_launchers, offer_sweeper
+from tests.bench.launchers.test_launchers import PLUGINS, installed
+from tests.chaos import ROOT
+
+LAUNCHERS = sorted(path.stem for path in (CONF / "hydra" / "launcher").glob("*.yaml"))
+
+
+def composed(launcher: str, *more: str) -> DictConfig:
+    """Hydra's own configuration with this launcher."""
+    offer_sweeper()
+    offer_launchers()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", [f"hydra/launcher={launcher}", *more], return_hydra_config=True).hydra
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_one_thread_or_as_many_as_the_run_has_cores(launcher: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Hydra's, on files of the same name as a plugin's entry
+        found = composed(launcher)
+    cores = found.launcher.get("cpus_per_task", 1)
+    assert dict(found.job.env_set) == {"OMP_NUM_THREADS": str(cores), "MKL_NUM_THREADS": str(cores)}
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_no_option_of_the_plugin_is_unknown(launcher: str) -> None:
+    if not installed({"submitit_slurm": "submitit_local"}.get(launcher, launcher)):
+        pytest.skip("not installed")
+    found = composed(launcher)
+    made = Plugins.instance()._instantiate(found.launcher)
+    assert type(made).__name__.endswith("Launcher")
+    if launcher.startswith("submitit"):
+        from hydra_plugins.hydra_submitit_launcher import config
+
+        schema = config.LocalQueueConf if launcher == "submitit_local" else config.SlurmQueueConf
+        assert set(found.launcher) <= set(OmegaConf.structured(schema))
+
+
+@pytest.mark.parametrize("launcher", [*PLUGINS, "submitit_slurm"])
+def test_a_missing_plugin_is_one_line_that_names_the_extra(launcher: str, tmp_path: Path) -> None:
+    extra = "slurm" if launcher.startswith("submitit") else launcher
+    blocked = tmp_path / "blocked" / "sitecustomize.py"
+    blocked.parent.mkdir()
+    blocked.write_text("import sys\nsys.modules['hydra_plugins'] = None\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(blocked.parent), str(ROOT)])}
+    command = [sys.executable, "-m", "bench", "-m", "seed=0,1", f"hydra/launcher={launcher}"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr == f"error: hydra/launcher={launcher}: not installed; pip install growth-bench[{extra}]\n"
+    assert ended.stdout == ""
+    assert list(tmp_path.iterdir()) == [blocked.parent]
