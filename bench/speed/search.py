@@ -20,7 +20,7 @@ Row = dict[str, Any]
 TOLERANCE = 1e-2
 """Relative error of the smallest eigenvalue at which a neuron is done."""
 
-CAP = 100
+CAP = 300
 """Passes after which a search is given up."""
 
 
