@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import platform
 import random
+import signal
 import subprocess
 import tempfile
 from functools import cache
@@ -36,6 +38,8 @@ def reset(threads: int | None, seed: int) -> None:
         threads: Processor threads; None for ``OMP_NUM_THREADS``, and without that PyTorch's choice.
         seed: Of the global generators.
     """
+    if multiprocessing.parent_process() is not None:  # Ctrl-C is the launcher's to hear; it ends its workers
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads or _threads_by_environment() or _THREADS)
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - the global one is what plugins may use

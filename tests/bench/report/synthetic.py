@@ -128,8 +128,12 @@ def put(runs_dir: Path, *records: Mapping[str, Any]) -> None:
     for one in records:
         folder = Run(runs_dir, one["config"]).folder
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({**one, "sha256": checksum(one)})
-        (folder / "run.json").write_text(text)
+        (folder / "run.json").write_text(signed(one))
+
+
+def signed(one: Mapping[str, Any]) -> str:
+    """A record's text with its checksum, as the store writes it."""
+    return json.dumps({**one, "sha256": checksum(one)})
 
 
 def begin(runs_dir: Path, config: Mapping[str, Any], stages: int = 1) -> Path:

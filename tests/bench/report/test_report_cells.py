@@ -17,7 +17,7 @@ from bench.report.cells import Expected, cells
 from bench.report.command import command
 from bench.report.reading import read
 from bench.store import Run, identity
-from tests.bench.report.synthetic import begin, ended, options, put, record
+from tests.bench.report.synthetic import begin, ended, options, put, record, signed
 
 
 def resolved(*overrides: str) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def test_a_record_that_lacks_something_is_left_out_with_the_fields_name(
 ) -> None:
     folder = Run(tmp_path, options()).folder
     folder.mkdir()
-    (folder / "run.json").write_text(json.dumps(broken(change)))
+    (folder / "run.json").write_text(signed(broken(change)))
     found = read(tmp_path)
     assert not found.records
     assert reason in found.left_out[0].reason

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 import shutil
 import subprocess
@@ -19,7 +18,7 @@ from bench.report import latex, markdown, tidy
 from bench.report.__main__ import report
 from bench.report.arguments import Request, parse
 from bench.report.cells import Expected
-from tests.bench.report.synthetic import begin, ended, options, put, record, sweep
+from tests.bench.report.synthetic import begin, ended, options, put, record, signed, sweep
 
 EVIL = "<script>alert(1)</script>|*x*_&`$\\{}%#~^"
 
@@ -95,7 +94,7 @@ def test_markup_in_names_is_harmless_everywhere(tmp_path: Path) -> None:
             one = record(options(name, seed, backbone={"activation": name}))
             place = folder / "runs" / f"run{seed}"
             place.mkdir(parents=True)
-            (place / "run.json").write_text(json.dumps(one))
+            (place / "run.json").write_text(signed(one))
         lost = folder / "runs" / ("<img src=x onerror=alert(1)>" if name == EVIL else "lost")
         lost.mkdir()
     files, innocent = made(evil), made(plain)
