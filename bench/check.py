@@ -201,10 +201,10 @@ def outcomes(name: str, options: dict[str, Any] | None = None) -> Iterator[tuple
         ConfigError: The method or an option is unknown.
     """
     entry = registry[name]
-    config = entry.configure(options or {})
+    entry.configure(options or {})
 
     def make() -> GrowthMethod:
-        method: GrowthMethod = entry.factory(config)
+        method: GrowthMethod = entry.make(options or {})
         return method
 
     yield "options survive YAML", "", _failure(lambda: _round_trip(entry.defaults()))

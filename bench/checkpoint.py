@@ -27,8 +27,8 @@ def save(path: Path, state: dict[str, Any]) -> None:
     write_atomic(path, whole)
 
 
-def load(path: Path, device: torch.device) -> dict[str, Any] | None:
-    """Read the last good checkpoint with ``weights_only=True``; None if there is none."""
+def load(path: Path) -> dict[str, Any] | None:
+    """Read the last good checkpoint, to the CPU, with ``weights_only=True``; None if there is none."""
     for candidate in (path, previous(path)):
         if not candidate.exists():
             continue
@@ -37,7 +37,7 @@ def load(path: Path, device: torch.device) -> dict[str, Any] | None:
             content = bytes(whole["content"].numpy())
             if hashlib.sha256(content).hexdigest() != whole["sha256"]:
                 raise ValueError("checksum")
-            state = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except Exception:  # a damaged file may fail in any way
             set_aside(candidate)
             continue

@@ -25,12 +25,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bench.errors import BenchError, StorageError
+from bench.errors import BenchError, Busy, StorageError
 from bench.options import CONF, ROOT
 from bench.sweep import offer_launchers, offer_sweeper
 
 
-def application(task: Callable[[dict[str, Any]], None], config_name: str = "config") -> Callable[[], None]:
+def application(
+    task: Callable[[dict[str, Any]], None], config_name: str = "config", sweeps: bool = False
+) -> Callable[[], None]:
     """A Hydra command from a task on the resolved configuration.
 
     A user's mistake ends with one line on standard error and exit status 1. What is a bug of ours keeps its traceback.
@@ -47,16 +49,26 @@ def application(task: Callable[[dict[str, Any]], None], config_name: str = "conf
         except BenchError as error:
             if HydraConfig.get().mode is not RunMode.MULTIRUN:
                 sys.exit(f"error: {error}")
-            if not error.recorded:  # of those that are, the sweep tells at its end
+            if not (error.recorded or isinstance(error, Busy)):  # of those the sweep tells at its end
                 print(f"error: {error}", file=sys.stderr, flush=True)
 
-    return lambda: guarded(command, sys.argv[1:], config_name)
+    return lambda: guarded(command, sys.argv[1:], config_name, sweeps)
 
 
-def guarded(command: Callable[[], None], arguments: list[str], config_name: str = "config") -> None:
-    """Carry out a command; every mistake of the user's is one line and a failure."""
+def guarded(
+    command: Callable[[], None], arguments: list[str], config_name: str = "config", sweeps: bool = False
+) -> None:
+    """Carry out a command; every mistake of the user's is one line and a failure.
+
+    Args:
+        command: What to do.
+        arguments: What the user typed.
+        config_name: The primary configuration.
+        sweeps: Whether the command takes ``--multirun``.
+    """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
     try:
+        check_arguments(arguments, sweeps)
         offer_sweeper()
         offer_launchers()
         offer_plugins()
@@ -68,6 +80,20 @@ def guarded(command: Callable[[], None], arguments: list[str], config_name: str 
         sys.exit(f"error: {error}")
     except (HydraException, OmegaConfBaseException) as error:
         sys.exit(f"error: {one_line(error, arguments, config_name)}")
+
+
+def check_arguments(arguments: list[str], sweeps: bool) -> None:
+    """Refuse what Hydra would take without a word and we cannot.
+
+    Raises:
+        BenchError: A group is given no name or a list, or a sweep is asked of a command that has none.
+    """
+    if not sweeps and {"-m", "--multirun"} & set(arguments):
+        raise BenchError("--multirun: this command takes one configuration at a time")
+    for argument in arguments:
+        group = re.match(r"~?(method|backbone|data|train|growth|logger)(=null|=\[.*|@.*)?$", argument)
+        if group:
+            raise BenchError(f"{argument}: expected one name, as in {group[1]}=NAME")
 
 
 @contextmanager
@@ -136,4 +162,4 @@ def _task(options: dict[str, Any]) -> None:
 
 def main() -> None:
     """``python -m bench``."""
-    application(_task)()
+    application(_task, sweeps=True)()

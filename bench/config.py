@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, log
 from typing import Any
 
 from bench.cost import METRICS
@@ -15,6 +15,7 @@ from bench.options import typed
 from bench.surgery import OPTIMIZER_STATES
 from bench.train.config import TrainConfig
 
+MOST_STAGES = 200
 LINE_SEARCH = "line_search"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("fp32", "bf16")
@@ -52,8 +53,10 @@ class GrowthConfig:
     refresh_norm: int = 0
 
     def __post_init__(self) -> None:
-        require(self.stages >= 0, "growth.stages", self.stages, "a whole number of at least 0")
-        require(self.ratio > 1, "growth.ratio", self.ratio, "a number above 1")
+        require(
+            0 <= self.stages <= MOST_STAGES, "growth.stages", self.stages, f"a whole number from 0 to {MOST_STAGES}"
+        )
+        require(1 < self.ratio < float("inf"), "growth.ratio", self.ratio, "a finite number above 1")
         require_choice("growth.cost", self.cost, METRICS)
         expected = "a number above 0, or line_search"
         step_ok = self.epsilon == LINE_SEARCH if isinstance(self.epsilon, str) else 0 < self.epsilon < float("inf")
@@ -61,7 +64,7 @@ class GrowthConfig:
         require(self.sample >= 1, "growth.sample", self.sample, "a whole number of at least 1")
         require_choice("growth.engine", self.engine, tuple(ENGINES))
         require_choice("growth.curvature", self.curvature, FORMS)
-        require(self.memory > 0, "growth.memory", self.memory, "GiB above 0")
+        require(0 < self.memory < float("inf"), "growth.memory", self.memory, "GiB above 0")
         require_choice("growth.optimizer_state", self.optimizer_state, OPTIMIZER_STATES)
         require(self.refresh_norm >= 0, "growth.refresh_norm", self.refresh_norm, "a whole number of at least 0")
 
@@ -89,7 +92,7 @@ class RunConfig:
     checkpoint_seconds: float = 30.0
 
     def __post_init__(self) -> None:
-        require(self.seed >= 0, "seed", self.seed, "a whole number of at least 0")
+        require(0 <= self.seed < 2**53, "seed", self.seed, "a whole number from 0 to 2**53 - 1")
         require_choice("device", self.device, DEVICES)
         require_choice("precision", self.precision, PRECISIONS)
         require(self.threads is None or self.threads >= 1, "threads", self.threads, "at least 1, or null")
@@ -147,6 +150,9 @@ def ladder(seed_cost: float, growth: GrowthConfig) -> list[float]:
     expected = f"at least the seed network's {growth.cost}, {seed_cost:.0f}"
     require(isfinite(growth.budget) and growth.budget >= seed_cost, "growth.budget", growth.budget, expected)
     rungs = [seed_cost]
+    needed = log(growth.budget / seed_cost) / log(growth.ratio)
+    least = f"large enough for at most {MOST_STAGES} stages up to the budget"
+    require(needed <= MOST_STAGES, "growth.ratio", growth.ratio, least)
     while rungs[-1] < growth.budget:
         rungs.append(min(rungs[-1] * growth.ratio, growth.budget))
     return rungs

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from torch.nn.grad import conv2d_weight
 
 from bench.chain import SURROGATE, Chain
-from bench.graph import Graph, Group, evaluation, theta
+from bench.graph import Graph, Group, evaluation, theta, width
 
 Form = Literal["definition", "published"]
 FORMS: tuple[str, ...] = get_args(Form)
@@ -233,8 +233,8 @@ class Curvature:
         self._operators: dict[str, Operator] = {}
         self._held: dict[str, list[Batch]] = {}
         self.passes = 0
-        example = {n: prod(n.meta["tensor_meta"].shape[1:]) for n in graph.places if "tensor_meta" in n.meta}
-        self._example_bytes = {n: size * inputs.element_size() for n, size in example.items()}
+        traced = [n for n in graph.places if "tensor_meta" in n.meta]
+        self._example_bytes = {n: self._example_size(n) * inputs.element_size() for n in traced}
         network = 3 * sum(self._example_bytes.values())
         self.batch_size = int(min(max(memory / 4 // max(network, 1), 1), 256, len(inputs)))
 
@@ -295,6 +295,16 @@ class Curvature:
         chain = self.chains[name]
         nodes = [*chain.inputs, *chain.sources] if chain.diagonal else [*chain.inputs, *chain.sources, *chain.ends]
         return float(sum(self._example_bytes[n] for n in nodes) * len(self.inputs))
+
+    def _example_size(self, node: fx.Node) -> int:
+        """Numbers in one example's tensor at a node, at the widths of now; the graph was read at the seed's."""
+        shape, group = tuple(node.meta["tensor_meta"].shape), self.graph.group_of(node)
+        size: int = prod(shape[1:])
+        if group is None:
+            return size
+        place = self.graph.places[node]
+        channels: int = shape[place.dim]
+        return size // channels * place.block * width(self.graph.model, group)
 
     def _pass(self, names: Sequence[str]) -> Iterator[dict[str, Batch]]:
         """One pass over the sample, forward and backward: each batch's `Batch` by group name."""

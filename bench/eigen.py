@@ -42,9 +42,7 @@ class Spectrum:
 def dense(operator: Operator, generator: torch.Generator) -> Spectrum:
     """Form S and decompose it in float64 (``torch.linalg.eigh``). The generator is not used."""
     matrix = operator.dense()
-    values, vectors = torch.linalg.eigh(
-        matrix.to("cpu", torch.float64) if matrix.device.type == "mps" else matrix.double()
-    )
+    values, vectors = torch.linalg.eigh(matrix.cpu().double() if matrix.device.type == "mps" else matrix.double())
     values, vectors = values.to(matrix), vectors.to(matrix)
     return _spectrum(
         lambda v: torch.einsum("nij,nj->ni", matrix, v),

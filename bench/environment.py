@@ -48,6 +48,7 @@ def reset(threads: int | None, seed: int) -> None:
     torch.set_default_dtype(torch.float32)
     torch.set_default_device(None)
     torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32: convolutions would use TF32 by default
     torch.set_flush_denormal(False)
     torch.use_deterministic_algorithms(False)
 

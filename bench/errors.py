@@ -30,6 +30,10 @@ class DataError(BenchError):
     """A data set is missing or unreadable."""
 
 
+class Busy(BenchError):
+    """Another process is at the run."""
+
+
 class StorageError(BenchError):
     """A file cannot be written."""
 

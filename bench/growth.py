@@ -41,7 +41,7 @@ class GrowthRecord:
         predicted_drop: Fall of the sample's loss that the plans predict, ``-epsilon^2/2 * gain``; None if they do not.
         measured_drop: Fall of the sample's loss, in float64; None where the network starts afresh.
         function_gap: Largest change of any logit at epsilon = 0 over the largest logit, in float64.
-        engine: Engine that found the eigenpairs.
+        engine: Engine that found the eigenpairs, if any were asked for.
         curvature: Form of the splitting matrix.
         surrogate: Second derivative that stood in for ReLU's, if any.
         products: Products with splitting operators over the whole sample, one per layer and step.
@@ -60,7 +60,7 @@ class GrowthRecord:
     predicted_drop: float | None = None
     measured_drop: float | None = None
     function_gap: float | None = None
-    engine: str = "lanczos"
+    engine: str | None = None
     curvature: str = "definition"
     surrogate: str | None = None
     products: int = 0
@@ -95,7 +95,7 @@ class Event:
         history: What was trained so far.
         epochs: Epochs of the coming stage.
         generator: The method's random stream.
-        measured: Passes over the sample that measured a loss, since last counted.
+        measured: Multiply-adds of passes over the sample that measured a loss, since last counted.
     """
 
     graph: Graph
@@ -112,7 +112,7 @@ class Event:
     history: list[Trained]
     epochs: int
     generator: torch.Generator
-    measured: int = 0
+    measured: float = 0.0
 
     def grow(self, target: float) -> tuple[GrowthRecord, GrowthPlan]:
         """Grow up to, never over, the cost ``target``; also the last plan that was carried out.
@@ -123,7 +123,7 @@ class Event:
         """
         started = time.perf_counter()
         config = self.config
-        record = GrowthRecord(engine=config.engine, curvature=config.curvature, sample=len(self.inputs))
+        record = GrowthRecord(curvature=config.curvature, sample=len(self.inputs))
         last = GrowthPlan()
         while True:
             context = self._context(target)
@@ -131,7 +131,8 @@ class Event:
             plan = self._propose(context)
             if plan.splits:
                 self._carry_out(plan, record)
-                last = plan
+            if plan.splits or plan.restart:
+                record.restart, last = plan.restart, plan
             self._account(context, record, macs)
             if not plan.splits or plan.restart:
                 break
@@ -198,7 +199,7 @@ class Event:
         _, grown_outputs = self.measure(plan, 0.0)
         gap = float((grown_outputs - outputs).abs().max() / outputs.abs().max().clamp(min=1e-300))
         record.function_gap = max(record.function_gap or 0.0, gap)
-        epsilon = self._step(plan)
+        epsilon = 0.0 if plan.restart else self._step(plan)
         receipt = apply(self.graph.model, self.optimizer, plan, epsilon, self.config.optimizer_state)
         for name, expansion in receipt.expansions.items():
             factors = expansion.factors.abs().cpu()
@@ -206,16 +207,19 @@ class Event:
         record.splits += receipt.splits
         record.added_neurons += sum(receipt.added.values())
         record.rounds += 1
-        record.restart = plan.restart
         if plan.restart:
             return
         if plan.has_directions:
             record.epsilon = [*(record.epsilon or []), epsilon]
         change = plan.predicted_change(epsilon)
-        drop = before - self.measure(GrowthPlan(), 0.0)[0]
-        record.measured_drop = (record.measured_drop or 0.0) + drop
-        if change is not None:
-            record.predicted_drop = (record.predicted_drop or 0.0) - change
+        after = self.measure(GrowthPlan(), 0.0)[0]
+        if not isfinite(after):
+            raise BenchError(
+                f"the sample's loss became {after} after growing with a step of {epsilon:g}: try a smaller one"
+            )
+        predicts = change is not None and (record.rounds == 1 or record.predicted_drop is not None)
+        record.measured_drop = (record.measured_drop or 0.0) + before - after
+        record.predicted_drop = (record.predicted_drop or 0.0) - change if predicts and change is not None else None
 
     def _step(self, plan: GrowthPlan) -> float:
         """The configured step, or the one along the plan that lowers the sample's loss most."""
@@ -235,7 +239,9 @@ class Event:
         precise = torch.float32 if self.inputs.device.type == "mps" else torch.float64
         twin = copy.deepcopy(self.graph.model).to(precise)
         apply(twin, None, plan, epsilon)
-        self.measured += 1
+        added = plan.added()
+        widths = {name: n + added.get(name, 0) for name, n in self.graph.widths().items()}
+        self.measured += self.prices["macs"].of(widths) * len(self.inputs)
         outputs = []
         with evaluation(twin), torch.no_grad():
             for inputs in torch.split(self.inputs, 256):
@@ -247,10 +253,12 @@ class Event:
     def _account(self, context: GrowthContext, record: GrowthRecord, macs: float) -> None:
         curvature = context.curvature
         record.products += curvature.products
-        record.flops += curvature.flops(macs) + 2 * macs * len(self.inputs) * self.measured
-        self.measured = 0
+        record.flops += curvature.flops(macs) + 2 * self.measured
+        self.measured = 0.0
         if curvature.products:
             record.surrogate = curvature.surrogate
+        if context.residual is not None:
+            record.engine = self.config.engine
             record.residual_max = max(record.residual_max or 0.0, context.residual)
 
 

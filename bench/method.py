@@ -53,7 +53,6 @@ class GrowthContext:
     seed_widths: dict[str, int]
     history: Sequence[Trained] = ()
     epochs: int = 0
-    residual: float = 0.0
     _spectra: dict[str, Spectrum] = field(default_factory=dict)
 
     @property
@@ -73,10 +72,13 @@ class GrowthContext:
     def spectrum(self, group: Group) -> Spectrum:
         """Extreme eigenpairs of a group's neurons, computed when first asked for."""
         if group.name not in self._spectra:
-            found = self.engine(self.operator(group), self.generator)
-            self.residual = max(self.residual, float(found.residual.max()))
-            self._spectra[group.name] = found
+            self._spectra[group.name] = self.engine(self.operator(group), self.generator)
         return self._spectra[group.name]
+
+    @property
+    def residual(self) -> float | None:
+        """Largest relative residual of the eigenpairs computed so far; None without any."""
+        return max((float(found.residual.max()) for found in self._spectra.values()), default=None)
 
 
 class GrowthMethod(Protocol):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from omegaconf import OmegaConf
 from torch import nn
 
@@ -32,7 +31,7 @@ def load_network(folder: str | Path, device: str = "cpu") -> nn.Module:
     Raises:
         BenchError: The folder holds no readable checkpoint.
     """
-    found = checkpoint.load(Path(folder) / "checkpoint.pt", torch.device(device))
+    found = checkpoint.load(Path(folder) / "checkpoint.pt")
     if found is None:
         raise BenchError(f"{folder}: no readable checkpoint there; expected the folder of a run")
     options = OmegaConf.load(Path(folder) / "config.yaml")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bench.errors import ConfigError
+from bench.errors import BenchError, ConfigError, require, require_choice
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
@@ -41,4 +41,25 @@ def typed(prefix: str, kind: type[T], options: Mapping[str, Any]) -> T:
         except OmegaConfBaseException as error:
             reason = str(error).splitlines()[0]
             raise ConfigError(prefix + name, value, f"another type ({reason})") from None
-    return cast(T, OmegaConf.to_object(schema))
+    try:
+        return cast(T, OmegaConf.to_object(schema))
+    except BenchError:
+        raise
+    except Exception as error:  # somebody's ``__post_init__`` may raise anything
+        reason = " ".join(str(error).split())
+        raise BenchError(f"{prefix.rstrip('.')}: {type(error).__name__}: {reason}") from error
+
+
+def check_form(options: Mapping[str, Any]) -> None:
+    """Check what is needed to find a run's folder, before anything else is read.
+
+    Raises:
+        ConfigError: A group has no name, or ``runs_dir`` or ``rerun`` cannot work.
+    """
+    for group in ("method", "backbone", "data"):
+        chosen = options.get(group)
+        require(isinstance(chosen, Mapping) and isinstance(chosen.get("name"), str), group, chosen, "one name")
+    for group in ("train", "growth", "logger"):
+        require(isinstance(options.get(group), Mapping), group, options.get(group), "one name")
+    require(isinstance(options.get("runs_dir"), str), "runs_dir", options.get("runs_dir"), "a folder")
+    require_choice("rerun", str(options.get("rerun")), ("none", "failed", "all"))

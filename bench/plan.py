@@ -8,7 +8,8 @@ A split replaces a neuron with parameters ``theta`` by m offspring with paramete
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from math import isfinite
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +61,6 @@ class GrowthPlan:
     stopped: str | None = None
     restart: bool = False
     epochs: int | None = None
-    notes: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def has_directions(self) -> bool:
@@ -88,8 +88,10 @@ def validate(plan: GrowthPlan, model: nn.Module, groups: Mapping[str, Group]) ->
         PlanError: A group or neuron does not exist or is split twice, the weights do not sum to 1, or
             directions have the wrong shape, are not finite, or are longer than 1.
     """
+    if plan.epochs is not None and (not isinstance(plan.epochs, int) or plan.epochs < 0):
+        raise PlanError(f"the plan asks for {plan.epochs} epochs; expected a whole number of at least 0, or None")
     for name, splits in by_group(plan.splits).items():
-        if groups.get(name) != splits[0].group:
+        if any(groups.get(name) != split.group for split in splits):
             raise PlanError(f"the plan splits group {name}: expected one of {', '.join(groups)}")
         neurons, size = theta(model, groups[name]).shape
         seen: set[int] = set()
@@ -104,6 +106,8 @@ def validate(plan: GrowthPlan, model: nn.Module, groups: Mapping[str, Group]) ->
 
 
 def _validate_split(split: Split, where: str, size: int) -> None:
+    if split.gain is not None and not isfinite(split.gain):
+        raise PlanError(f"{where}: a gain of {split.gain}; expected a finite number, or None")
     if len(split.weights) < 2:
         raise PlanError(f"{where}: {len(split.weights)} offspring; expected at least 2")
     total = sum(split.weights)
@@ -114,7 +118,7 @@ def _validate_split(split: Split, where: str, size: int) -> None:
     if tuple(split.directions.shape) != (len(split.weights), size):
         shape = tuple(split.directions.shape)
         raise PlanError(f"{where}: directions of shape {shape}; expected {(len(split.weights), size)}")
-    longest = float(torch.linalg.vector_norm(split.directions.double(), dim=1).max())
+    longest = float(torch.linalg.vector_norm(split.directions.cpu().double(), dim=1).max())
     if not longest <= 1 + TOLERANCE:
         raise PlanError(f"{where}: a direction has length {longest:.6g}; expected at most 1")
 

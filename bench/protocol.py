@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from bench.cost import prices
 from bench.data import load
 from bench.data.streams import stream
 from bench.environment import choose_device, describe, reset
-from bench.errors import BenchError, ConfigError, Refused, StorageError
+from bench.errors import BenchError, ConfigError, PlanError, Refused, StorageError, TrainingDiverged
 from bench.graph import Graph
 from bench.growth import Event
 from bench.method import GrowthMethod, Trained
@@ -74,8 +75,7 @@ class Experiment:
         self.settings, self.run, self.observer = settings, run, observer
         options, self.seed = settings.options, settings.run.seed
         reset(settings.run.threads, self.seed)
-        entry = registry[settings.name("method")]
-        self.method: GrowthMethod = entry.factory(entry.configure(options["method"]))
+        self.method: GrowthMethod = registry[settings.name("method")].make(options["method"])
         self.device = choose_device(settings.run.device)
         self.data = load(options["data"], self.seed).to(self.device)
         self.loss = loss_function(self.data.task, settings.train.label_smoothing)
@@ -118,6 +118,10 @@ class Experiment:
                 self._train_seed()
             while self.state.stage < len(self.rungs):
                 self._stage()
+        except torch.OutOfMemoryError as error:
+            reason = f"{self.device} ran out of memory: try a smaller train.batch_size, growth.sample or growth.memory"
+            self._end("failed", reason)
+            raise BenchError(reason) from error
         except Refused as refusal:
             return self._end("refused", str(refusal))
         except StorageError:
@@ -232,6 +236,8 @@ class Experiment:
         started = time.perf_counter()
         validation = evaluate(self.model, data, data.validation, precision)
         test = evaluate(self.model, data, data.test, precision)
+        if not (isfinite(validation.loss) and isfinite(test.loss)):
+            raise TrainingDiverged(f"the loss on held-out data became {test.loss} in stage {state.stage}")
         seconds = {"train": state.train_seconds, "grow": 0.0, "eval": time.perf_counter() - started}
         flops = {"train": 6 * self._cost("macs") * state.epochs * len(data.train), "grow": 0.0}
         if state.growth is not None:
@@ -286,14 +292,16 @@ class Experiment:
         return True
 
     def _restore(self, path: Any) -> bool:
-        found = checkpoint.load(path, self.device)
+        found = checkpoint.load(path)
         if found is None:
             return False
-        load_shapes(self.model, found["model"])
+        try:
+            load_shapes(self.model, found["model"])
+        except PlanError as error:
+            raise BenchError(f"{path}: {error}") from None
         self.optimizer = make_optimizer(self.model, self.settings.train)
         self.optimizer.load_state_dict(found["optimizer"])
         self.state = State(**found["state"])
-        self.state.lineage = {name: factors.cpu() for name, factors in self.state.lineage.items()}
         return True
 
     def _end(self, status: str, reason: str | None) -> dict[str, Any]:

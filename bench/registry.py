@@ -57,6 +57,21 @@ class Entry(Generic[F]):
         """
         return typed(f"{self.kind}.", self.config, {key: value for key, value in options.items() if key != "name"})
 
+    def make(self, options: Mapping[str, Any], *arguments: Any) -> Any:
+        """What the factory makes of the options and ``arguments``.
+
+        Raises:
+            BenchError: An option cannot work, or the plugin raises.
+        """
+        config = self.configure(options)
+        try:
+            return self.factory(config, *arguments)
+        except BenchError:
+            raise
+        except Exception as error:  # somebody's plugin may raise anything
+            reason = " ".join(str(error).split())
+            raise BenchError(f"{self.kind}={self.name}: {type(error).__name__}: {reason}") from error
+
 
 class Registry(Generic[F]):
     """Plugins of one kind by name.

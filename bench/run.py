@@ -9,7 +9,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from bench.errors import BenchError, StorageError
+from bench.errors import BenchError, Busy
+from bench.options import check_form
 from bench.store import Run
 
 
@@ -18,21 +19,27 @@ def run(options: Mapping[str, Any], brief: bool = False) -> dict[str, Any]:
 
     Args:
         options: The resolved configuration.
-        brief: Show one line instead of the table; another process at the same run is no mistake then.
+        brief: Show one line instead of the table.
 
     Returns:
         The run's record.
 
     Raises:
-        BenchError: An option cannot work, another process has the run, or it failed.
+        BenchError: An option cannot work, or the run failed.
+        Busy: Another process is at the run.
     """
+    check_form(options)
     place = Run(options["runs_dir"], options)
     record = _ended(place, str(options["rerun"]))
     note = "done already"
     if record is None:
-        record, note = _execute(place, options, wait=brief), "written"
+        record, note = _execute(place, options)
     _show(record, f"{note}: {place.record_path}", brief)
     return record
+
+
+def _again(record: Mapping[str, Any], rerun: str) -> bool:
+    return rerun == "all" or (rerun == "failed" and record["status"] == "failed")
 
 
 def _ended(place: Run, rerun: str) -> dict[str, Any] | None:
@@ -42,16 +49,14 @@ def _ended(place: Run, rerun: str) -> dict[str, Any] | None:
         BenchError: It failed, and ``rerun`` does not ask for another try.
     """
     record = place.record()
-    if record is None or rerun == "all":
+    if record is None or _again(record, rerun):
         return None
     if record["status"] == "failed":
-        if rerun == "failed":
-            return None
         raise BenchError(f"this run failed before: {record['reason']} (rerun=failed tries again; {place.folder})")
     return record
 
 
-def _execute(place: Run, options: Mapping[str, Any], wait: bool) -> dict[str, Any]:
+def _execute(place: Run, options: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     from bench.config import Settings  # torch, only when there is something to do
     from bench.logger import make
     from bench.observer import Observer, Observers
@@ -63,22 +68,18 @@ def _execute(place: Run, options: Mapping[str, Any], wait: bool) -> dict[str, An
         bar: Observer = stack.enter_context(ProgressBar(settings.name("method")))
         loggers = [stack.enter_context(logger) for logger in make(options, place)]
         experiment = Experiment(settings, place, Observers([bar, *loggers]))
+        place.folder.mkdir(parents=True, exist_ok=True)
         try:
-            place.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(place.lock_path, timeout=-1 if wait else 0)
-            lock.acquire()
+            stack.enter_context(FileLock(place.lock_path, timeout=0).acquire())
         except Timeout:
-            raise BenchError(f"another process is at this run: {place.folder}") from None
-        except OSError as error:
-            raise StorageError(f"runs_dir={place.runs_dir}: cannot write there: {error.strerror}") from error
-        with lock:
-            place.tidy()
-            record = place.record()
-            if record is not None and (wait and options["rerun"] == "none"):
-                return record  # another process did it meanwhile
-            if record is not None:
-                place.forget()
-            return experiment.execute()
+            raise Busy(f"another process is at this run: {place.folder}") from None
+        place.tidy()
+        record = place.record()
+        if record is not None:
+            if not _again(record, settings.run.rerun):
+                return record, "done already"  # by another process, meanwhile
+            place.forget()
+        return experiment.execute(), "written"
 
 
 def _show(record: Mapping[str, Any], note: str, brief: bool) -> None:

@@ -46,12 +46,18 @@ class Room:
         self.price, self.target = price, target
         self.index = {name: i for i, name in enumerate(price.groups)}
         self.widths = price.vector(widths)
-        self.spent = price.at(self.widths)
         self.taken: dict[tuple[str, int], Candidate] = {}
 
     def fits(self, group: str, added: int) -> bool:
         """Whether ``added`` more neurons of a group keep the cost at or below the target."""
-        return self.spent + self._increase(group, added) <= self.target
+        widths = self.widths.copy()
+        widths[self.index[group]] += added
+        return self.price.at(widths) <= self.target
+
+    @property
+    def spent(self) -> float:
+        """What the network costs now."""
+        return self.price.at(self.widths)
 
     def take(self, candidate: Candidate) -> bool:
         """Take a candidate if its neuron is still whole and it fits; says whether it did."""
@@ -64,14 +70,7 @@ class Room:
 
     def add(self, group: str, added: int) -> None:
         """Count ``added`` more neurons of a group."""
-        self.spent += self._increase(group, added)
         self.widths[self.index[group]] += added
-
-    def _increase(self, group: str, added: int) -> float:
-        i = self.index[group]
-        price = self.price
-        slope = price.linear[i] + price.cross[i] @ self.widths + price.cross[:, i] @ self.widths
-        return float(added * slope + added**2 * price.cross[i, i])
 
     def marginal(self) -> Vector:
         """What one more neuron of each group adds."""

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from statistics import mean
 from typing import Any
 
-from filelock import FileLock, Timeout
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +15,12 @@ from rich.table import Table
 from bench.cli import guarded
 from bench.store import State
 from bench.sweep import Cell, cells
+
+HELP = """\
+The cells of a sweep: done, running, failed and missing, with an estimate of the time left.
+
+  python -m bench.status experiment=mnist
+  python -m bench.status method=s2d,s3d seed=0,1,2 runs_dir=DIR    the arguments of python -m bench -m"""
 
 
 def state_of(cell: Cell) -> str:
@@ -25,12 +30,7 @@ def state_of(cell: Cell) -> str:
         return "missing"
     if state is not State.INCOMPLETE:
         return str(state.value)
-    lock = FileLock(cell.run.lock_path)
-    try:
-        with lock.acquire(timeout=0):
-            return "interrupted"
-    except Timeout:
-        return "running"
+    return "running" if cell.run.is_busy() else "interrupted"
 
 
 def seconds_of(record: dict[str, Any]) -> float:
@@ -90,7 +90,11 @@ def _duration(seconds: float) -> str:
 
 def main() -> None:
     """``python -m bench.status``."""
-    guarded(lambda: show(sys.argv[1:]), sys.argv[1:])
+    arguments = [argument for argument in sys.argv[1:] if argument not in ("-m", "--multirun")]
+    if {"-h", "--help"} & set(arguments):
+        print(HELP)
+        return
+    guarded(lambda: show(arguments), arguments)
 
 
 if __name__ == "__main__":

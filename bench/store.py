@@ -16,13 +16,15 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from bench.errors import StorageError
 
 SCHEMA = 1
 """Version of ``run.json``."""
 
 SILENT = ("device", "threads", "runs_dir", "rerun", "checkpoint_seconds", "logger")
-"""Options that do not enter a run's identity: they change where and how it runs, not what it is."""
+"""Options that do not enter a run's identity: they change where and how it runs, and no number but for rounding."""
 
 PARTIAL = ".partial"
 SILENT_DATA = ("root", "download")
@@ -43,12 +45,15 @@ def identity(options: Mapping[str, Any]) -> str:
 
 def seed_identity(options: Mapping[str, Any]) -> str:
     """The hash that names a seed network: backbone, data, recipe, seed and precision."""
-    return _digest({key: options[key] for key in SEED_GROUPS})
+    kept = {key: options[key] for key in SEED_GROUPS}
+    kept["train"] = {key: value for key, value in kept["train"].items() if key != "epochs"}  # of later stages
+    return _digest(kept)
 
 
 def _digest(options: Mapping[str, Any]) -> str:
     plain = json.loads(json.dumps(options), parse_int=float)  # 3 and 3.0 are the same option
-    plain["data"] = {key: value for key, value in plain["data"].items() if key not in SILENT_DATA}
+    if all(key in plain["data"] for key in SILENT_DATA):  # fetched files, the same wherever they lie
+        plain["data"] = {key: value for key, value in plain["data"].items() if key not in SILENT_DATA}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -132,13 +137,27 @@ class Run:
             return State(record["status"])
         return State.INCOMPLETE if self.folder.exists() else State.ABSENT
 
+    def is_busy(self) -> bool:
+        """Whether another process is at the run now."""
+        if self.state() is not State.INCOMPLETE:
+            return False
+        try:
+            with FileLock(self.lock_path).acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+
     def write_stages(self, stages: list[dict[str, Any]]) -> None:
         """Replace ``stages.jsonl``."""
-        write_atomic(self.folder / "stages.jsonl", "".join(json.dumps(stage) + "\n" for stage in stages))
+        write_atomic(
+            self.folder / "stages.jsonl", "".join(json.dumps(stage, allow_nan=False) + "\n" for stage in stages)
+        )
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Write ``run.json`` with its checksum: the run has ended."""
-        write_atomic(self.record_path, json.dumps({**record, "sha256": checksum(record)}, indent=1) + "\n")
+        write_atomic(
+            self.record_path, json.dumps({**record, "sha256": checksum(record)}, indent=1, allow_nan=False) + "\n"
+        )
 
     def tidy(self) -> None:
         """Set a damaged record aside and remove what a killed writer left. The lock must be held."""

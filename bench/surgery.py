@@ -102,7 +102,7 @@ def expand(neurons: int, splits: list[Split], epsilon: float, like: Tensor) -> E
         end += split.added
         factors[where] = torch.tensor(split.weights, dtype=torch.float64)
         if shifts is not None and split.directions is not None:
-            shifts[where] = epsilon * split.directions.to("cpu", torch.float64)
+            shifts[where] = epsilon * split.directions.cpu().double()
     born = torch.arange(len(parents)) >= neurons
     return Expansion(
         torch.tensor(parents, device=like.device),
@@ -246,7 +246,12 @@ def load(model: nn.Module, state: dict[str, Tensor]) -> None:
     Args:
         model: A freshly built seed model of the same backbone.
         state: ``state_dict`` of the grown model.
+
+    Raises:
+        PlanError: The state is of another backbone.
     """
+    if model.state_dict().keys() != state.keys():
+        raise PlanError("holds another network: the backbone's code has changed; remove the file")
     for path, layer in model.named_modules():
         prefix = f"{path}." if path else ""
         for name, parameter in list(layer.named_parameters(recurse=False)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from bench.errors import BenchError
-from bench.options import CONF
+from bench.options import CONF, check_form
 from bench.store import Run, State, seed_identity
 
 NAMESPACE = "hydra_plugins.growth_bench"
@@ -68,6 +69,8 @@ def cells(arguments: Sequence[str]) -> list[Cell]:
     """
     parser = OverridesParser.create()
     typed = parser.parse_overrides(list(arguments))
+    if any(o.key_or_group == "experiment" and o.is_sweep_override() for o in typed):
+        raise BenchError("experiment: expected one name; a preset has a sweep of its own")
     fixed = [o.input_line for o in typed if not o.is_sweep_override() and o.input_line is not None]
     found: dict[str, Cell] = {}
     in_hydra = GlobalHydra.instance().is_initialized()
@@ -78,6 +81,7 @@ def cells(arguments: Sequence[str]) -> list[Cell]:
             options = OmegaConf.to_container(compose("config", overrides), resolve=True)
             assert isinstance(options, dict)
             plain = {str(key): value for key, value in options.items()}
+            check_form(plain)
             run = Run(plain["runs_dir"], plain)
             shown = [o for o in overrides if not o.startswith(("hydra.", "hydra/"))]
             found.setdefault(run.id, Cell(shown, plain, run))
@@ -94,8 +98,8 @@ def combinations(overrides: Sequence[Override]) -> list[list[str]]:
     for override in overrides:
         key = override.get_key_element()
         if not override.is_sweep_override():
-            choices[key] = [f"{key}={override.get_value_element_as_str()}"]
-        elif override.is_discrete_sweep():
+            choices[key] = [str(override.input_line)]
+        elif override.is_choice_sweep() or override.is_range_sweep():
             choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
         else:
             raise BenchError(f"{override.input_line}: expected single values, as in {key}=1,2,3")
@@ -142,9 +146,14 @@ class CellSweeper(Sweeper):
         found = cells(arguments)
         left = pending(found)
         print(f"{len(found)} runs: {len(found) - len(left)} ended already, {len(left)} to do", flush=True)
-        returns = self._launch([cell.overrides for cell in left]) if left else []
-        for job in returns:
-            _ = job.return_value  # raises what the job raised and nobody caught
+        returns: list[JobReturn] = []
+        while left:
+            returns += self._launch([cell.overrides for cell in left])
+            for job in returns:
+                _ = job.return_value  # raises what the job raised and nobody caught
+            left = [cell for cell in left if cell.run.is_busy()]
+            if left:  # other processes are at them; look again, and take over if one dies
+                time.sleep(2)
         _conclude(found)
         return [returns]
 

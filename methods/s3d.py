@@ -82,8 +82,8 @@ class S3D:
 
     def _candidates(self, context: GrowthContext, group: Group) -> list[Candidate]:
         spectrum = context.spectrum(group)
-        a = spectrum.lowest.double().clamp(max=0).cpu()
-        b = spectrum.highest.double().clamp(min=0).cpu()
+        a = spectrum.lowest.cpu().double().clamp(max=0)
+        b = spectrum.highest.cpu().double().clamp(min=0)
         table = gains(a, b, self._bounds(context, group))
         return [
             Candidate(group, neuron, ADDED.get(scheme, 2), gain, scheme)

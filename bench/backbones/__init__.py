@@ -26,5 +26,5 @@ def build(options: Mapping[str, Any], input_shape: tuple[int, ...], outputs: int
     Raises:
         ConfigError: The name or an option is unknown, a value cannot work, or the inputs do not suit.
     """
-    entry = backbones[str(options.get("name"))]
-    return entry.factory(entry.configure(options), input_shape, outputs)
+    model: nn.Module = backbones[str(options.get("name"))].make(options, input_shape, outputs)
+    return model

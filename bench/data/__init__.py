@@ -21,5 +21,5 @@ def load(options: Mapping[str, Any], seed: int) -> Dataset:
         ConfigError: The name or an option is unknown, or a value cannot work.
         DataError: Files are missing and cannot be fetched.
     """
-    entry = datasets[str(options.get("name"))]
-    return entry.factory(entry.configure(options), seed)
+    data: Dataset = datasets[str(options.get("name"))].make(options, seed)
+    return data

@@ -41,14 +41,15 @@ def evaluate(model: nn.Module, data: Dataset, part: Part, precision: str = "fp32
     """
     device = part.inputs.device
     criterion = loss_function(data.task, reduction="none")
-    loss = torch.zeros((), dtype=torch.float64, device=device)
+    precise = torch.float32 if device.type == "mps" else torch.float64  # mps has no float64
+    loss = torch.zeros((), dtype=precise, device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
     with evaluation(model), torch.inference_mode():
         for index in torch.split(torch.arange(len(part), device=device), batch_size):
             inputs, targets = data.batch(part, index)
             with autocast(device, precision):
                 outputs = model(inputs)
-                loss += criterion(outputs, targets).sum(dtype=torch.float64)
+                loss += criterion(outputs, targets).sum(dtype=precise)
             if data.task == "classification":
                 correct += (outputs.argmax(dim=1) == targets).sum()
     accuracy = correct.item() / len(part) if data.task == "classification" else None

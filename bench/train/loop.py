@@ -95,7 +95,7 @@ def train(
     device = data.train.inputs.device
     criterion = loss_function(data.task, config.label_smoothing)
     sizes = batch_sizes(len(data.train), config.batch_size)
-    shares = torch.tensor(sizes, dtype=torch.float64, device=device) / len(data.train)
+    shares = torch.tensor(sizes, dtype=torch.float64) / len(data.train)
     total_steps = epochs * len(sizes)
     result = TrainResult(None, 0, 0.0)
 
@@ -118,7 +118,7 @@ def train(
                 torch.autograd.backward(loss)
                 optimizer.step()
                 losses.append(loss.detach())
-            mean = (torch.stack(losses) * shares).sum().item()  # the epoch's only wait for the device
+            mean = (torch.stack(losses).cpu().double() * shares).sum().item()  # the epoch's only wait for the device
             seconds = result.seconds + time.perf_counter() - started
             result = TrainResult(mean, result.images + len(data.train), seconds)
             if not math.isfinite(mean):
