@@ -214,9 +214,7 @@ class Event:
         change = plan.predicted_change(epsilon)
         after = self.measure(GrowthPlan(), 0.0)[0]
         if not isfinite(after):
-            raise BenchError(
-                f"the sample's loss became {after} after growing with a step of {epsilon:g}: try a smaller one"
-            )
+            raise BenchError(f"the loss became {after} by growing with growth.epsilon={epsilon:g}: try a smaller one")
         predicts = change is not None and (record.rounds == 1 or record.predicted_drop is not None)
         record.measured_drop = (record.measured_drop or 0.0) + before - after
         record.predicted_drop = (record.predicted_drop or 0.0) - change if predicts and change is not None else None
