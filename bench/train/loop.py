@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bench.data.base import Dataset
@@ -18,6 +18,9 @@ from bench.train.config import TrainConfig
 from bench.train.loss import loss_function
 from bench.train.optim import learning_rate
 from bench.train.precision import autocast
+
+AT_ONCE = 2**22
+"""Numbers in a training set that is normalised once an epoch rather than batch by batch."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,18 @@ def batch_sizes(examples: int, batch_size: int) -> list[int]:
     elif rest:
         sizes.append(rest)
     return sizes
+
+
+def _batches(
+    data: Dataset, order: Tensor, sizes: list[int], augmentation: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """An epoch's batches; a small data set that is not augmented is gathered and normalised in one go."""
+    if data.crop or data.flip or data.train.inputs.numel() > AT_ONCE:
+        for index in torch.split(order, sizes):
+            yield data.batch(data.train, index, augmentation)
+    else:
+        inputs, targets = data.batch(data.train, order)
+        yield from zip(torch.split(inputs, sizes), torch.split(targets, sizes), strict=True)
 
 
 def _seed(device: torch.device, seed: int) -> None:
@@ -107,11 +122,11 @@ def train(
             augmentation = stream(seed, f"augmentation {epoch}")
             order = torch.randperm(len(data.train), generator=stream(seed, f"order {epoch}")).to(device)
             losses = []
-            for step, index in enumerate(torch.split(order, sizes), start=epoch * len(sizes)):
+            batches = _batches(data, order, sizes, augmentation)
+            for step, (inputs, targets) in enumerate(batches, start=epoch * len(sizes)):
                 rate = learning_rate(config, step, total_steps)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-                inputs, targets = data.batch(data.train, index, augmentation)
                 with autocast(device, precision):
                     loss = criterion(model(inputs), targets)
                 optimizer.zero_grad()
