@@ -165,19 +165,16 @@ class _ConvMap:
         self.layer, self.bias = layer, bias
         self.kernel = tuple(layer.weight.shape[1:])
         self.size = prod(self.kernel) + bias
+        self.pads = isinstance(layer.padding, str) or layer.padding_mode != "zeros"
+        self.padding: Any = 0 if self.pads else layer.padding  # of what `prepare` leaves
         self.geometry: dict[str, Any] = {"stride": layer.stride, "dilation": layer.dilation}
 
     def prepare(self, x: Tensor) -> Tensor:
         """The input, padded already where that is not plain zeros of a given width."""
-        if isinstance(self.layer.padding, str) or self.layer.padding_mode != "zeros":
+        if self.pads:
             mode = "constant" if self.layer.padding_mode == "zeros" else self.layer.padding_mode
             return F.pad(x, self.layer._reversed_padding_repeated_twice, mode=mode)
         return x
-
-    @property
-    def padding(self) -> Any:
-        prepared = isinstance(self.layer.padding, str) or self.layer.padding_mode != "zeros"
-        return 0 if prepared else self.layer.padding
 
     def _kernels(self, v: Tensor) -> Tensor:
         return (v[:, :-1] if self.bias else v).reshape(-1, *self.kernel)

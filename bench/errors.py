@@ -50,6 +50,11 @@ class Refused(BenchError):
     """A method declines a (method, backbone) pair; the reason is shown in the report's cell."""
 
 
+def told(error: Exception) -> str:
+    """Somebody else's exception on one line: its type and its message."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
 def require(holds: bool, option: str, value: object, expected: str) -> None:
     """Raise `ConfigError` unless ``holds``."""
     if not holds:

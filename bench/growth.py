@@ -19,7 +19,7 @@ from bench.config import LINE_SEARCH, GrowthConfig
 from bench.cost import Price
 from bench.curvature import Curvature, Loss
 from bench.eigen import ENGINES
-from bench.errors import BenchError
+from bench.errors import BenchError, told
 from bench.graph import Graph, evaluation
 from bench.method import GrowthContext, GrowthMethod, Trained
 from bench.plan import GrowthPlan, validate
@@ -172,8 +172,7 @@ class Event:
         except Exception as error:  # somebody's method may raise anything
             frame = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}"
-            message = " ".join(str(error).split())
-            raise BenchError(f"method={self.name}: {type(error).__name__}: {message} ({where})") from error
+            raise BenchError(f"method={self.name}: {told(error)} ({where})") from error
         return plan
 
     def _check(self, plan: GrowthPlan, context: GrowthContext) -> None:
@@ -237,9 +236,7 @@ class Event:
         precise = torch.float32 if self.inputs.device.type == "mps" else torch.float64
         twin = copy.deepcopy(self.graph.model).to(precise)
         apply(twin, None, plan, epsilon)
-        added = plan.added()
-        widths = {name: n + added.get(name, 0) for name, n in self.graph.widths().items()}
-        self.measured += self.prices["macs"].of(widths) * len(self.inputs)
+        self.measured += self.prices["macs"].of(self.graph.on(twin).widths()) * len(self.inputs)
         outputs = []
         with evaluation(twin), torch.no_grad():
             for inputs in torch.split(self.inputs, 256):

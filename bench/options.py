@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bench.errors import BenchError, ConfigError, require, require_choice
+from bench.errors import BenchError, ConfigError, require, require_choice, told
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
@@ -46,8 +46,7 @@ def typed(prefix: str, kind: type[T], options: Mapping[str, Any]) -> T:
     except BenchError:
         raise
     except Exception as error:  # somebody's ``__post_init__`` may raise anything
-        reason = " ".join(str(error).split())
-        raise BenchError(f"{prefix.rstrip('.')}: {type(error).__name__}: {reason}") from error
+        raise BenchError(f"{prefix.rstrip('.')}: {told(error)}") from error
 
 
 def check_form(options: Mapping[str, Any]) -> None:

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from bench.store import seconds_of
+
 
 class ProgressBar:
     """An observer (`bench.observer.Observer`) that draws on a terminal's standard error and nowhere else."""
@@ -81,13 +83,12 @@ def summary(record: dict[str, Any]) -> str:
     if record["status"] != "done":
         return f"{record['status']}: {name}: {record['reason']}"
     first, last = record["stages"][0], record["stages"][-1]
-    seconds = sum(sum(stage["seconds"].values()) for stage in record["stages"])
     quality = [
         f"loss {stage['test_loss']:.4g}" if stage["test_accuracy"] is None else f"{100 * stage['test_accuracy']:.2f} %"
         for stage in (first, last)
     ]
     size = f"{first['params']:,} to {last['params']:,} parameters"
-    return f"done: {name}: {size}, test {quality[0]} to {quality[1]}, {seconds:.1f} s"
+    return f"done: {name}: {size}, test {quality[0]} to {quality[1]}, {seconds_of(record):.1f} s"
 
 
 def _number(value: float | None) -> str:

@@ -89,13 +89,16 @@ class Experiment:
         self.seed_widths = self.graph.widths()
         self.rungs = ladder(self.prices[settings.growth.cost].of(self.seed_widths), settings.growth)
         self.optimizer = make_optimizer(self.model, settings.train)
-        self.state = State(lineage={name: torch.ones(n, dtype=torch.float64) for name, n in self.seed_widths.items()})
+        self.state = State(lineage=self._seed_lineage())
 
     def _build(self) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._stream("init").initial_seed())
             model = build(self.settings.options["backbone"], self.data.input_shape, self.data.outputs)
         return model.to(self.device)
+
+    def _seed_lineage(self) -> dict[str, Tensor]:
+        return {name: torch.ones(n, dtype=torch.float64) for name, n in self.seed_widths.items()}
 
     def _stream(self, purpose: str) -> torch.Generator:
         return stream(self.seed, purpose)
@@ -120,17 +123,21 @@ class Experiment:
                 self._stage()
         except torch.OutOfMemoryError as error:
             reason = f"{self.device} ran out of memory: try a smaller train.batch_size, growth.sample or growth.memory"
-            self._end("failed", reason)
-            raise BenchError(reason) from error
+            raise self._failed(BenchError(reason)) from error
         except Refused as refusal:
             return self._end("refused", str(refusal))
         except StorageError:
             raise  # says nothing of the run, which goes on from its last checkpoint
         except BenchError as error:
-            self._end("failed", str(error))
-            error.recorded = True
+            self._failed(error)
             raise
         return self._end("done", None)
+
+    def _failed(self, error: BenchError) -> BenchError:
+        """Record that the run failed; the error, marked as told there."""
+        self._end("failed", str(error))
+        error.recorded = True
+        return error
 
     def _stage(self) -> None:
         """Grow, unless a checkpoint says that is done, then train and measure."""
@@ -158,9 +165,8 @@ class Experiment:
                 self._save(path)
             for leftover in (partial, checkpoint.previous(partial), *path.parent.glob(f".{path.stem}.*{PARTIAL}")):
                 leftover.unlink(missing_ok=True)
-        lineage = {name: torch.ones(n, dtype=torch.float64) for name, n in self.seed_widths.items()}
         self.state.stages[0]["target_cost"] = self.rungs[0]
-        self.state.lineage = lineage
+        self.state.lineage = self._seed_lineage()
         self._save()
 
     def _grow(self) -> None:

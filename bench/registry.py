@@ -27,7 +27,7 @@ from functools import partial
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
-from bench.errors import BenchError, ConfigError
+from bench.errors import BenchError, ConfigError, told
 from bench.options import typed
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -69,8 +69,7 @@ class Entry(Generic[F]):
         except BenchError:
             raise
         except Exception as error:  # somebody's plugin may raise anything
-            reason = " ".join(str(error).split())
-            raise BenchError(f"{self.kind}={self.name}: {type(error).__name__}: {reason}") from error
+            raise BenchError(f"{self.kind}={self.name}: {told(error)}") from error
 
 
 class Registry(Generic[F]):
@@ -124,7 +123,7 @@ class Registry(Generic[F]):
             try:
                 load()
             except Exception as error:  # somebody's plugin may raise anything; the others still work
-                self._broken[name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                self._broken[name] = told(error)
 
     def __getitem__(self, name: str) -> Entry[F]:
         """The plugin of this name.

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench.errors import BenchError, Busy
 from bench.options import check_form
-from bench.store import Run
+from bench.store import Run, is_due
 
 
 def run(options: Mapping[str, Any], brief: bool = False) -> dict[str, Any]:
@@ -38,10 +38,6 @@ def run(options: Mapping[str, Any], brief: bool = False) -> dict[str, Any]:
     return record
 
 
-def _again(record: Mapping[str, Any], rerun: str) -> bool:
-    return rerun == "all" or (rerun == "failed" and record["status"] == "failed")
-
-
 def _ended(place: Run, rerun: str) -> dict[str, Any] | None:
     """The record of a run that is not to be done again.
 
@@ -49,7 +45,7 @@ def _ended(place: Run, rerun: str) -> dict[str, Any] | None:
         BenchError: It failed, and ``rerun`` does not ask for another try.
     """
     record = place.record()
-    if record is None or _again(record, rerun):
+    if record is None or is_due(record, rerun):
         return None
     if record["status"] == "failed":
         raise BenchError(f"this run failed before: {record['reason']} (rerun=failed tries again; {place.folder})")
@@ -76,7 +72,7 @@ def _execute(place: Run, options: Mapping[str, Any]) -> tuple[dict[str, Any], st
         place.tidy()
         record = place.record()
         if record is not None:
-            if not _again(record, settings.run.rerun):
+            if not is_due(record, settings.run.rerun):
                 return record, "done already"  # by another process, meanwhile
             place.forget()
         return experiment.execute(), "written"

@@ -6,14 +6,13 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from statistics import mean
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from bench.cli import guarded
-from bench.store import State
+from bench.store import State, seconds_of
 from bench.sweep import Cell, cells
 
 HELP = """\
@@ -31,11 +30,6 @@ def state_of(cell: Cell) -> str:
     if state is not State.INCOMPLETE:
         return str(state.value)
     return "running" if cell.run.is_busy() else "interrupted"
-
-
-def seconds_of(record: dict[str, Any]) -> float:
-    """Wall time that a run's stages took."""
-    return sum(sum(stage["seconds"].values()) for stage in record["stages"])
 
 
 def seconds_left(states: Sequence[tuple[Cell, str]]) -> float | None:

@@ -172,6 +172,16 @@ class Run:
             path.unlink(missing_ok=True)
 
 
+def is_due(record: Mapping[str, Any] | None, rerun: str) -> bool:
+    """Whether a run with this record, None for none, is to be done under ``rerun`` (none, failed or all)."""
+    return record is None or rerun == "all" or (rerun == "failed" and record["status"] == "failed")
+
+
+def seconds_of(record: Mapping[str, Any]) -> float:
+    """Wall time that a run's stages took."""
+    return float(sum(sum(stage["seconds"].values()) for stage in record["stages"]))
+
+
 def checksum(record: Mapping[str, Any]) -> str:
     """SHA-256 of a record's content, its own checksum left out."""
     content = {key: value for key, value in record.items() if key != "sha256"}

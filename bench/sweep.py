@@ -30,7 +30,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from bench.errors import BenchError
 from bench.options import CONF, check_form
-from bench.store import Run, State, seed_identity
+from bench.store import Run, State, is_due, seed_identity
 
 NAMESPACE = "hydra_plugins.growth_bench"
 
@@ -108,17 +108,11 @@ def combinations(overrides: Sequence[Override]) -> list[list[str]]:
 
 def pending(found: Sequence[Cell]) -> list[Cell]:
     """Cells that a run would do something for, those that need different seed networks side by side."""
-    left = [cell for cell in found if _to_do(cell)]
+    left = [cell for cell in found if is_due(cell.run.record(), cell.options["rerun"])]
     by_seed: dict[str, list[Cell]] = {}
     for cell in left:
         by_seed.setdefault(seed_identity(cell.options), []).append(cell)
     return [cell for cell in chain.from_iterable(zip_longest(*by_seed.values())) if cell is not None]
-
-
-def _to_do(cell: Cell) -> bool:
-    rerun = cell.options["rerun"]
-    again = {"none": set(), "failed": {State.FAILED}, "all": {State.FAILED, State.REFUSED, State.DONE}}[rerun]
-    return cell.run.state() in {State.ABSENT, State.INCOMPLETE, *again}
 
 
 class CellSweeper(Sweeper):
@@ -148,9 +142,10 @@ class CellSweeper(Sweeper):
         print(f"{len(found)} runs: {len(found) - len(left)} ended already, {len(left)} to do", flush=True)
         returns: list[JobReturn] = []
         while left:
-            returns += self._launch([cell.overrides for cell in left])
-            for job in returns:
+            jobs = self._launch([cell.overrides for cell in left])
+            for job in jobs:
                 _ = job.return_value  # raises what the job raised and nobody caught
+            returns += jobs
             left = [cell for cell in left if cell.run.is_busy()]
             if left:  # other processes are at them; look again, and take over if one dies
                 time.sleep(2)
