@@ -1,11 +1,13 @@
 """Training images per second: the benchmark's loop beside a plain PyTorch loop and a torchvision DataLoader.
 
-All contenders train the same backbone with SGD and momentum in one process, one epoch at a time in turn, so that a
-slow spell of the machine meets all of them. Rates are medians over the repeats, ratios medians of each repeat's ratio.
+All contenders train the same backbone with SGD and momentum in one process, a turn of `TURN` seconds at a time, there
+and back, so that a slow spell of the machine, or what the one before left behind, meets all of them. Rates are medians
+over the repeats, ratios medians of each repeat's ratio.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,8 +26,12 @@ from bench.data.base import Dataset, Part
 from bench.errors import require
 from bench.train import TrainConfig, make_optimizer, train
 
-Epoch = Callable[[], None]
+Epochs = Callable[[int], None]
+"""Trains for so many epochs and waits for the device."""
+
 WORKERS = (0, 2)
+TURN = 0.3
+"""Seconds that a turn lasts at least: so many whole epochs."""
 
 
 def throughput(
@@ -48,7 +54,7 @@ def throughput(
         backbone: Its name, for the rows.
         config: Recipe of all contenders: batch size, learning rate, momentum, weight decay. The default if None.
         images: At most so many training images per epoch.
-        repeats: Epochs measured per contender, after one that is not.
+        repeats: Turns measured per contender, after two epochs that are not.
 
     Returns:
         One row per contender: ``data``, ``backbone``, ``loop``, ``images_per_s``, and ``of_plain`` and
@@ -61,18 +67,18 @@ def throughput(
     require(fits, "data", data.name, "a classification data set of images")
     config = config or TrainConfig()
     data = replace(data, train=Part(data.train.inputs[:images], data.train.targets[:images]))
-    epochs = {"bench": bench_epoch(data, make_model(), config), "plain": plain_epoch(data, make_model(), config)}
+    loops = {"bench": bench_epochs(data, make_model(), config), "plain": plain_epochs(data, make_model(), config)}
     loaders = {f"dataloader, {workers} workers": workers for workers in WORKERS}
-    epochs |= {loop: dataloader_epoch(data, make_model(), config, workers) for loop, workers in loaders.items()}
+    loops |= {loop: dataloader_epochs(data, make_model(), config, workers) for loop, workers in loaders.items()}
 
-    for epoch in epochs.values():
-        epoch()
-    seconds: dict[str, list[float]] = {loop: [] for loop in epochs}
-    for _ in range(repeats):
-        for loop, epoch in epochs.items():
-            started = time.perf_counter()
-            epoch()
-            seconds[loop].append(time.perf_counter() - started)
+    turns = {}
+    for loop, epochs in loops.items():
+        epochs(1)
+        turns[loop] = math.ceil(TURN / _seconds(epochs, 1))
+    seconds: dict[str, list[float]] = {loop: [] for loop in loops}
+    for repeat in range(repeats):
+        for loop in list(loops)[:: 1 if repeat % 2 else -1]:
+            seconds[loop].append(_seconds(loops[loop], turns[loop]) / turns[loop])
     faster_loader = min(loaders, key=lambda loop: median(seconds[loop]))
 
     def ratio(loop: str, rival: str) -> float:
@@ -87,37 +93,44 @@ def throughput(
             "of_plain": ratio(loop, "plain"),
             "of_dataloader": ratio(loop, faster_loader),
         }
-        for loop in epochs
+        for loop in loops
     ]
 
 
-def bench_epoch(data: Dataset, model: nn.Module, config: TrainConfig) -> Epoch:
-    """One epoch of the benchmark's own loop."""
+def _seconds(epochs: Epochs, count: int) -> float:
+    started = time.perf_counter()
+    epochs(count)
+    return time.perf_counter() - started
+
+
+def bench_epochs(data: Dataset, model: nn.Module, config: TrainConfig) -> Epochs:
+    """The benchmark's own loop."""
     model.to(data.train.inputs.device)
     optimizer = make_optimizer(model, config)
 
-    def epoch() -> None:
-        train(model, optimizer, data, config, epochs=1, seed=0)
+    def run(epochs: int) -> None:
+        train(model, optimizer, data, config, epochs=epochs, seed=0)
 
-    return epoch
+    return run
 
 
-def plain_epoch(data: Dataset, model: nn.Module, config: TrainConfig) -> Epoch:
-    """One epoch as a good engineer writes it for data that fit in memory as float32."""
+def plain_epochs(data: Dataset, model: nn.Module, config: TrainConfig) -> Epochs:
+    """A loop as a good engineer writes it for data that fit in memory as float32."""
     device = data.train.inputs.device
     inputs, targets = data.batch(data.train, torch.arange(len(data.train), device=device))
     step = plain_step(model.to(device), config)
 
-    def epoch() -> None:
-        for index in torch.split(torch.randperm(len(inputs)).to(device), config.batch_size):
-            loss = step(inputs[index], targets[index])
-        loss.item()  # wait for the device
+    def run(epochs: int) -> None:
+        for _ in range(epochs):
+            for index in torch.split(torch.randperm(len(inputs)).to(device), config.batch_size):
+                loss = step(inputs[index], targets[index])
+            loss.item()  # wait for the device
 
-    return epoch
+    return run
 
 
-def dataloader_epoch(data: Dataset, model: nn.Module, config: TrainConfig, workers: int) -> Epoch:
-    """One epoch as torchvision's tutorials write it; its workers live on between epochs."""
+def dataloader_epochs(data: Dataset, model: nn.Module, config: TrainConfig, workers: int) -> Epochs:
+    """A loop as torchvision's tutorials write it; its workers live on between epochs."""
     device = data.train.inputs.device
     loader = DataLoader(
         PilImages(data),
@@ -129,12 +142,13 @@ def dataloader_epoch(data: Dataset, model: nn.Module, config: TrainConfig, worke
     )
     step = plain_step(model.to(device), config)
 
-    def epoch() -> None:
-        for inputs, targets in loader:
-            loss = step(inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True))
-        loss.item()  # wait for the device
+    def run(epochs: int) -> None:
+        for _ in range(epochs):
+            for inputs, targets in loader:
+                loss = step(inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True))
+            loss.item()  # wait for the device
 
-    return epoch
+    return run
 
 
 def plain_step(model: nn.Module, config: TrainConfig) -> Callable[[Tensor, Tensor], Tensor]:

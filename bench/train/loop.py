@@ -109,6 +109,7 @@ def train(
     """
     device = data.train.inputs.device
     criterion = loss_function(data.task, config.label_smoothing)
+    arithmetic = autocast(device, precision)
     sizes = batch_sizes(len(data.train), config.batch_size)
     shares = torch.tensor(sizes, dtype=torch.float64) / len(data.train)
     total_steps = epochs * len(sizes)
@@ -127,7 +128,7 @@ def train(
                 rate = learning_rate(config, step, total_steps)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-                with autocast(device, precision):
+                with arithmetic:
                     loss = criterion(model(inputs), targets)
                 optimizer.zero_grad()
                 torch.autograd.backward(loss)

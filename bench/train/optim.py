@@ -28,7 +28,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> Optimizer:
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
     if config.optimizer == "sgd":
-        return SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov, foreach=True)
+        return SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov)
     adam = Adam if config.optimizer == "adam" else AdamW
     return adam(groups, lr=config.lr, betas=(config.momentum, 0.999), foreach=True)
 
