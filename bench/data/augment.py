@@ -15,7 +15,7 @@ def crop_and_flip(images: Tensor, crop: int, flip: bool, generator: torch.Genera
     ``RandomHorizontalFlip()``.
 
     Args:
-        images: Shape (B, C, H, W) with B > 0, any dtype and device; in pixels, so that zero is black.
+        images: Shape (B, H, W, C) with B > 0, any dtype and device; in pixels, so that zero is black.
         crop: The padding.
         flip: Whether to mirror.
         generator: On the CPU. It draws B rows and B columns from 0 to ``2 * crop`` where ``crop`` is not
@@ -24,17 +24,17 @@ def crop_and_flip(images: Tensor, crop: int, flip: bool, generator: torch.Genera
     Returns:
         Shape, dtype and device of ``images``.
     """
-    count, channels, height, width = images.shape
+    count, height, width, channels = images.shape
     rows, columns = height + 2 * crop, width + 2 * crop
-    start = torch.arange(count) * (channels * rows * columns)
+    start = torch.arange(count) * (rows * columns)
     if crop:
         top, left = torch.randint(2 * crop + 1, (2, count), generator=generator)
         start += top * columns + left
     if flip:
-        images = torch.cat([images, images.flip(-1)])
-        start += torch.randint(2, (count,), generator=generator) * (count * channels * rows * columns)
-    buffer = pad(images, (crop,) * 4).flatten()
-    strides = (1, rows * columns, columns, 1)
-    last = (channels - 1) * strides[1] + (height - 1) * strides[2] + (width - 1)
-    windows = buffer.as_strided((len(buffer) - last, channels, height, width), strides)
-    return windows.index_select(0, start.to(images.device, non_blocking=True))
+        images = torch.cat([images, images.flip(2)])
+        start += torch.randint(2, (count,), generator=generator) * (count * rows * columns)
+    buffer = pad(images, (0, 0, crop, crop, crop, crop)).flatten()
+    line, pixel = columns * channels, channels
+    starts = (len(buffer) - (height - 1) * line - width * pixel) // pixel + 1
+    windows = buffer.as_strided((starts, height, width * pixel), (pixel, line, 1))
+    return windows.index_select(0, start.to(images.device, non_blocking=True)).view(count, height, width, channels)

@@ -46,6 +46,7 @@ def throughput(
 
     * ``bench``: `bench.train.train`, with the data set's augmentation.
     * ``plain``: float32 tensors normalised beforehand, a shuffled index, no augmentation.
+    * ``plain, channels last``: the same on tensors that have their channels last in memory, as ours have.
     * ``dataloader, N workers``: PIL images through torchvision's transforms, with the data set's augmentation.
 
     Args:
@@ -67,7 +68,11 @@ def throughput(
     require(fits, "data", data.name, "a classification data set of images")
     config = config or TrainConfig()
     data = replace(data, train=Part(data.train.inputs[:images], data.train.targets[:images]))
-    loops = {"bench": bench_epochs(data, make_model(), config), "plain": plain_epochs(data, make_model(), config)}
+    loops = {
+        "bench": bench_epochs(data, make_model(), config),
+        "plain": plain_epochs(data, make_model(), config, torch.contiguous_format),
+        "plain, channels last": plain_epochs(data, make_model(), config, torch.channels_last),
+    }
     loaders = {f"dataloader, {workers} workers": workers for workers in WORKERS}
     loops |= {loop: dataloader_epochs(data, make_model(), config, workers) for loop, workers in loaders.items()}
 
@@ -114,10 +119,11 @@ def bench_epochs(data: Dataset, model: nn.Module, config: TrainConfig) -> Epochs
     return run
 
 
-def plain_epochs(data: Dataset, model: nn.Module, config: TrainConfig) -> Epochs:
+def plain_epochs(data: Dataset, model: nn.Module, config: TrainConfig, layout: torch.memory_format) -> Epochs:
     """A loop as a good engineer writes it for data that fit in memory as float32."""
     device = data.train.inputs.device
     inputs, targets = data.batch(data.train, torch.arange(len(data.train), device=device))
+    inputs = inputs.contiguous(memory_format=layout)
     step = plain_step(model.to(device), config)
 
     def run(epochs: int) -> None:

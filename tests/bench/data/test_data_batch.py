@@ -48,7 +48,7 @@ def test_augmentation_equals_the_slow_reference(
 ) -> None:
     batch = images(count, channels, height, width)
     before = batch.clone()
-    fast = crop_and_flip(batch, crop, flip, torch.Generator().manual_seed(SEED))
+    fast = crop_and_flip(batch.movedim(1, -1), crop, flip, torch.Generator().manual_seed(SEED)).movedim(-1, 1)
     slow = one_by_one(batch, crop, flip, torch.Generator().manual_seed(SEED))
     assert fast.dtype == torch.uint8
     np.testing.assert_array_equal(fast.numpy(), slow)
@@ -56,12 +56,20 @@ def test_augmentation_equals_the_slow_reference(
 
 
 def test_every_place_and_both_sides_are_drawn() -> None:
-    marked = torch.zeros(4000, 1, 3, 3, dtype=torch.uint8)
-    marked[:, :, 1, 0] = 1
-    seen = crop_and_flip(marked, 1, True, torch.Generator().manual_seed(SEED)).float().mean((0, 1))
+    marked = torch.zeros(4000, 3, 3, 1, dtype=torch.uint8)
+    marked[:, 1, 0] = 1
+    seen = crop_and_flip(marked, 1, True, torch.Generator().manual_seed(SEED)).float().mean((0, 3))
     # in the left column or, mirrored, in the right one; then moved by -1, 0 or 1 in both directions
     expected = torch.tensor([[1, 2, 1]] * 3) / 18
     torch.testing.assert_close(seen, expected, atol=0.02, rtol=0)
+
+
+def test_images_and_batches_have_their_channels_last_in_memory() -> None:
+    data = colour().to("cpu")
+    inputs, _ = data.batch(data.train, torch.arange(3))
+    assert data.train.inputs.is_contiguous(memory_format=torch.channels_last)
+    assert inputs.is_contiguous(memory_format=torch.channels_last)
+    assert inputs.equal(colour().batch(colour().train, torch.arange(3))[0])
 
 
 def test_normalisation() -> None:

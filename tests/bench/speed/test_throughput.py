@@ -23,7 +23,7 @@ def test_rows_are_positive_and_relative_to_the_rivals():
     rows = throughput(data, lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, 3)), "linear", images=32, repeats=2)
     by_loop = {row["loop"]: row for row in rows}
     loaders = ["dataloader, 0 workers", "dataloader, 2 workers"]
-    assert list(by_loop) == ["bench", "plain", *loaders]
+    assert list(by_loop) == ["bench", "plain", "plain, channels last", *loaders]
     assert all(row["images_per_s"] > 0 and row["data"] == "noise" and row["backbone"] == "linear" for row in rows)
     assert by_loop["plain"]["of_plain"] == 1
     assert 1 in [by_loop[loop]["of_dataloader"] for loop in loaders]
