@@ -438,8 +438,8 @@ def speed(folder: Path, repeats: int, epochs: int) -> None:
     for repeat in range(repeats):
         for workers, found in walls.items():
             began = time.monotonic()
-            rare = ("checkpoint_seconds=30",)
-            sweep = Sweep(folder / f"speed-{repeat}-{workers}", epochs, workers, extra=rare)
+            long = ("checkpoint_seconds=30", "seed=range(8)")  # enough runs that starting the workers is little
+            sweep = Sweep(folder / f"speed-{repeat}-{workers}", epochs, workers, extra=long)
             sweep.complete()
             found.append(time.monotonic() - began)
             print(f"  {workers or 1} worker(s): {found[-1]:.1f} s, load {os.getloadavg()[0]:.2f}", flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 from bench.data import load
 from bench.errors import ConfigError
@@ -14,9 +15,12 @@ def test_digits_are_the_real_ones() -> None:
     data = load({"name": "digits"}, seed=0)
     assert (len(data.train), len(data.validation), len(data.test)) == (1187, 250, 360)
     ours = torch.cat([part.inputs for part in (data.train, data.validation, data.test)]).flatten(1)
-    levels = (ours.double() * 16 / 255).round()
-    theirs = torch.from_numpy(load_digits().data)
-    assert sorted(levels.tolist()) == sorted(theirs.tolist())
+    levels, classes = load_digits(return_X_y=True)
+    theirs = torch.from_numpy(levels * (255 / 16)).round().byte()
+    assert sorted(ours.tolist()) == sorted(theirs.tolist())
+    _, test = train_test_split(range(len(classes)), test_size=360, random_state=0, stratify=classes)
+    assert data.test.inputs.flatten(1).equal(theirs[test])
+    assert data.test.targets.equal(torch.from_numpy(classes)[test])
     assert ours.max() == 255
     assert data.test.targets.bincount().min() >= 34
 
