@@ -72,6 +72,7 @@ def guarded(
         offer_sweeper()
         offer_launchers()
         offer_plugins()
+        offer_backbones(arguments)
         with disk_errors():
             command()
     except KeyboardInterrupt:
@@ -120,6 +121,19 @@ def offer_plugins() -> None:
     for name in {*registry.names(), *registry.broken()} - known:
         node = {"name": name} if name in registry.broken() else registry[name].defaults()
         ConfigStore.instance().store(group="method", name=name, node=node)
+
+
+def offer_backbones(arguments: list[str]) -> None:
+    """Give Hydra the networks from elsewhere that the user names, as in ``backbone=torchvision:resnet18``.
+
+    Raises:
+        ConfigError: A name with a colon is of no known source.
+    """
+    named = ",".join(argument.partition("=")[2] for argument in arguments if argument.startswith("backbone="))
+    for name in filter(lambda choice: ":" in choice, named.split(",")):
+        from bench.backbones import external  # imports torch; needed only now
+
+        ConfigStore.instance().store(group="backbone", name=name, node=external(name).defaults())
 
 
 def one_line(error: Exception, arguments: list[str], config_name: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import Enum
@@ -103,7 +104,7 @@ class Run:
 
     def __init__(self, runs_dir: str | Path, options: Mapping[str, Any]) -> None:
         self.id = identity(options)
-        names = [options[group]["name"] for group in ("data", "backbone", "method")]
+        names = [re.sub(r"[^\w.-]", "_", options[group]["name"]) for group in ("data", "backbone", "method")]
         self.runs_dir = Path(runs_dir)
         self.folder = self.runs_dir / f"{'-'.join(names)}-seed{options['seed']}-{self.id}"
 

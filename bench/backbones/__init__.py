@@ -8,15 +8,17 @@ from typing import Any
 from torch import nn
 
 from bench.backbones.base import backbones
+from bench.backbones.external import external
 
-__all__ = ["backbones", "build"]
+__all__ = ["backbones", "build", "external"]
 
 
 def build(options: Mapping[str, Any], input_shape: tuple[int, ...], outputs: int) -> nn.Module:
     """Build a network, initialised from torch's global generator.
 
     Args:
-        options: Its ``name`` and options; what is absent has its default.
+        options: Its ``name``, a registered one or ``SOURCE:WHAT`` (`bench.backbones.external`), and options; what
+            is absent has its default.
         input_shape: The shape of one input, (C, H, W) or (F,).
         outputs: The width of its output.
 
@@ -26,5 +28,7 @@ def build(options: Mapping[str, Any], input_shape: tuple[int, ...], outputs: int
     Raises:
         ConfigError: The name or an option is unknown, a value cannot work, or the inputs do not suit.
     """
-    model: nn.Module = backbones[str(options.get("name"))].make(options, input_shape, outputs)
+    name = str(options.get("name"))
+    plugin = external(name) if ":" in name else backbones[name]
+    model: nn.Module = plugin.make(options, input_shape, outputs)
     return model

@@ -28,3 +28,10 @@ def activation(name: str) -> nn.Module:
     """
     require_activation(name)
     return ACTIVATIONS[name]()
+
+
+def use_activation(model: nn.Module, name: str) -> None:
+    """Replace every ReLU and ReLU6 of a network, in place, by the activation of this name."""
+    for path, module in list(model.named_modules()):
+        if isinstance(module, nn.ReLU | nn.ReLU6):
+            model.set_submodule(path, activation(name))

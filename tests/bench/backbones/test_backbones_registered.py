@@ -17,8 +17,11 @@ from bench.errors import ConfigError
 
 CONF = Path(__file__).parents[3] / "conf" / "backbone"
 SHAPES = [(1,), (16,), (1, 8, 8), (1, 28, 28), (3, 32, 32)]
-REFUSED = {("rbf", 3), ("lenet", 1), ("convnet", 1)}
+REFUSED = {("rbf", 3)} | {(name, 1) for name in backbones.names() if name not in ("rbf", "mlp")}
 """Backbones and the number of dimensions of inputs that they cannot take."""
+
+LEAST = {"mobilenet_v1": 2, "mobilenet_v2": 2}
+"""Smallest widths, where not 1."""
 
 every = pytest.mark.parametrize("name", backbones.names())
 cases = pytest.mark.parametrize(
@@ -29,6 +32,8 @@ cases = pytest.mark.parametrize(
 
 def test_the_promised_backbones_are_registered() -> None:
     assert {"mlp", "rbf", "lenet", "convnet"} <= set(backbones.names())
+    assert {"mobilenet_v1", "mobilenet_v2", "resnet18", "resnet20"} <= set(backbones.names())
+    assert {"vgg11_bn", "vgg16_bn", "vgg19_bn"} <= set(backbones.names())
 
 
 @every
@@ -37,9 +42,10 @@ def test_the_yaml_file_holds_the_defaults(name: str) -> None:
 
 
 @cases
-@pytest.mark.parametrize("width", [None, 1, 3])
-def test_it_runs_trains_and_traces(name: str, shape: tuple[int, ...], width: int | None) -> None:
+@pytest.mark.parametrize("width", [None, "least", 3])
+def test_it_runs_trains_and_traces(name: str, shape: tuple[int, ...], width: int | str | None) -> None:
     torch.manual_seed(0)
+    width = LEAST.get(name, 1) if width == "least" else width
     model = build({"name": name} | ({"width": width} if width else {}), shape, 7)
     inputs = torch.randn(4, *shape)
     model(inputs).square().sum().backward()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torchvision import models
 
 from bench.backbones import build
+from bench.cost import prices
 from bench.errors import ConfigError
+from bench.graph import Graph
 
 
 def parameters(model: nn.Module) -> int:
@@ -51,3 +54,48 @@ def test_rbf_computes_its_formula() -> None:
     torch.testing.assert_close(model(x[:, None]), expected)
     for values in (slopes, biases):
         assert 2.9 < values.abs().max() <= 3
+
+
+V1_CIFAR100 = [8, 8, 8, 8, 16, 16, *[24] * 6, 32, 32]
+V1_FULL = [32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
+
+
+@pytest.mark.parametrize(
+    ("options", "side", "outputs", "size", "macs"),
+    [  # the seeds and sizes of the papers; a stem of stride 1 on 112 pixels does what one of stride 2 does on 224
+        ({"name": "mobilenet_v1", "width": 32}, 32, 10, 19_978, 3_204_672),
+        ({"name": "mobilenet_v1", "widths": V1_CIFAR100}, 32, 100, 12_332, 552_672),
+        ({"name": "mobilenet_v1", "widths": V1_FULL}, 112, 1000, 4_231_976, 568_740_352),
+        ({"name": "mobilenet_v2", "width": 32}, 32, 1000, 3_504_872, None),
+        ({"name": "resnet20", "width": 16}, 32, 10, 272_474, 40_813_184),
+    ],
+)
+def test_published_sizes(options: dict[str, object], side: int, outputs: int, size: int, macs: int | None) -> None:
+    model = build(options, (3, side, side), outputs)
+    graph = Graph(model, (3, side, side))
+    assert parameters(model) == size == prices(graph)["params"].of(graph.widths())
+    assert macs in (None, prices(graph)["macs"].of(graph.widths()))
+
+
+@pytest.mark.parametrize(("name", "convolutions"), [("vgg11_bn", 8), ("vgg16_bn", 13), ("vgg19_bn", 16)])
+def test_vgg_has_as_many_layers_as_torchvisions(name: str, convolutions: int) -> None:
+    model = build({"name": name, "width": 5}, (3, 32, 32), 10)
+    kinds = [type(module) for module in model.modules()]
+    assert kinds.count(nn.Conv2d) == convolutions
+    assert kinds.count(nn.MaxPool2d) == 5
+    assert nn.ReLU not in kinds
+    assert nn.ReLU in [type(m) for m in build({"name": name, "activation": "relu"}, (3, 32, 32), 10).modules()]
+
+
+def test_full_mobilenet_v2_and_resnet18_are_torchvisions() -> None:
+    full = build({"name": "mobilenet_v2", "width": 32}, (3, 32, 32), 1000)
+    assert parameters(full) == parameters(models.mobilenet_v2())
+    stems = (64 * 7 * 7 - 64 * 3 * 3) * 3
+    ours = build({"name": "resnet18", "width": 64}, (3, 32, 32), 1000)
+    assert parameters(ours) == parameters(models.resnet18()) - stems
+
+
+def test_widths_of_mobilenet_v1_are_checked() -> None:
+    for widths in ([8] * 13, [8] * 13 + [1]):
+        with pytest.raises(ConfigError, match=r"^backbone\.widths=\[8, .*\]: expected null, or 14 numbers"):
+            build({"name": "mobilenet_v1", "widths": widths}, (3, 32, 32), 10)
