@@ -47,17 +47,25 @@ class Room:
         self.index = {name: i for i, name in enumerate(price.groups)}
         self.widths = price.vector(widths)
         self.taken: dict[tuple[str, int], Candidate] = {}
+        self._cross = price.cross + price.cross.T
+        self._own = np.diag(price.cross).tolist()
+        self._count()
+
+    def _count(self) -> None:
+        """What follows from the widths; rounding lets `fits` pass by this screen what it then checks exactly."""
+        self.spent = self.price.at(self.widths)
+        """What the network costs now."""
+        self._slope = (self.price.linear + self._cross @ self.widths).tolist()
+        self._left = self.target - self.spent + 1e-9 * abs(self.target)
 
     def fits(self, group: str, added: int) -> bool:
         """Whether ``added`` more neurons of a group keep the cost at or below the target."""
+        where = self.index[group]
+        if added * (self._slope[where] + added * self._own[where]) > self._left:
+            return False
         widths = self.widths.copy()
-        widths[self.index[group]] += added
+        widths[where] += added
         return self.price.at(widths) <= self.target
-
-    @property
-    def spent(self) -> float:
-        """What the network costs now."""
-        return self.price.at(self.widths)
 
     def take(self, candidate: Candidate) -> bool:
         """Take a candidate if its neuron is still whole and it fits; says whether it did."""
@@ -71,6 +79,7 @@ class Room:
     def add(self, group: str, added: int) -> None:
         """Count ``added`` more neurons of a group."""
         self.widths[self.index[group]] += added
+        self._count()
 
     def marginal(self) -> Vector:
         """What one more neuron of each group adds."""
@@ -179,44 +188,67 @@ def _exchange(
     return chosen
 
 
+CORE = 256
+"""Candidates at most that the integer programme is left with."""
+
+
 def _solve(gains: Vector, costs: Vector, budget: float, candidates: Sequence[Candidate]) -> NDArray[np.int64]:
-    """Indices taken by the linear integer programme.
+    """Indices taken by the linear integer programme, a multiple-choice knapsack.
 
-    Reduced costs of the linear programme say which candidates no better solution than a rounded one can leave out or
-    take in; those are fixed, and the integer programme is left with the few around the break (Balas and Zemel, 1980).
+    At a price ``p`` per unit of cost every neuron takes its least ``gain + p * cost``, or nothing. The price at which
+    that spends the budget bounds the optimum from below, and says which candidates no better solution than a rounded
+    one can leave out or take in. Those are fixed; an integer programme decides on the core of those nearest the break
+    (Balas and Zemel, 1980; Sinha and Zoltners, 1979). It is exact unless more than `CORE` are left undecided.
     """
-    neurons: dict[tuple[str, int], int] = {}
-    rows = [1 + neurons.setdefault((c.group.name, c.neuron), len(neurons)) for c in candidates]
-    columns = np.arange(len(candidates))
-    once = csr_array((np.ones(len(rows)), (rows, columns)))
-    matrix = csr_array(once + csr_array((costs, (np.zeros(len(rows), dtype=int), columns)), shape=once.shape))
-    bounds = np.concatenate([[budget], np.ones(len(neurons))])
-    objective = gains / np.abs(gains).max()
-    relaxation = linprog(objective, A_ub=matrix, b_ub=bounds, bounds=(0, 1))
-    rounded = _rounded(relaxation.x, objective, matrix, bounds)
-    gap = objective[rounded].sum() - relaxation.fun + 1e-9
-    into, out = -relaxation.upper.marginals > gap, relaxation.lower.marginals > gap
-    free = np.flatnonzero(~into & ~out)
+    numbers: dict[tuple[str, int], int] = {}
+    neuron = np.array([numbers.setdefault((c.group.name, c.neuron), len(numbers)) for c in candidates])
+    order = np.argsort(neuron, kind="stable")
+    starts = np.flatnonzero(np.diff(neuron[order], prepend=-1))
+
+    def best(values: Vector) -> Vector:
+        """For each candidate the least value of its neuron's, 0 for taking none."""
+        return np.asarray(np.minimum(np.minimum.reduceat(values[order], starts), 0.0)[neuron])
+
+    def choice(price: float) -> NDArray[np.int64]:
+        values = gains + price * costs
+        least = np.flatnonzero((values < 0) & (values == best(values)))
+        return np.asarray(least[np.unique(neuron[least], return_index=True)[1]])
+
+    low, high = 0.0, float((-gains / costs).max()) * (1 + 1e-12)
+    if costs[choice(low)].sum() <= budget:
+        return choice(low)
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (low, middle) if costs[choice(middle)].sum() <= budget else (middle, high)
+    values, chosen = gains + high * costs, choice(high)
+    taken = np.zeros(len(gains), dtype=bool)
+    taken[chosen] = True
+    rounded, left, whole = chosen.tolist(), budget - costs[chosen].sum(), set(neuron[chosen].tolist())
+    for i in np.argsort(values).tolist():
+        if neuron[i] not in whole and costs[i] <= left:
+            rounded.append(i)
+            whole.add(neuron[i])
+            left -= costs[i]
+    bound = np.unique(np.stack([neuron, best(values)]), axis=1)[1].sum() - high * budget
+    gap = gains[rounded].sum() - bound + 1e-9 * abs(bound)
+    slack = values - best(values)  # what the bound loses by taking a candidate in
+    slack[chosen] = best(np.where(taken, np.inf, values))[chosen] - values[chosen]  # or by leaving it out
+    free = np.sort(np.argsort(slack, kind="stable")[: min(int((slack <= gap).sum()), CORE)])
+    fixed = np.setdiff1d(chosen, free)
+    free = free[~np.isin(neuron[free], neuron[fixed])]
+    whole_part = np.array(rounded, dtype=np.int64)
     if not len(free):
-        return np.flatnonzero(into)
-    rest = LinearConstraint(matrix[:, free], ub=bounds - matrix[:, np.flatnonzero(into)].sum(axis=1))
-    limits = {"mip_rel_gap": 0 if len(free) <= 256 else 1e-6, "node_limit": 500}
-    answer = milp(objective[free], integrality=1, bounds=Bounds(0, 1), constraints=rest, options=limits)
-    found = np.concatenate([np.flatnonzero(into), free[answer.x > 0.5]]) if answer.x is not None else rounded
-    return found if objective[found].sum() <= objective[rounded].sum() else rounded
-
-
-def _rounded(relaxed: Vector, objective: Vector, matrix: csr_array, bounds: Vector) -> NDArray[np.int64]:
-    """The whole part of a relaxed solution, filled with what fits, best first."""
-    left, taken = bounds.copy(), []
-    columns = matrix.tocsc()
-    for i in np.lexsort((objective, -relaxed)):
-        part = slice(columns.indptr[i], columns.indptr[i + 1])
-        rows, need = columns.indices[part], columns.data[part]
-        if (need <= left[rows]).all():
-            left[rows] -= need
-            taken.append(i)
-    return np.array(taken, dtype=np.int64)
+        return whole_part
+    _, row = np.unique(neuron[free], return_inverse=True)
+    room = budget - costs[fixed].sum()
+    columns = np.arange(len(free))
+    once = csr_array((np.ones(len(free)), (1 + row, columns)))
+    matrix = once + csr_array((costs[free] / room, (np.zeros(len(free), dtype=int), columns)), shape=once.shape)
+    limits = LinearConstraint(matrix, ub=np.ones(matrix.shape[0]))
+    objective, options = gains[free] / np.abs(gains[free]).max(), {"mip_rel_gap": 0, "node_limit": 500}
+    answer = milp(objective, integrality=1, bounds=Bounds(0, 1), constraints=limits, options=options)
+    found = np.concatenate([fixed, free[answer.x > 0.5]]) if answer.x is not None else whole_part
+    return found if gains[found].sum() <= gains[whole_part].sum() else whole_part
 
 
 DAMPING: dict[str, Callable[[Vector], Vector]] = {"none": lambda e: e, "sqrt": np.sqrt, "log": np.log1p}
