@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
 from bench.cost import Price, Vector
 from bench.graph import Group
+from bench.knapsack import knapsack
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +131,8 @@ def exact(candidates: Sequence[Candidate], room: Room, rounds: int = 4) -> list[
     groups = np.array([room.index[c.group.name] for c in candidates], dtype=np.int64)
     added = np.array([c.added for c in candidates], dtype=np.float64)
     gains = np.array([c.gain for c in candidates])
+    numbers: dict[tuple[str, int], int] = {}
+    neurons = np.array([numbers.setdefault((c.group.name, c.neuron), len(numbers)) for c in candidates], dtype=np.int64)
     cross = room.price.cross + room.price.cross.T
     grown: Vector = np.zeros_like(start)
     today = added * (room.price.linear + cross @ start)[groups]
@@ -139,7 +142,8 @@ def exact(candidates: Sequence[Candidate], room: Room, rounds: int = 4) -> list[
     for _ in range(rounds if len(candidates) else 0):
         prices = room.price.linear + cross @ start + cross @ grown / 2
         costs = added * prices[groups]
-        chosen = trim(candidates, _solve(gains, costs, max(room.target - room.spent, 0.0), candidates), room, costs)
+        solution = knapsack(gains, costs, neurons, max(room.target - room.spent, 0.0))
+        chosen = trim(candidates, solution, room, costs)
         if gains[chosen].sum() < gains[best].sum():
             best = chosen
         solved = np.bincount(groups[chosen], added[chosen], minlength=len(start)).astype(np.float64)
@@ -186,69 +190,6 @@ def _exchange(
             if gains[trial].sum() < gains[chosen].sum() - 1e-12 * abs(gains[chosen].sum()):
                 chosen, better = trial, True
     return chosen
-
-
-CORE = 256
-"""Candidates at most that the integer programme is left with."""
-
-
-def _solve(gains: Vector, costs: Vector, budget: float, candidates: Sequence[Candidate]) -> NDArray[np.int64]:
-    """Indices taken by the linear integer programme, a multiple-choice knapsack.
-
-    At a price ``p`` per unit of cost every neuron takes its least ``gain + p * cost``, or nothing. The price at which
-    that spends the budget bounds the optimum from below, and says which candidates no better solution than a rounded
-    one can leave out or take in. Those are fixed; an integer programme decides on the core of those nearest the break
-    (Balas and Zemel, 1980; Sinha and Zoltners, 1979). It is exact unless more than `CORE` are left undecided.
-    """
-    numbers: dict[tuple[str, int], int] = {}
-    neuron = np.array([numbers.setdefault((c.group.name, c.neuron), len(numbers)) for c in candidates])
-    order = np.argsort(neuron, kind="stable")
-    starts = np.flatnonzero(np.diff(neuron[order], prepend=-1))
-
-    def best(values: Vector) -> Vector:
-        """For each candidate the least value of its neuron's, 0 for taking none."""
-        return np.asarray(np.minimum(np.minimum.reduceat(values[order], starts), 0.0)[neuron])
-
-    def choice(price: float) -> NDArray[np.int64]:
-        values = gains + price * costs
-        least = np.flatnonzero((values < 0) & (values == best(values)))
-        return np.asarray(least[np.unique(neuron[least], return_index=True)[1]])
-
-    low, high = 0.0, float((-gains / costs).max()) * (1 + 1e-12)
-    if costs[choice(low)].sum() <= budget:
-        return choice(low)
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (low, middle) if costs[choice(middle)].sum() <= budget else (middle, high)
-    values, chosen = gains + high * costs, choice(high)
-    taken = np.zeros(len(gains), dtype=bool)
-    taken[chosen] = True
-    rounded, left, whole = chosen.tolist(), budget - costs[chosen].sum(), set(neuron[chosen].tolist())
-    for i in np.argsort(values).tolist():
-        if neuron[i] not in whole and costs[i] <= left:
-            rounded.append(i)
-            whole.add(neuron[i])
-            left -= costs[i]
-    bound = np.unique(np.stack([neuron, best(values)]), axis=1)[1].sum() - high * budget
-    gap = gains[rounded].sum() - bound + 1e-9 * abs(bound)
-    slack = values - best(values)  # what the bound loses by taking a candidate in
-    slack[chosen] = best(np.where(taken, np.inf, values))[chosen] - values[chosen]  # or by leaving it out
-    free = np.sort(np.argsort(slack, kind="stable")[: min(int((slack <= gap).sum()), CORE)])
-    fixed = np.setdiff1d(chosen, free)
-    free = free[~np.isin(neuron[free], neuron[fixed])]
-    whole_part = np.array(rounded, dtype=np.int64)
-    if not len(free):
-        return whole_part
-    _, row = np.unique(neuron[free], return_inverse=True)
-    room = budget - costs[fixed].sum()
-    columns = np.arange(len(free))
-    once = csr_array((np.ones(len(free)), (1 + row, columns)))
-    matrix = once + csr_array((costs[free] / room, (np.zeros(len(free), dtype=int), columns)), shape=once.shape)
-    limits = LinearConstraint(matrix, ub=np.ones(matrix.shape[0]))
-    objective, options = gains[free] / np.abs(gains[free]).max(), {"mip_rel_gap": 0, "node_limit": 500}
-    answer = milp(objective, integrality=1, bounds=Bounds(0, 1), constraints=limits, options=options)
-    found = np.concatenate([fixed, free[answer.x > 0.5]]) if answer.x is not None else whole_part
-    return found if gains[found].sum() <= gains[whole_part].sum() else whole_part
 
 
 DAMPING: dict[str, Callable[[Vector], Vector]] = {"none": lambda e: e, "sqrt": np.sqrt, "log": np.log1p}

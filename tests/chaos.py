@@ -290,7 +290,7 @@ class Chaos:
             finally:
                 kill_group(process)
             waits.append(time.monotonic() - began)
-            check(process.returncode not in (0, -signal.SIGINT), f"exit status {process.returncode}")
+            check(process.returncode not in (0, -signal.SIGINT), f"exit status {process.returncode}: {error}")
             check(GO_ON in error, f"Ctrl-C does not say how to go on: {error}")
             one_line(error)
             sweep.complete()
@@ -415,7 +415,8 @@ class Disk:
 def small_disk(folder: Path, kib: int) -> Iterator[Disk]:
     """A disk of this size. Without the right to mount one, no file may be larger than a tenth of it."""
     folder.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(folder)]
+    size = max(kib, 4)  # tmpfs takes 0 for no limit
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(folder)]
     try:
         mounted = subprocess.run(mount, capture_output=True).returncode == 0
     except OSError:
