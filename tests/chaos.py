@@ -86,7 +86,12 @@ class Sweep:
         """Begin in a process group of its own; no file may grow beyond ``limit`` bytes."""
         lines = [str(ROOT), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, lines)), "OMP_NUM_THREADS": "1"}
-        before = None if limit is None else partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
+
+        def before() -> None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs are deaf to Ctrl-C
+            if limit is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
         out = subprocess.PIPE
         return subprocess.Popen(
             self.command, env=environment, stdout=out, stderr=out, text=True, start_new_session=True, preexec_fn=before
@@ -464,7 +469,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=2, help="joblib's")
     parser.add_argument("--damages", type=int, default=3, help="of each kind")
     parser.add_argument(
-        "--rooms", type=int, nargs="*", default=[0, 40, 100, 200, 400, 800], help="KiB left on the disk"
+        "--rooms", type=int, nargs="*", default=[0, 40, 100, 200, 400], help="KiB left on the disk"
     )
     parser.add_argument("--epochs", type=int, default=30, help="length of a stage")
     parser.add_argument("--seed", type=int, default=0, help="of all random choices")
