@@ -468,9 +468,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--kills", type=int, default=20, help="how many")
     parser.add_argument("--workers", type=int, default=2, help="joblib's")
     parser.add_argument("--damages", type=int, default=3, help="of each kind")
-    parser.add_argument(
-        "--rooms", type=int, nargs="*", default=[0, 40, 100, 200, 400], help="KiB left on the disk"
-    )
+    parser.add_argument("--rooms", type=int, nargs="*", default=[0, 40, 100, 200, 400], help="KiB left on the disk")
     parser.add_argument("--epochs", type=int, default=30, help="length of a stage")
     parser.add_argument("--seed", type=int, default=0, help="of all random choices")
     parser.add_argument("--keep", type=Path, help="an empty folder for the runs, which are kept")
