@@ -290,7 +290,8 @@ class Curvature:
 
     def _bytes(self, name: str) -> float:
         chain = self.chains[name]
-        nodes = [*chain.inputs, *chain.sources] if chain.diagonal else [*chain.inputs, *chain.sources, *chain.ends]
+        alone = chain.diagonal and len(chain.sources) == 1
+        nodes = [*chain.inputs, *chain.sources, *([] if alone else chain.ends)]
         return float(sum(self._example_bytes[n] for n in nodes) * len(self.inputs))
 
     def _example_size(self, node: fx.Node) -> int:

@@ -2,8 +2,10 @@
 
 Every tensor of the network carries its channels in a *space*. A ``Linear`` or ``Conv2d`` opens a new
 space (it is a **producer**), channel-wise operations stay in the space, other ``Linear`` and ``Conv2d``
-layers read from it (they are its **consumers**). A space whose every use is understood is a `Group`: its
-channels are the neurons that surgery can split. A space with any other use is listed with the reason.
+layers read from it (they are its **consumers**). A sum or product of two tensors puts both under one
+space: the stream of a residual network, or a layer and its gate, has several producers, whose channels are
+split jointly. A space whose every use is understood is a `Group`: its channels are the neurons that surgery
+can split. A space with any other use is listed with the reason.
 
 Nothing is asked of the model but that ``torch.fx`` can trace it; its code is never changed.
 """
@@ -13,8 +15,9 @@ from __future__ import annotations
 import operator
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
+from io import StringIO
 from math import prod
 from typing import Any
 
@@ -142,6 +145,7 @@ class Graph:
         self.places: dict[fx.Node, Place] = {}
         self.kinds: dict[fx.Node, Kind] = {}
         self._calls = Counter(str(node.target) for node in self.nodes.nodes if node.op == "call_module")
+        self._order = {path: i for i, path in enumerate(self._calls)}  # of the forward pass
         self._owners = _parameter_owners(model)
         for node in self.nodes.nodes:
             self._read(node)
@@ -230,12 +234,9 @@ class Graph:
 
     def _join(self, node: fx.Node, one: fx.Node, two: fx.Node, kind: Kind) -> None:
         left, right = self.places[one], self.places[two]
-        same_space = left.space.root() is right.space.root()
         left.space.merge(right.space)
-        if (_shape(one), left.dim, left.block) != (_shape(two), right.dim, right.block):
+        if (left.dim, left.block) != (right.dim, right.block) or not _align(_shape(one), _shape(two), left.dim):
             left.space.refuse(f"broadcast at {node.name}")
-        elif not same_space:
-            left.space.refuse("residual sum" if kind is Kind.SUM else f"product of two tensors at {node.name}")
         self.kinds[node] = Kind.LINEAR if kind is Kind.SUM else Kind.CURVED
         self.places[node] = left
 
@@ -287,11 +288,15 @@ class Graph:
             return
         producers = tuple(
             Producer(path, self.model.get_submodule(path).bias is not None and path not in space.normalised)
-            for path in space.producers
+            for path in sorted(space.producers, key=self._order.__getitem__)
+        )
+        chain, consumers = (
+            tuple(sorted(members, key=lambda member: self._order[member.module]))
+            for members in (space.chain, space.consumers)
         )
         name = producers[0].module
         self._names[space] = name
-        self.groups[name] = Group(name, producers, tuple(space.chain), tuple(space.consumers))
+        self.groups[name] = Group(name, producers, chain, consumers)
 
 
 def width(model: nn.Module, group: Group) -> int:
@@ -340,7 +345,8 @@ def _trace(model: nn.Module, input_shape: tuple[int, ...]) -> fx.Graph:
                 _out_of_place(node)
             parameter = next(model.parameters())
             example = torch.zeros(2, *input_shape, device=parameter.device, dtype=parameter.dtype)
-            ShapeProp(fx.GraphModule(model, graph)).propagate(example)
+            with redirect_stderr(StringIO()):  # it prints a traceback of its own
+                ShapeProp(fx.GraphModule(model, graph)).propagate(example)
     except Exception as error:  # a model may fail in any way
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise BenchError(f"the model cannot be traced on inputs of shape {input_shape}: {reason[0]}") from error
@@ -371,6 +377,13 @@ def _out_of_place(node: fx.Node) -> None:
 def _shape(node: fx.Node) -> tuple[int, ...] | None:
     shape = getattr(node.meta.get("tensor_meta"), "shape", None)
     return None if shape is None else tuple(shape)
+
+
+def _align(one: tuple[int, ...] | None, two: tuple[int, ...] | None, dim: int) -> bool:
+    """Whether tensors meet channel by channel; in other dimensions one may be spread, as a gate's is."""
+    if one is None or two is None or len(one) != len(two):
+        return False
+    return all(a == b or (i != dim and 1 in (a, b)) for i, (a, b) in enumerate(zip(one, two, strict=True)))
 
 
 def _parameter_owners(model: nn.Module) -> Counter[int]:

@@ -36,7 +36,9 @@ def inspect(options: dict[str, Any]) -> None:
     for i, (name, group) in enumerate(graph.groups.items()):
         price = [f"{marginal[metric][i]:,.0f}" for metric in METRICS]
         readers = ", ".join(c.module if c.block == 1 else f"{c.module} ({c.block} each)" for c in group.consumers)
-        groups.add_row(name, str(widths[name]), str(theta(model, group).shape[1]), *price, readers)
+        others = len(group.producers) - 1
+        label = f"{name} and {others} more" if others else name
+        groups.add_row(label, str(widths[name]), str(theta(model, group).shape[1]), *price, readers)
 
     console = Console()
     console.width = max(console.width, 100)

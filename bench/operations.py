@@ -165,6 +165,8 @@ def function_kind(node: fx.Node) -> Kind:
         sizes = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else sizes
         fixed = [size for size in sizes if isinstance(size, int) and size != -1]
         return Kind.FLATTEN if sizes and not fixed else Kind.UNKNOWN
+    if getattr(target, "__name__", "") == "stochastic_depth":  # torchvision's; drops all channels alike
+        return Kind.LINEAR
     return _KIND_OF_FUNCTION.get(target, Kind.UNKNOWN)
 
 

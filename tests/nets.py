@@ -51,7 +51,7 @@ class NestedConsumers(nn.Module):
 
 
 class ResidualInside(nn.Module):
-    """A residual block: the stream cannot be split, the block's hidden channels can."""
+    """A residual block: the stream's channels are split jointly, the block's hidden channels apart."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,6 +63,38 @@ class ResidualInside(nn.Module):
         stream = self.stem(x)
         stream = stream + self.second(F.silu(self.norm(self.first(stream))))
         return self.head(F.silu(stream).mean((2, 3)))
+
+
+class ResidualStream(nn.Module):
+    """A stream with norms and activations between its sums; one layer both reads it and adds to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.both = nn.Conv2d(2, 3, 3), nn.Conv2d(3, 3, 3, padding=1)
+        self.first, self.second = nn.Conv2d(3, 2, 3, padding=1, bias=False), nn.Conv2d(2, 3, 1, bias=False)
+        self.norm_first, self.norm_second = nn.BatchNorm2d(2), nn.BatchNorm2d(3)
+        self.head = nn.Linear(3, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        stream = F.silu(self.stem(x))
+        stream = F.silu(stream + self.both(stream))
+        hidden = F.gelu(self.norm_first(self.first(stream)))
+        stream = F.silu(self.norm_second(self.second(hidden)) + stream)
+        return self.head(stream.mean((2, 3)))
+
+
+class Gated(nn.Module):
+    """Squeeze and excitation: a layer and its gate make the same channels, which the gate also reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(2, 4, 3), nn.Linear(4, CLASSES)
+        self.squeeze, self.excite = nn.Conv2d(4, 2, 1), nn.Conv2d(2, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.silu(self.stem(x))
+        gate = torch.sigmoid(self.excite(F.silu(self.squeeze(x.mean((2, 3), keepdim=True)))))
+        return self.head((x * gate).mean((2, 3)))
 
 
 class Tokens(nn.Module):
@@ -266,7 +298,9 @@ NETS: list[Net] = [
         pointwise=False,
         bias=_bias("stem", "next"),
     ),
-    Net("residual_inside", ResidualInside, (2, 5, 5), {"first": 4}),
+    Net("residual_inside", ResidualInside, (2, 5, 5), {"stem": 3, "first": 4}, bias=_bias("stem")),
+    Net("residual_stream", ResidualStream, (2, 5, 5), {"stem": 3, "first": 2}, bias=_bias("stem")),
+    Net("gated", Gated, (2, 5, 5), {"stem": 4, "squeeze": 2}, pointwise=False, bias=_bias("stem", "squeeze")),
     Net("tokens", Tokens, (4, 4), {"up": 5, "down": 3}, bias=_bias("up")),
     Net(
         "functional",

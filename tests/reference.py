@@ -1,13 +1,14 @@
 """Slow oracles by plain autograd and forward hooks. Nothing of the core's mathematics is used here.
 
-The one idea: a net is run once per offspring, with every neuron of a group displaced by that offspring's
-direction; what the group's consumers read in each run is weighed by the offspring's shares, channel by channel,
-and put in place of what they read. That is the split net, without any surgery.
+The one idea: for each layer that reads split neurons, in the order of the forward pass, a net is run once per
+offspring, with every neuron of the group displaced by that offspring's direction; what the layer reads in each run is
+weighed by the offspring's shares, channel by channel, and from then on put in place of what it read. That is
+the split net, without any surgery.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,39 +34,49 @@ def split_outputs(
         offspring: Shares and displacements of each group's copies.
         inputs: A batch.
     """
+    readers = {
+        consumer.module: name for name, group in groups.items() if name in offspring for consumer in group.consumers
+    }
     replaced: dict[str, Tensor] = {}
-    for name, group in groups.items():
-        if name not in offspring:
-            continue
-        mixed: dict[str, Tensor] = {}
-        for shares, displacement in offspring[name]:
-            read = _reads(model, group, _displaced(model, group, displacement), replaced, inputs)
-            for consumer, value in read.items():
-                weighed = value * _per_channel(model, consumer, shares, value)
-                mixed[consumer] = mixed[consumer] + weighed if consumer in mixed else weighed
-        replaced.update(mixed)
+    for consumer in _in_order(model, readers, inputs):
+        parts = []
+        for shares, displacement in offspring[readers[consumer]]:
+            read = {consumer: inputs}
+            with _hooked(model, read, replaced):
+                functional_call(model, _displaced(model, groups[readers[consumer]], displacement), (inputs,))
+            parts.append(read[consumer] * _per_channel(model, consumer, shares, read[consumer]))
+        replaced[consumer] = torch.stack(parts).sum(0)
     with _hooked(model, {}, replaced):
         return model(inputs)
 
 
+def _in_order(model: nn.Module, paths: Collection[str], inputs: Tensor) -> list[str]:
+    """Paths of layers in the order of the forward pass."""
+    called: list[str] = []
+    handles = [
+        model.get_submodule(path).register_forward_pre_hook(lambda _, __, path=path: called.append(path))
+        for path in paths
+    ]
+    with torch.no_grad():
+        model(inputs)
+    for handle in handles:
+        handle.remove()
+    return called
+
+
 def _displaced(model: nn.Module, group: Group, displacement: Tensor) -> dict[str, Tensor]:
-    """The producer's parameters moved by ``(n, d)``."""
-    (producer,) = group.producers
-    layer: Any = model.get_submodule(producer.module)
-    size = layer.weight[0].numel()
-    moved = {f"{producer.module}.weight": layer.weight + displacement[:, :size].reshape(layer.weight.shape)}
-    if producer.bias:
-        moved[f"{producer.module}.bias"] = layer.bias + displacement[:, size]
+    """The producers' parameters moved by ``(n, d)``."""
+    moved, offset = {}, 0
+    for producer in group.producers:
+        layer: Any = model.get_submodule(producer.module)
+        for name in ("weight", "bias") if producer.bias else ("weight",):
+            parameter = getattr(layer, name)
+            size = parameter[0].numel()
+            moved[f"{producer.module}.{name}"] = parameter + displacement[:, offset : offset + size].reshape(
+                parameter.shape
+            )
+            offset += size
     return moved
-
-
-def _reads(
-    model: nn.Module, group: Group, parameters: dict[str, Tensor], replaced: Mapping[str, Tensor], inputs: Tensor
-) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = {member.module: inputs for member in group.consumers}
-    with _hooked(model, found, replaced):
-        functional_call(model, parameters, (inputs,))
-    return found
 
 
 def _per_channel(model: nn.Module, consumer: str, shares: Tensor, value: Tensor) -> Tensor:
@@ -110,9 +121,8 @@ def halves(displacement: Tensor) -> Offspring:
 
 def sizes(model: nn.Module, group: Group) -> tuple[int, int]:
     """Neurons and the length of theta."""
-    (producer,) = group.producers
-    layer: Any = model.get_submodule(producer.module)
-    return layer.weight.shape[0], layer.weight[0].numel() + producer.bias
+    layers: list[tuple[Any, bool]] = [(model.get_submodule(p.module), p.bias) for p in group.producers]
+    return layers[0][0].weight.shape[0], sum(layer.weight[0].numel() + bias for layer, bias in layers)
 
 
 def splitting_hessian(model: nn.Module, groups: Mapping[str, Group], inputs: Tensor, targets: Tensor) -> Tensor:
