@@ -30,8 +30,8 @@ def inspect(options: dict[str, Any]) -> None:
 
     groups = Table(box=SIMPLE_HEAD, title=f"{title}: can be split")
     for column in ("group", "neurons", "params each", "+params", "+mult-adds", "+energy pJ"):
-        groups.add_column(column, justify="left" if column == "group" else "right")
-    groups.add_column("read by")
+        groups.add_column(column, justify="left" if column == "group" else "right", overflow="fold")
+    groups.add_column("read by", overflow="fold")
     marginal = {metric: costs[metric].marginal(costs[metric].vector(widths)) for metric in METRICS}
     for i, (name, group) in enumerate(graph.groups.items()):
         price = [f"{marginal[metric][i]:,.0f}" for metric in METRICS]
@@ -41,11 +41,11 @@ def inspect(options: dict[str, Any]) -> None:
         groups.add_row(label, str(widths[name]), str(theta(model, group).shape[1]), *price, readers)
 
     console = Console()
-    console.width = max(console.width, 100)
+    console.width = max(console.width, 100 if console.is_terminal else 160)
     console.print(groups)
     if graph.unsplittable:
         refused = Table(box=SIMPLE_HEAD, title="cannot be split")
-        refused.add_column("layer")
+        refused.add_column("layer", overflow="fold")
         refused.add_column("reason")
         for one in graph.unsplittable:
             refused.add_row(one.name, one.reason)

@@ -7,6 +7,7 @@ steps, say) are one, and finished ones are left out before any worker is started
 from __future__ import annotations
 
 import importlib
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -126,6 +127,8 @@ class CellSweeper(Sweeper):
         target = str(config.hydra.launcher._target_)
         if target.startswith("hydra_plugins.") and target not in Plugins.instance().class_name_to_class:
             raise missing_launcher(str(config.hydra.runtime.choices["hydra/launcher"]))
+        if target.endswith("SlurmLauncher") and shutil.which("srun") is None:
+            raise BenchError("hydra/launcher=submitit_slurm: there is no srun here; run it on a machine of the cluster")
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.cli import guarded
-from bench.errors import ConfigError, require_choice
+from bench.errors import BenchError, ConfigError, require_choice
 from bench.logger import log_report
 from bench.options import CONF
 from bench.report import arguments
@@ -38,6 +38,8 @@ def report(request: Request, expected: Sequence[Expected] | None) -> list[str]:
         raise ConfigError("runs_dir", request.runs_dir, "a folder with runs")
     found = read(runs_dir)
     kept = [cell for cell in cells(found, request.runs_dir, expected) if request.passes(cell.config)]
+    if not any(cell.record for cell in kept) and (request.out / "report.md").exists():
+        raise BenchError(f"out={request.out}: no run is done, and a report is there already; it is left as it is")
     fill = ""
     if request.experiment:
         fill = shlex.join(["python", "-m", "bench", "-m", *_sweep(request), "rerun=failed"])

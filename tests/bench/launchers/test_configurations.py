@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -65,3 +66,15 @@ def test_a_missing_plugin_is_one_line_that_names_the_extra(launcher: str, tmp_pa
     assert ended.stderr == f"error: hydra/launcher={launcher}: not installed; pip install growth-bench[{extra}]\n"
     assert ended.stdout == ""
     assert list(tmp_path.iterdir()) == [blocked.parent]
+
+
+@pytest.mark.skipif(shutil.which("srun") is not None, reason="this is a Slurm machine")
+@pytest.mark.skipif(not installed("submitit_local"), reason="not installed")
+def test_slurm_where_there_is_none_is_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "-m", "hydra/launcher=submitit_slurm", "seed=0,1", "runs_dir=runs"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: hydra/launcher=submitit_slurm: there is no srun here; run it on a machine of the cluster\n"
+    )

@@ -61,6 +61,18 @@ def test_the_same_bytes_for_the_same_runs(tmp_path: Path) -> None:
     assert len(contents[0]) > 20
 
 
+def test_a_report_is_not_replaced_by_an_empty_one(tmp_path: Path) -> None:
+    put(tmp_path / "runs", *sweep())
+    made(tmp_path)
+    before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    (tmp_path / "none").mkdir()
+    with pytest.raises(
+        BenchError, match=r"^out=.*: no run is done, and a report is there already; it is left as it is$"
+    ):
+        report(Request(runs_dir=str(tmp_path / "none"), out=tmp_path / "out"), None)
+    assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == before
+
+
 def test_files_of_an_earlier_report_go_and_those_of_others_stay(tmp_path: Path) -> None:
     put(tmp_path / "runs", *sweep())
     assert "figures/digits-mlp-forecast.svg" in made(tmp_path)
