@@ -7,7 +7,6 @@ python -m bench -m method=net2net,s2d,fast_s2d,s3d seed=0,1,2
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import sys
@@ -25,7 +24,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bench.errors import BenchError, Busy, StorageError
+from bench.errors import BenchError, Busy, StorageError, did_you_mean
 from bench.options import CONF, ROOT
 from bench.sweep import offer_launchers, offer_sweeper
 
@@ -142,11 +141,11 @@ def one_line(error: Exception, arguments: list[str], config_name: str) -> str:
     missing = re.search(r"Could not find '([\w/]+)/([^/']*)'.*?Available options in '[\w/]+': (.*)", text)
     if missing:
         choices = missing[3].split(" Config search path")[0].split()
-        return f"{missing[1]}={missing[2]}: expected one of {', '.join(choices)}{_near(missing[2], choices)}"
+        return f"{missing[1]}={missing[2]}: expected one of {', '.join(choices)}{did_you_mean(missing[2], choices)}"
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
         choices = _siblings(unknown[1], arguments, config_name)
-        return f"{unknown[1]}: no such option; expected one of {', '.join(choices)}{_near(unknown[1], choices)}"
+        return f"{unknown[1]}: no such option; expected one of {', '.join(choices)}{did_you_mean(unknown[1], choices)}"
     grammar = re.search(r"LexerNoViableAltException: (.*?) \^|mismatched input|no viable alternative", text)
     if grammar:
         return f"cannot read the arguments {' '.join(arguments)!r}: expected OPTION=VALUE (python -m bench --help)"
@@ -161,11 +160,6 @@ def _siblings(option: str, arguments: list[str], config_name: str) -> list[str]:
     parent, dot, _ = option.rpartition(".")
     node = OmegaConf.select(config, parent) if parent else config
     return [f"{parent}{dot}{key!s}" for key in node] if isinstance(node, DictConfig) else sorted(map(str, config))
-
-
-def _near(name: str, choices: list[str]) -> str:
-    found = difflib.get_close_matches(name, choices, n=1)
-    return f" (did you mean {found[0]}?)" if found else ""
 
 
 def _task(options: dict[str, Any]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class BenchError(Exception):
     """A user's mistake or a failed run: shown as one line, never as a traceback.
@@ -53,6 +56,12 @@ class Refused(BenchError):
 def told(error: Exception) -> str:
     """Somebody else's exception on one line: its type and its message."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """The choice that a mistyped name is nearest to, as the end of a message; empty if none is near."""
+    found = difflib.get_close_matches(name, list(choices), n=1)
+    return f" (did you mean {found[0]}?)" if found else ""
 
 
 def require(holds: bool, option: str, value: object, expected: str) -> None:

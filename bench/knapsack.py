@@ -30,15 +30,15 @@ def knapsack(values: Vector, costs: Vector, item: Indices, budget: float) -> Ind
     Args:
         values: Negative numbers, shape (N,); versions with other values are never taken.
         costs: Positive numbers, shape (N,).
-        item: For each version the number of its item, from 0, shape (N,).
+        item: For each version the number of its item, shape (N,).
         budget: At least 0.
 
     Returns:
         Indices of the versions taken, sorted.
     """
-    order = np.argsort(item, kind="stable")
-    starts = np.flatnonzero(np.diff(item[order], prepend=-1))
-    which = np.cumsum(np.diff(item[order], prepend=item[order][0]) != 0)[np.argsort(order, kind="stable")]
+    _, which = np.unique(item, return_inverse=True)
+    order = np.argsort(which, kind="stable")
+    starts = np.flatnonzero(np.diff(which[order], prepend=-1))
 
     def least(reduced: Vector) -> Vector:
         """For each version the least of its item's, 0 for taking none."""

@@ -21,14 +21,13 @@ class ProgressBar:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.completed}/{task.total} epochs {task.fields[note]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
         self.title = title
         self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self.task: TaskID = self.progress.add_task(title, total=None, note="")
-        self.epochs = self.done = 0
+        self.task: TaskID = self.progress.add_task(title, total=None, note="", visible=False)
 
     def __enter__(self) -> ProgressBar:
         self.progress.start()
@@ -40,14 +39,12 @@ class ProgressBar:
     def stage(self, stage: int, stages: int, epochs: int, done: int) -> None:
         """Training of a stage begins."""
         name = "seed network" if stage == 0 else f"stage {stage}/{stages - 1}"
-        self.epochs, self.done = epochs, done
-        note = f"{done}/{epochs} epochs"
-        self.progress.reset(self.task, total=epochs, completed=done, description=f"{self.title} {name}", note=note)
+        description = f"{self.title} {name}"
+        self.progress.reset(self.task, total=epochs, completed=done, description=description, visible=True)
 
     def epoch(self, loss: float) -> None:
         """An epoch has ended."""
-        self.done += 1
-        self.progress.update(self.task, advance=1, note=f"{self.done}/{self.epochs} epochs loss {loss:.4g}")
+        self.progress.update(self.task, advance=1, note=f"loss {loss:.4g}")
 
     def finished(self, record: dict[str, Any]) -> None:
         """A stage has been measured."""

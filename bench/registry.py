@@ -18,7 +18,6 @@ without such a file is offered to Hydra from its dataclass (`bench.cli`).
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +26,7 @@ from functools import partial
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
-from bench.errors import BenchError, ConfigError, told
+from bench.errors import BenchError, ConfigError, did_you_mean, told
 from bench.options import typed
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -136,9 +135,7 @@ class Registry(Generic[F]):
         if name not in self._entries and name in self._broken:
             raise BenchError(f"{self.kind}={name}: cannot be imported: {self._broken[name]}")
         if name not in self._entries:
-            near = difflib.get_close_matches(name, self._entries, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            raise ConfigError(self.kind, name, f"one of {', '.join(self.names())}{hint}")
+            raise ConfigError(self.kind, name, f"one of {', '.join(self.names())}{did_you_mean(name, self._entries)}")
         return self._entries[name]
 
     def names(self) -> list[str]:

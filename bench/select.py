@@ -48,7 +48,7 @@ class Room:
         self.index = {name: i for i, name in enumerate(price.groups)}
         self.widths = price.vector(widths)
         self.taken: dict[tuple[str, int], Candidate] = {}
-        self._cross = price.cross + price.cross.T
+        self.cross = price.cross + price.cross.T
         self._own = np.diag(price.cross).tolist()
         self._count()
 
@@ -56,7 +56,7 @@ class Room:
         """What follows from the widths; rounding lets `fits` pass by this screen what it then checks exactly."""
         self.spent = self.price.at(self.widths)
         """What the network costs now."""
-        self._slope = (self.price.linear + self._cross @ self.widths).tolist()
+        self._slope = (self.price.linear + self.cross @ self.widths).tolist()
         self._left = self.target - self.spent + 1e-9 * abs(self.target)
 
     def fits(self, group: str, added: int) -> bool:
@@ -133,14 +133,13 @@ def exact(candidates: Sequence[Candidate], room: Room, rounds: int = 4) -> list[
     gains = np.array([c.gain for c in candidates])
     numbers: dict[tuple[str, int], int] = {}
     neurons = np.array([numbers.setdefault((c.group.name, c.neuron), len(numbers)) for c in candidates], dtype=np.int64)
-    cross = room.price.cross + room.price.cross.T
     grown: Vector = np.zeros_like(start)
-    today = added * (room.price.linear + cross @ start)[groups]
+    today = added * (room.price.linear + room.cross @ start)[groups]
     for order in (np.argsort(gains / today), np.argsort(gains / added)):  # no worse than either ranking alone
         greedy = _taken(candidates, order.tolist(), room)
         best = greedy if gains[greedy].sum() < gains[best].sum() else best
     for _ in range(rounds if len(candidates) else 0):
-        prices = room.price.linear + cross @ start + cross @ grown / 2
+        prices = room.price.linear + room.cross @ start + room.cross @ grown / 2
         costs = added * prices[groups]
         solution = knapsack(gains, costs, neurons, max(room.target - room.spent, 0.0))
         chosen = trim(candidates, solution, room, costs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.backbones.base import require_images
-from bench.errors import ConfigError, require
+from bench.errors import ConfigError, did_you_mean, require
+from bench.graph import evaluation
 from bench.registry import Entry
 
 
@@ -73,8 +73,7 @@ def torchvision_model(name: str, config: TorchvisionConfig, input_shape: tuple[i
 
     known = models.list_models(module=models)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
+        hint = did_you_mean(name, known)
         expected = f"torchvision:NAME with the name of a classification network of torchvision{hint}"
         raise ConfigError("backbone", f"torchvision:{name}", expected)
     require_images(f"torchvision:{name}", input_shape, side=1)
@@ -106,10 +105,8 @@ def imported(path: str, config: ImportConfig, input_shape: tuple[int, ...], outp
     expected = "a factory of torch.nn.Module, called with the inputs' shape and the number of outputs"
     require(isinstance(model, nn.Module), "backbone", f"import:{path}", expected)
     assert isinstance(model, nn.Module)
-    was_training = model.training
-    with torch.no_grad():
-        shape = tuple(model.eval()(torch.zeros(2, *input_shape)).shape)
-    model.train(was_training)
+    with evaluation(model), torch.no_grad():
+        shape = tuple(model(torch.zeros(2, *input_shape)).shape)
     expected = f"a network from inputs of shape {(2, *input_shape)} to (2, {outputs}), got {shape}"
     require(shape == (2, outputs), "backbone", f"import:{path}", expected)
     return model

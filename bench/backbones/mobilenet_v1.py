@@ -16,7 +16,6 @@ LAYERS = 14
 HALVING = (2, 4, 6, 12)
 """Blocks of stride 2, counted from 1."""
 
-
 LEAST = "at least 2: a depthwise convolution of one channel is a plain one"
 
 

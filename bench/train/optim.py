@@ -15,9 +15,10 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> Optimizer:
     """The recipe's optimiser over a model's trainable parameters.
 
     Two groups of parameters, in the model's order: those with weight decay, then those without (one-dimensional ones,
-    unless ``config.decay_norm``). A group without parameters is left out. Steps update all tensors of a group at once.
-    (``fused`` would be a little faster on small nets, but on the CPU it silently computes nonsense where a parameter
-    and its state differ in memory layout, as they may after surgery; seen with torch 2.15.)
+    unless ``config.decay_norm``). A group without parameters is left out. Adam updates all tensors of a group at once;
+    for SGD that gains nothing on the CPU, and PyTorch does it by itself on a GPU. (``fused`` would be a little faster
+    on small nets, but on the CPU it silently computes nonsense where a parameter and its state differ in memory
+    layout, as they may after surgery; seen with torch 2.15.)
 
     Raises:
         ValueError: The model has no trainable parameters.
