@@ -7,8 +7,10 @@ linear. Normalisation is frozen, and kinked activations get a surrogate second d
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, fx, nn
@@ -86,6 +88,38 @@ def _per_channel(values: Tensor, like: Tensor) -> Tensor:
     return values.reshape(1, -1, *[1] * (like.dim() - 2))
 
 
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One operation of a chain, or a run of pointwise ones taken together.
+
+    Attributes:
+        inputs: Nodes of the chain that it reads.
+        output: Node it makes.
+        function: What it computes of them.
+        form: ``pointwise``, ``linear``, ``product`` (of two tensors) or ``selecting`` (of positions).
+        bends: Whether it has a second derivative.
+        linear: The function less its bias, where the form is linear.
+    """
+
+    inputs: tuple[fx.Node, ...]
+    output: fx.Node
+    function: Callable[..., Tensor]
+    form: Literal["pointwise", "linear", "product", "selecting"]
+    bends: bool
+    linear: Callable[..., Tensor]
+
+
+_FORMS: dict[Kind, Literal["linear", "product", "selecting"]] = {
+    Kind.AVERAGING: "linear",
+    Kind.DEPTHWISE: "linear",
+    Kind.FLATTEN: "linear",
+    Kind.SUM: "linear",
+    Kind.PRODUCT: "product",
+    Kind.SELECTING: "selecting",
+}
+_BENDING = (Kind.CURVED, Kind.KINKED, Kind.PER_CHANNEL, Kind.PRODUCT)
+
+
 class Chain:
     """The chain of one group.
 
@@ -101,6 +135,7 @@ class Chain:
         ends: Nodes ``u_k`` whose gradients weigh the chain.
         reads: Where the ends leave the chain, as (end, reader). ``g_k`` is the gradient through these alone: what
             an end does through a later step of the chain itself counts at that step's end.
+        steps: What lies between, in the order of the forward pass.
         diagonal: Whether ``d^2 phi / dz^2`` is diagonal: no curvature behind a mixing of positions.
         surrogate: Whether a kinked activation got a surrogate second derivative.
     """
@@ -112,15 +147,16 @@ class Chain:
         self.sources = [calls[name] for name in producers]
         self.inputs = [source.all_input_nodes[0] for source in self.sources]
         ends = dict.fromkeys(calls[name].all_input_nodes[0] for name in consumers)
-        self._steps: list[tuple[fx.Node, Callable[..., Tensor], tuple[Any, ...], dict[str, Any]]] = []
+        steps: list[Step] = []
         self.diagonal, self.surrogate = True, False
         self._published_ends: list[fx.Node] = []
-        self._walk(graph, set(ends), published)
+        self._walk(graph, set(ends), published, steps)
         self.ends: list[fx.Node] = self._published_ends if published else [n for n in graph.nodes.nodes if n in ends]
-        own = {step[0] for step in self._steps}
+        own = {step.output for step in steps}
         self.reads = {(end, user) for end in self.ends for user in end.users if user not in own}
+        self.steps = _runs_joined(steps, self.ends)
 
-    def _walk(self, graph: Graph, ends: set[fx.Node], published: bool) -> None:
+    def _walk(self, graph: Graph, ends: set[fx.Node], published: bool, steps: list[Step]) -> None:
         needed = _between(self.sources, ends)
         mixed: dict[fx.Node, bool] = dict.fromkeys(self.sources, False)
         moved: dict[fx.Node, bool] = dict.fromkeys(self.sources, False)  # positions picked: harmless until joined
@@ -131,12 +167,10 @@ class Chain:
             kind = graph.kinds[node]
             shifts = any(moved[n] for n in inputs)
             mixes = any(mixed[n] for n in inputs) or (shifts and len(inputs) > 1)
-            bends = kind in (Kind.CURVED, Kind.KINKED, Kind.PER_CHANNEL)
+            bends = kind in _BENDING
             self.diagonal &= not (mixes and bends)
-            if kind is Kind.FLATTEN:  # whatever sizes it names, they may be read off other tensors
-                self._steps.append((node, _flat, (inputs[0],), {}))
-            else:
-                self._steps.append((node, self._function(node), node.args, node.kwargs))
+            made = {*self.sources, *(step.output for step in steps)}
+            steps.append(self._step(node, kind, tuple(n for n in node.all_input_nodes if n in made)))
             if published and (bends or node in ends):
                 self._published_ends.append(node)
             else:
@@ -144,6 +178,19 @@ class Chain:
                 moved[node] = shifts or kind is Kind.SELECTING
         if published:
             self._published_ends += [n for n in self.sources if n in ends]
+
+    def _step(self, node: fx.Node, kind: Kind, inputs: tuple[fx.Node, ...]) -> Step:
+        if kind is Kind.FLATTEN:  # whatever sizes it names, they may be read off other tensors
+            return Step(inputs[:1], node, _flat, "linear", False, _flat)
+        function = self._function(node)
+
+        def on(*tensors: Tensor) -> Tensor:
+            values = dict(zip(inputs, tensors, strict=True))
+            args, kwargs = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
+            return function(*args, **kwargs)
+
+        linear: Callable[..., Tensor] = _without_bias(function) if isinstance(function, nn.Conv2d) else on
+        return Step(inputs, node, on, _FORMS.get(kind, "pointwise"), kind in _BENDING, linear)
 
     def _function(self, node: fx.Node) -> Callable[..., Tensor]:
         module = self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
@@ -162,36 +209,33 @@ class Chain:
 
     def __call__(self, zs: Sequence[Tensor]) -> list[Tensor]:
         """``u_k`` from the producers' outputs ``zs``; the model must be in evaluation mode."""
-        values: dict[fx.Node, Any] = dict(zip(self.sources, zs, strict=True))
-        for node, function, args, kwargs in self._steps:
-            given = fx.node.map_arg(args, values.__getitem__), fx.node.map_arg(kwargs, values.__getitem__)
-            values[node] = function(*given[0], **given[1])
+        values = dict(zip(self.sources, zs, strict=True))
+        for step in self.steps:
+            values[step.output] = step.function(*(values[n] for n in step.inputs))
         return [values[end] for end in self.ends]
 
-    def gradient(self, zs: Sequence[Tensor], gradients: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """``d phi / dz`` for each z, differentiable once more; zeros where phi is linear."""
-        phi = sum((g * u).sum() for g, u in zip(gradients, self(zs), strict=True))
-        assert isinstance(phi, Tensor)
-        return torch.autograd.grad(phi, list(zs), create_graph=True, allow_unused=True, materialize_grads=True)
 
-    def hessian_product(
-        self, zs: Sequence[Tensor], gradients: Sequence[Tensor], tangents: Sequence[Tensor]
-    ) -> tuple[Tensor, ...]:
-        """``(d^2 phi / dz^2) t``, one tensor per producer.
+def _runs_joined(steps: Sequence[Step], ends: Sequence[fx.Node]) -> list[Step]:
+    """The steps, with each run of pointwise ones that nothing else reads as one: f(g(z))."""
+    joined: list[Step] = []
+    readers = Counter([*(n for step in steps for n in step.inputs), *ends])
+    for step in steps:
+        last = joined[-1] if joined else step
+        pointwise = last.form == step.form == "pointwise" and step.inputs == (last.output,)
+        if pointwise and readers[last.output] == 1:
+            both = _composed(step.function, last.function)
+            joined[-1] = replace(last, output=step.output, function=both, bends=last.bends or step.bends, linear=both)
+        else:
+            joined.append(step)
+    return joined
 
-        Args:
-            zs: The producers' outputs, detached.
-            gradients: ``g_k = dL/du_k``, one per end.
-            tangents: ``t``, shaped as ``zs``.
-        """
-        with torch.enable_grad():
-            leaves = [z.detach().requires_grad_() for z in zs]
-            first = self.gradient(leaves, gradients)
-            if not any(d.requires_grad for d in first):
-                return tuple(torch.zeros_like(z) for z in zs)
-            inner = sum((d * t).sum() for d, t in zip(first, tangents, strict=True) if d.requires_grad)
-            assert isinstance(inner, Tensor)
-            return torch.autograd.grad(inner, leaves, allow_unused=True, materialize_grads=True)
+
+def _composed(outer: Callable[..., Tensor], inner: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return lambda z: outer(inner(z))
+
+
+def _without_bias(layer: nn.Conv2d) -> Callable[..., Tensor]:
+    return lambda z: layer._conv_forward(z, layer.weight, None)
 
 
 def _flat(z: Tensor) -> Tensor:
@@ -208,7 +252,7 @@ def _frozen(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Callable[[Tensor], Tensor]
         shift = -norm.running_mean * scale
         if norm.affine:
             scale, shift = scale * norm.weight.detach(), shift * norm.weight.detach() + norm.bias.detach()
-        return z * _per_channel(scale, z) + _per_channel(shift, z)
+        return torch.addcmul(_per_channel(shift, z), z, _per_channel(scale, z))
 
     return apply
 

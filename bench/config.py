@@ -10,6 +10,7 @@ from typing import Any
 from bench.cost import METRICS
 from bench.curvature import FORMS
 from bench.eigen import ENGINES
+from bench.latency import LATENCY
 from bench.errors import require, require_choice
 from bench.options import typed
 from bench.surgery import OPTIMIZER_STATES
@@ -17,6 +18,7 @@ from bench.train.config import TrainConfig
 
 MOST_STAGES = 200
 LINE_SEARCH = "line_search"
+ALL = "all"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("fp32", "bf16")
 
@@ -28,11 +30,12 @@ class GrowthConfig:
     Attributes:
         stages: Growth stages after the seed network.
         ratio: Each rung allows this many times the cost of the one before.
-        cost: What the ladder counts: params, macs or energy.
+        cost: What the ladder counts: params, macs, energy, or latency as measured on the device.
         budget: Cost of the last rung, however many stages that takes; None for ``stages`` of them.
+        latency_batch: Inputs that latency is measured on at once.
         epsilon: Step along a plan's directions: a number, or ``line_search`` for the one that lowers the loss on the
             sample most. For equal split it is the size of the noise.
-        sample: Training examples on which curvature and loss are measured.
+        sample: Training examples on which curvature and loss are measured: a number, or ``all``.
         engine: Finds eigenpairs: dense, lanczos or rayleigh.
         curvature: The splitting matrix by its definition, or the textbook form (published).
         memory: GiB that products with the splitting matrix may hold.
@@ -44,8 +47,9 @@ class GrowthConfig:
     ratio: float = 1.5
     cost: str = "params"
     budget: float | None = None
+    latency_batch: int = 1
     epsilon: float | str = 0.01
-    sample: int = 1024
+    sample: int | str = 1024
     engine: str = "lanczos"
     curvature: str = "definition"
     memory: float = 2.0
@@ -57,11 +61,13 @@ class GrowthConfig:
             0 <= self.stages <= MOST_STAGES, "growth.stages", self.stages, f"a whole number from 0 to {MOST_STAGES}"
         )
         require(1 < self.ratio < float("inf"), "growth.ratio", self.ratio, "a finite number above 1")
-        require_choice("growth.cost", self.cost, METRICS)
+        require_choice("growth.cost", self.cost, (*METRICS, LATENCY))
+        require(self.latency_batch >= 1, "growth.latency_batch", self.latency_batch, "a whole number of at least 1")
         expected = "a number above 0, or line_search"
         step_ok = self.epsilon == LINE_SEARCH if isinstance(self.epsilon, str) else 0 < self.epsilon < float("inf")
         require(step_ok, "growth.epsilon", self.epsilon, expected)
-        require(self.sample >= 1, "growth.sample", self.sample, "a whole number of at least 1")
+        some = self.sample == ALL if isinstance(self.sample, str) else self.sample >= 1
+        require(some, "growth.sample", self.sample, "a whole number of at least 1, or all")
         require_choice("growth.engine", self.engine, tuple(ENGINES))
         require_choice("growth.curvature", self.curvature, FORMS)
         require(0 < self.memory < float("inf"), "growth.memory", self.memory, "GiB above 0")
@@ -118,6 +124,11 @@ class Settings:
     run: RunConfig
     train: TrainConfig
     growth: GrowthConfig
+
+    @property
+    def sample(self) -> int | None:
+        """Examples to measure on; None for all."""
+        return None if isinstance(self.growth.sample, str) else self.growth.sample
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Settings:

@@ -22,7 +22,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from bench.graph import Graph, width
 from bench.operations import is_depthwise
@@ -124,6 +124,41 @@ def prices(graph: Graph) -> dict[str, Price]:
         energy.linear += picojoules * amount.linear
         energy.cross += picojoules * amount.cross
     return {"params": params.price(), "macs": macs.price(), "energy": energy.price()}
+
+
+def released_cost(graph: Graph) -> Vector:
+    """Multiply-adds that the released code of fast S2D (arXiv 1910.03103) counts for one more neuron of each group.
+
+    ``k^2 C_in res^2`` of its producer, ``k^2 res^2`` of each depthwise convolution that the producer reads through, and
+    ``k_next^2 res_next^2`` of each convolution that reads it (``C_out`` of a linear layer), with the resolutions of the
+    layers' outputs. It leaves out that a convolution that reads one more channel does so for all of its outputs.
+
+    Returns:
+        Shape ``(groups,)``, in the order of the graph's groups.
+    """
+    calls = {str(n.target): n for n in graph.nodes.nodes if n.op == "call_module"}
+
+    def kernel(path: str) -> int:
+        layer = graph.model.get_submodule(path)
+        return prod(layer.kernel_size) if isinstance(layer, nn.Conv2d) else 1
+
+    def positions(path: str) -> int:
+        return prod(calls[path].meta["tensor_meta"].shape[2:])
+
+    found = []
+    for group in graph.groups.values():
+        total = 0
+        for producer in (p.module for p in group.producers):
+            feeding = (g for g in graph.groups.values() if producer in {c.module for c in g.consumers})
+            behind = [m.module for g in feeding for m in g.chain if is_depthwise(graph.model.get_submodule(m.module))]
+            weight = graph.model.get_submodule(producer).weight
+            assert isinstance(weight, Tensor)
+            total += positions(producer) * (prod(weight.shape[1:]) + sum(kernel(path) for path in behind))
+        for path in (c.module for c in group.consumers):
+            layer = graph.model.get_submodule(path)
+            total += layer.out_features if isinstance(layer, nn.Linear) else kernel(path) * positions(path)
+        found.append(float(total))
+    return np.array(found)
 
 
 def _count_layer(

@@ -2,7 +2,7 @@
 
 ``S = Hess_theta < stopgrad(dL/du), u(theta) >`` (bench/MATHS.md, section 2; S2D, arXiv 1910.02366). With the
 producer linear in theta, ``z = J theta``, it is ``S V = J^T H J V`` where J is the layer applied to V, J^T its
-weight gradient, and H the second derivative of the chain behind it (`bench.chain`). Blocks between different
+weight gradient, and H the second derivative of the chain behind it (`bench.hessian`). Blocks between different
 neurons vanish, so one product serves every neuron of a layer: one convolution and one weight-gradient convolution.
 
 Where H is diagonal, one number per output position, it is computed once. Behind depthwise convolutions it is
@@ -24,11 +24,17 @@ from torch.nn.grad import conv2d_weight
 
 from bench.chain import SURROGATE, Chain
 from bench.graph import Graph, Group, evaluation, theta, width
+from bench.hessian import ChainHessian, held
 
 Form = Literal["definition", "published"]
 FORMS: tuple[str, ...] = get_args(Form)
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+Values = dict[fx.Node, Tensor]
+
+BATCH = 64
+"""Examples in a batch of the sample on the CPU: a layer's tensors stay near the size of the caches."""
+BATCH_ON_DEVICE = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,16 +44,12 @@ class Batch:
     Attributes:
         share: Its examples as a share of the sample's.
         inputs: What each producer reads.
-        diagonal: Diagonal of H, shaped as the producer's output, where H is diagonal.
-        outputs: The producers' outputs ``z``, where it is not.
-        gradients: ``dL/du_k`` at the chain's ends, where it is not.
+        hessian: H as its diagonal, shaped as the producer's output, where it is diagonal; else as a product.
     """
 
     share: float
     inputs: tuple[Tensor, ...]
-    diagonal: Tensor | None
-    outputs: tuple[Tensor, ...] = ()
-    gradients: tuple[Tensor, ...] = ()
+    hessian: Tensor | ChainHessian
 
 
 class Operator:
@@ -69,7 +71,7 @@ class Operator:
     ) -> None:
         self.chain, self.batches, self.like = chain, batches, like
         self.neurons, self.size = like.shape
-        self._layers = [_linear_map(layer, bias) for layer, bias in layers]
+        self.layers = [_linear_map(layer, bias) for layer, bias in layers]
         self.products = 0
         self.flops = 0.0
 
@@ -91,30 +93,30 @@ class Operator:
 
     def on_batch(self, batch: Batch, vectors: Tensor, neurons: Tensor | None = None) -> Tensor:
         """One batch's share of ``S_i v_i``; arguments as in calling."""
-        if neurons is not None and batch.diagonal is None:
+        if neurons is not None and isinstance(batch.hessian, ChainHessian):
             full = vectors.new_zeros(self.neurons, self.size)
             full[neurons] = vectors
             return self.on_batch(batch, full)[neurons]
-        parts = torch.split(vectors, [layer.size for layer in self._layers], dim=1)
-        pairs = list(zip(self._layers, batch.inputs, strict=True))
+        parts = torch.split(vectors, [layer.size for layer in self.layers], dim=1)
+        pairs = list(zip(self.layers, batch.inputs, strict=True))
         tangents = [layer.forward(x, v) for (layer, x), v in zip(pairs, parts, strict=True)]
-        self.flops += 4 * sum(t.numel() * layer.size for t, layer in zip(tangents, self._layers, strict=True))
-        if batch.diagonal is not None:
-            dim = self._layers[0].channel_dim
-            diagonal = batch.diagonal if neurons is None else batch.diagonal.index_select(dim, neurons)
-            bent: Sequence[Tensor] = [tangents[0].mul_(diagonal)]
+        self.flops += 4 * sum(t.numel() * layer.size for t, layer in zip(tangents, self.layers, strict=True))
+        if isinstance(batch.hessian, ChainHessian):
+            bent = batch.hessian.product(tangents)
         else:
-            bent = self.chain.hessian_product(batch.outputs, batch.gradients, tangents)
+            dim = self.layers[0].channel_dim
+            diagonal = batch.hessian if neurons is None else batch.hessian.index_select(dim, neurons)
+            bent = [tangents[0].mul_(diagonal)]
         return torch.cat([layer.adjoint(x, t) for (layer, x), t in zip(pairs, bent, strict=True)], dim=1)
 
     def dense(self) -> Tensor:
         """S itself, shape ``(n, d, d)``: from unfolded inputs where H is diagonal, else by products."""
         total = self.like.new_zeros(self.neurons, self.size, self.size)
         for batch in self.batches():
-            if batch.diagonal is not None:
-                layer = self._layers[0]
+            if isinstance(batch.hessian, Tensor):
+                layer = self.layers[0]
                 rows = layer.rows(batch.inputs[0])
-                weights = batch.diagonal.movedim(layer.channel_dim, 0).flatten(1)
+                weights = batch.hessian.movedim(layer.channel_dim, 0).flatten(1)
                 for neuron in range(self.neurons):
                     total[neuron] += (rows * weights[neuron][:, None]).T @ rows
                 self.flops += 2 * weights.numel() * self.size**2
@@ -209,10 +211,12 @@ class Curvature:
     Args:
         graph: The model's graph.
         loss: ``loss(outputs, targets)``, the mean over the examples.
-        inputs: The sample, shape ``(N, ...)``, on the model's device and in its dtype.
+        inputs: The sample, shape ``(N, ...)``, on the model's device.
         targets: Its targets, shape ``(N, ...)``.
         form: ``definition`` or ``published`` (the textbook form, up to the first activation).
         memory: Bytes to hold at most for products; beyond it, batches are made again for each product.
+        prepare: Makes a batch of ``inputs`` what the model takes, e.g. normalised images of raw ones; None if they are
+            that already.
     """
 
     def __init__(
@@ -223,17 +227,20 @@ class Curvature:
         targets: Tensor,
         form: str = "definition",
         memory: float = 2 * 2**30,
+        prepare: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.graph, self.loss, self.inputs, self.targets = graph, loss, inputs, targets
-        self.memory = memory
+        self.memory, self.prepare = memory, prepare
         self.chains = {name: Chain(graph, group, form == "published") for name, group in graph.groups.items()}
         self._operators: dict[str, Operator] = {}
         self._held: dict[str, list[Batch]] = {}
         self.passes = 0
         traced = [n for n in graph.places if "tensor_meta" in n.meta]
-        self._example_bytes = {n: self._example_size(n) * inputs.element_size() for n in traced}
+        size = next(graph.model.parameters()).element_size()
+        self._example_bytes = {n: self._example_size(n) * size for n in traced}
         network = 3 * sum(self._example_bytes.values())
-        self.batch_size = int(min(max(memory / 4 // max(network, 1), 1), 256, len(inputs)))
+        most = BATCH if inputs.device.type == "cpu" else BATCH_ON_DEVICE
+        self.batch_size = int(min(max(memory / 4 // max(network, 1), 1), most, len(inputs)))
 
     @property
     def surrogate(self) -> str | None:
@@ -269,8 +276,8 @@ class Curvature:
         if group.name in self._held:
             yield from self._held[group.name]
         else:
-            for batches in self._pass([group.name]):
-                yield batches[group.name]
+            for share, values, gradients in self.sweep([group.name]):
+                yield self._batch(group.name, share, values, gradients)
 
     def _hold(self, group: Group) -> None:
         """Make room, and hold the batches of the group and of those after it that fit beside it."""
@@ -283,15 +290,15 @@ class Curvature:
                 break
             chosen.append(name)
         held: dict[str, list[Batch]] = {name: [] for name in chosen}
-        for batches in self._pass(chosen):
-            for name, batch in batches.items():
-                held[name].append(batch)
+        for share, values, gradients in self.sweep(chosen):
+            for name in chosen:
+                held[name].append(self._batch(name, share, values, gradients))
         self._held = held
 
     def _bytes(self, name: str) -> float:
         chain = self.chains[name]
         alone = chain.diagonal and len(chain.sources) == 1
-        nodes = [*chain.inputs, *chain.sources, *([] if alone else chain.ends)]
+        nodes = [*chain.inputs, *(chain.sources if alone else held(chain))]
         return float(sum(self._example_bytes[n] for n in nodes) * len(self.inputs))
 
     def _example_size(self, node: fx.Node) -> int:
@@ -304,38 +311,48 @@ class Curvature:
         channels: int = shape[place.dim]
         return size // channels * place.block * width(self.graph.model, group)
 
-    def _pass(self, names: Sequence[str]) -> Iterator[dict[str, Batch]]:
-        """One pass over the sample, forward and backward: each batch's `Batch` by group name."""
+    def sweep(self, names: Sequence[str]) -> Iterator[tuple[float, Values, Values]]:
+        """One pass over the sample, forward and backward.
+
+        Args:
+            names: Groups of interest.
+
+        Yields:
+            For each batch its share of the sample's examples, the tensors at the inputs, sources and ends of the
+            groups' chains, and ``g_k = dL/du_k`` at the ends.
+        """
         self.passes += 1
         for start in range(0, len(self.inputs), self.batch_size):
             part = slice(start, start + self.batch_size)
-            yield self._collect(self.inputs[part], self.targets[part], names)
+            inputs = self.inputs[part] if self.prepare is None else self.prepare(self.inputs[part])
+            share = len(inputs) / len(self.inputs)
+            yield share, *self._ends(inputs, self.targets[part], share, [self.chains[n] for n in names])
 
-    def _collect(self, inputs: Tensor, targets: Tensor, names: Sequence[str]) -> dict[str, Batch]:
-        chains = {name: self.chains[name] for name in names}
-        wanted = {n for c in chains.values() for n in (*c.inputs, *c.sources, *c.ends)}
+    def _ends(self, inputs: Tensor, targets: Tensor, share: float, chains: Sequence[Chain]) -> tuple[Values, Values]:
+        wanted = {n for c in chains for n in (*c.inputs, *c.sources, *c.ends)}
         with evaluation(self.graph.model), torch.enable_grad():
-            capture = _Capture(self.graph, wanted, {read for c in chains.values() for read in c.reads})
+            capture = _Capture(self.graph, wanted, {read for c in chains for read in c.reads})
             outputs = capture.run(inputs)
-            loss = self.loss(outputs, targets) * (len(inputs) / len(self.inputs))
+            loss = self.loss(outputs, targets) * share
             read = [value for _, value in capture.read]
             found = torch.autograd.grad(loss, read, allow_unused=True, materialize_grads=True)
-            gradients = {n: torch.zeros_like(capture.values[n]) for c in chains.values() for n in c.ends}
+            gradients: Values = {}
             for (end, _), gradient in zip(capture.read, found, strict=True):
-                gradients[end] = gradients[end] + gradient
+                gradients[end] = gradients[end] + gradient if end in gradients else gradient
             values = {n: v.detach() for n, v in capture.values.items()}
-            share = len(inputs) / len(self.inputs)
-            return {name: self._batch(name, share, values, gradients) for name in names}
+        for end in (n for c in chains for n in c.ends if n not in gradients):
+            gradients[end] = torch.zeros_like(values[end])  # read by its own chain alone
+        return values, gradients
 
-    def _batch(self, name: str, share: float, values: dict[fx.Node, Tensor], gradients: dict[fx.Node, Tensor]) -> Batch:
-        chain, layers = self.chains[name], self.operator(self.graph.groups[name])._layers
+    def _batch(self, name: str, share: float, values: Values, gradients: Values) -> Batch:
+        chain, layers = self.chains[name], self.operator(self.graph.groups[name]).layers
         inputs = tuple(layer.prepare(values[n]) for layer, n in zip(layers, chain.inputs, strict=True))
-        outputs = tuple(values[n] for n in chain.sources)
-        weights = tuple(gradients[n] for n in chain.ends)
-        if not (chain.diagonal and len(layers) == 1):
-            return Batch(share, inputs, None, outputs, weights)
-        (diagonal,) = chain.hessian_product(outputs, weights, [torch.ones_like(outputs[0])])
-        return Batch(share, inputs, diagonal.detach())
+        outputs = [values[n] for n in chain.sources]
+        with evaluation(self.graph.model):
+            hessian = ChainHessian(chain, outputs, [gradients[n] for n in chain.ends])
+        if chain.diagonal and len(layers) == 1:
+            return Batch(share, inputs, hessian.product([torch.ones_like(outputs[0])])[0])
+        return Batch(share, inputs, hessian)
 
 
 class _Capture(fx.Interpreter):
@@ -344,7 +361,7 @@ class _Capture(fx.Interpreter):
     def __init__(self, graph: Graph, wanted: set[fx.Node], reads: set[tuple[fx.Node, fx.Node]]) -> None:
         super().__init__(graph.model, graph=graph.nodes)
         self.wanted, self.reads = wanted, reads
-        self.values: dict[fx.Node, Tensor] = {}
+        self.values: Values = {}
         self.read: list[tuple[fx.Node, Tensor]] = []
 
     def fetch_args_kwargs_from_env(self, n: fx.Node) -> tuple[Any, Any]:

@@ -237,7 +237,7 @@ class Graph:
         left.space.merge(right.space)
         if (left.dim, left.block) != (right.dim, right.block) or not _align(_shape(one), _shape(two), left.dim):
             left.space.refuse(f"broadcast at {node.name}")
-        self.kinds[node] = Kind.LINEAR if kind is Kind.SUM else Kind.CURVED
+        self.kinds[node] = kind
         self.places[node] = left
 
     def _channelwise(self, node: fx.Node, kind: Kind, label: str, member: str | None = None) -> None:

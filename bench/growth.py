@@ -6,7 +6,7 @@ import copy
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import exp, inf, isfinite, log
 from typing import Any
 
@@ -51,6 +51,7 @@ class GrowthRecord:
         flops: Floating-point operations of the event, products and passes over the sample.
         stopped: Why growing stopped short of the rung, e.g. ``stable``; None where it is full.
         restart: Whether the network started from fresh parameters.
+        notes: What the method put on record; of several rounds, the last that said it.
     """
 
     splits: int = 0
@@ -70,6 +71,7 @@ class GrowthRecord:
     flops: float = 0.0
     stopped: str | None = None
     restart: bool = False
+    notes: dict[str, float] = field(default_factory=dict)
 
     def asdict(self) -> dict[str, Any]:
         """As plain data."""
@@ -88,13 +90,14 @@ class Event:
         config: How to grow.
         prices: Costs by metric.
         loss: Mean loss of outputs and targets.
-        inputs: The sample's inputs, normalised.
+        inputs: The sample's inputs.
         targets: The sample's targets.
         lineage: Product of ``|w|`` along each neuron's lineage, by group; updated.
         seed_widths: Widths of the seed network.
         history: What was trained so far.
         epochs: Epochs of the coming stage.
         generator: The method's random stream.
+        prepare: Makes a batch of the inputs what the network takes; None if they are that already.
         measured: Multiply-adds of passes over the sample that measured a loss, since last counted.
     """
 
@@ -112,6 +115,7 @@ class Event:
     history: list[Trained]
     epochs: int
     generator: torch.Generator
+    prepare: Callable[[Tensor], Tensor] | None = None
     measured: float = 0.0
 
     def grow(self, target: float) -> tuple[GrowthRecord, GrowthPlan]:
@@ -133,8 +137,9 @@ class Event:
                 self._carry_out(plan, record)
             if plan.splits or plan.restart:
                 record.restart, last = plan.restart, plan
+                record.notes.update(plan.notes)
             self._account(context, record, macs)
-            if not plan.splits or plan.restart:
+            if not plan.splits or plan.restart or not self._room(target):
                 break
         if not plan.splits and self._room(target):
             record.stopped = plan.stopped or "nothing proposed"
@@ -147,7 +152,9 @@ class Event:
 
     def _context(self, target: float) -> GrowthContext:
         config = self.config
-        curvature = Curvature(self.graph, self.loss, self.inputs, self.targets, config.curvature, config.memory * 2**30)
+        curvature = Curvature(
+            self.graph, self.loss, self.inputs, self.targets, config.curvature, config.memory * 2**30, self.prepare
+        )
         return GrowthContext(
             graph=self.graph,
             price=self.prices[config.cost],
@@ -240,7 +247,7 @@ class Event:
         outputs = []
         with evaluation(twin), torch.no_grad():
             for inputs in torch.split(self.inputs, 256):
-                outputs.append(twin(inputs.to(precise)))
+                outputs.append(twin((inputs if self.prepare is None else self.prepare(inputs)).to(precise)))
         everything = torch.cat(outputs)
         targets = self.targets.to(precise) if self.targets.is_floating_point() else self.targets
         return float(self.loss(everything, targets)), everything

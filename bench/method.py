@@ -84,7 +84,9 @@ class GrowthContext:
 class GrowthMethod(Protocol):
     """A rule that says which neurons to split, into what.
 
-    Registered with ``@register("name", Config)`` (`methods`); built as ``Method(config)``.
+    Registered with ``@register("name", Config)`` (`methods`); built as ``Method(config)``. If it has a method
+    ``check(graph)``, that is called before anything is trained and may raise `ConfigError` for options that do not
+    suit the network.
     """
 
     def propose(self, context: GrowthContext) -> GrowthPlan:
@@ -96,3 +98,14 @@ class GrowthMethod(Protocol):
             Refused: The method cannot work with this network; the reason is shown in the report.
         """
         ...
+
+
+def check_options(method: GrowthMethod, graph: Graph) -> None:
+    """Let the method check its options against the network, if it can.
+
+    Raises:
+        ConfigError: They do not suit it.
+    """
+    check = getattr(method, "check", None)
+    if callable(check):
+        check(graph)

@@ -8,7 +8,7 @@ A split replaces a neuron with parameters ``theta`` by m offspring with paramete
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 
 import torch
@@ -55,12 +55,14 @@ class GrowthPlan:
         stopped: Why a method that could go on in principle proposes nothing, e.g. ``"stable"``.
         restart: Whether the grown network starts again from fresh parameters (the static controls).
         epochs: Training epochs of the stage; None for the recipe's.
+        notes: Finite numbers that the method wants on record, by name.
     """
 
     splits: tuple[Split, ...] = ()
     stopped: str | None = None
     restart: bool = False
     epochs: int | None = None
+    notes: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def has_directions(self) -> bool:
@@ -90,6 +92,9 @@ def validate(plan: GrowthPlan, model: nn.Module, groups: Mapping[str, Group]) ->
     """
     if plan.epochs is not None and (not isinstance(plan.epochs, int) or plan.epochs < 0):
         raise PlanError(f"the plan asks for {plan.epochs} epochs; expected a whole number of at least 0, or None")
+    for name, note in plan.notes.items():
+        if not isinstance(name, str) or not isinstance(note, int | float) or not isfinite(note):
+            raise PlanError(f"the plan's note {name!r} is {note!r}; expected a finite number under a name")
     for name, splits in by_group(plan.splits).items():
         if any(groups.get(name) != split.group for split in splits):
             raise PlanError(f"the plan splits group {name}: expected one of {', '.join(groups)}")

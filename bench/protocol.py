@@ -23,7 +23,7 @@ from bench.environment import choose_device, describe, reset
 from bench.errors import BenchError, ConfigError, PlanError, Refused, StorageError, TrainingDiverged
 from bench.graph import Graph
 from bench.growth import Event
-from bench.method import GrowthMethod, Trained
+from bench.method import GrowthMethod, Trained, check_options
 from bench.observer import Observer
 from bench.refresh import draw_parameters, refresh_norm
 from bench.store import PARTIAL, SCHEMA, Run, seed_identity, write_atomic
@@ -79,12 +79,13 @@ class Experiment:
         self.device = choose_device(settings.run.device)
         self.data = load(options["data"], self.seed).to(self.device)
         self.loss = loss_function(self.data.task, settings.train.label_smoothing)
-        self.sample = self.data.sample(settings.growth.sample, self.seed)
+        self.sample = self.data.sample(settings.sample, self.seed)
         self.model = self._build()
         self.graph = Graph(self.model, self.data.input_shape)
         if not self.graph.groups:
             reasons = "; ".join(f"{one.name}: {one.reason}" for one in self.graph.unsplittable)
             raise ConfigError("backbone", settings.name("backbone"), f"a network with channels to split ({reasons})")
+        check_options(self.method, self.graph)
         self.prices = prices(self.graph)
         self.seed_widths = self.graph.widths()
         self.rungs = ladder(self.prices[settings.growth.cost].of(self.seed_widths), settings.growth)
@@ -180,8 +181,9 @@ class Experiment:
             config=settings.growth,
             prices=self.prices,
             loss=self.loss,
-            inputs=self.sample[0],
-            targets=self.sample[1],
+            inputs=self.sample.inputs,
+            targets=self.sample.targets,
+            prepare=self.data.normalised,
             lineage=state.lineage,
             seed_widths=self.seed_widths,
             history=[Trained(macs, epochs) for macs, epochs in state.history],

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog
-from scipy.sparse import csr_array
 
 from bench.cost import Price, Vector
 from bench.graph import Group
@@ -114,7 +112,9 @@ def by_gain_per_cost(candidates: Iterable[Candidate], room: Room) -> list[Candid
     return sorted(candidates, key=lambda c: c.gain / (c.added * cost[room.index[c.group.name]]))
 
 
-def exact(candidates: Sequence[Candidate], room: Room, rounds: int = 4) -> list[Candidate]:
+def exact(
+    candidates: Sequence[Candidate], room: Room, start: Sequence[Candidate] = (), rounds: int = 4
+) -> list[Candidate]:
     """Solve the integer programme, with each group's price following the growth of its neighbours.
 
     The true increase is ``sum_g a_g p_g(a)`` with ``p_g`` depending on the neurons a added to the groups next to it.
@@ -124,28 +124,30 @@ def exact(candidates: Sequence[Candidate], room: Room, rounds: int = 4) -> list[
     Args:
         candidates: Useful candidates.
         room: The budget; its ``taken`` holds the answer afterwards.
+        start: A selection that fits, and that the answer shall not be worse than.
         rounds: Solutions of the programme at most.
     """
-    start = room.widths.copy()
-    best: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+    seed = room.widths.copy()
+    given = {id(candidate) for candidate in start}
+    best = np.array([i for i, candidate in enumerate(candidates) if id(candidate) in given], dtype=np.int64)
     groups = np.array([room.index[c.group.name] for c in candidates], dtype=np.int64)
     added = np.array([c.added for c in candidates], dtype=np.float64)
     gains = np.array([c.gain for c in candidates])
     numbers: dict[tuple[str, int], int] = {}
     neurons = np.array([numbers.setdefault((c.group.name, c.neuron), len(numbers)) for c in candidates], dtype=np.int64)
-    grown: Vector = np.zeros_like(start)
-    today = added * (room.price.linear + room.cross @ start)[groups]
+    grown: Vector = np.zeros_like(seed)
+    today = added * (room.price.linear + room.cross @ seed)[groups]
     for order in (np.argsort(gains / today), np.argsort(gains / added)):  # no worse than either ranking alone
         greedy = _taken(candidates, order.tolist(), room)
         best = greedy if gains[greedy].sum() < gains[best].sum() else best
     for _ in range(rounds if len(candidates) else 0):
-        prices = room.price.linear + room.cross @ start + room.cross @ grown / 2
+        prices = room.price.linear + room.cross @ seed + room.cross @ grown / 2
         costs = added * prices[groups]
         solution = knapsack(gains, costs, neurons, max(room.target - room.spent, 0.0))
         chosen = trim(candidates, solution, room, costs)
         if gains[chosen].sum() < gains[best].sum():
             best = chosen
-        solved = np.bincount(groups[chosen], added[chosen], minlength=len(start)).astype(np.float64)
+        solved = np.bincount(groups[chosen], added[chosen], minlength=len(seed)).astype(np.float64)
         if np.array_equal(solved, grown):
             break
         grown = solved
@@ -197,39 +199,48 @@ DAMPING: dict[str, Callable[[Vector], Vector]] = {"none": lambda e: e, "sqrt": n
 def relaxed(
     candidates: Sequence[Candidate],
     room: Room,
+    cost: Vector | None = None,
     damping: str = "sqrt",
-    layer_groups: int = 1,
+    layer_groups: Sequence[int] = (),
     threshold: float = 0.99,
 ) -> list[Candidate]:
     """The published linear programme: damped costs, budgets per group of layers, neurons with x at the threshold.
 
-    The budget is stated in damped costs; it is the largest for which the network stays within its true budget,
-    found by bisection. Each group of neighbouring layers gets a share of it in proportion to its candidates'
-    damped costs.
+    A group of layers may add the same share to its damped cost as any other; the share is the largest for which the
+    network stays within its true budget, found by bisection. With one budget and bounds 0 and 1 a programme is solved
+    by taking what gains most for its cost until the budget is spent (Dantzig, 1957).
 
     Args:
         candidates: Useful candidates, one scheme per neuron.
         room: The budget; its ``taken`` holds the answer afterwards.
+        cost: What one more neuron of each of the price's groups costs; None for the true price now.
         damping: A key of `DAMPING`.
-        layer_groups: Number of budgets.
+        layer_groups: How many of the price's groups each budget serves, in order; empty for one budget for all.
         threshold: A neuron is split where ``x >= threshold``.
     """
     if not candidates:
         return []
+    damped = DAMPING[damping](room.marginal() if cost is None else cost)
+    counts = layer_groups or [len(damped)]
+    part = np.repeat(np.arange(len(counts)), counts)
+    totals = np.bincount(part, damped * room.widths)
     index = np.array([room.index[c.group.name] for c in candidates])
-    costs = DAMPING[damping](np.array([c.added for c in candidates]) * room.marginal()[index])
-    part = index * layer_groups // len(room.price.groups)
-    budgets = csr_array((costs, (part, range(len(costs)))))
-    totals = np.asarray(budgets.sum(axis=1)).ravel()
+    added = np.array([c.added for c in candidates])
     gains = np.array([c.gain for c in candidates])
+    costs = DAMPING[damping](added * (room.marginal() if cost is None else cost)[index])
+    order = np.lexsort((gains / costs, part[index]))
+    ends = np.cumsum(costs[order])
+    starts_of_parts = np.searchsorted(part[index][order], part[index][order])
+    before = ends - costs[order] - (ends - costs[order])[starts_of_parts]
 
     def chosen(share: float) -> NDArray[np.int64]:
-        answer = linprog(gains / np.abs(gains).max(), A_ub=budgets, b_ub=share * totals, bounds=(0, 1))
-        return np.flatnonzero(answer.x >= threshold)
+        left = share * totals[part[index][order]] - before
+        picked: NDArray[np.int64] = order[left >= threshold * costs[order]]
+        return picked
 
     def fits(taken: NDArray[np.int64]) -> bool:
         widths = room.widths.copy()
-        np.add.at(widths, index[taken], [candidates[i].added for i in taken])
+        np.add.at(widths, index[taken], added[taken])
         return room.price.at(widths) <= room.target
 
     low, high = 0.0, 1.0

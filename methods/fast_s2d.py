@@ -4,7 +4,8 @@
 
 By default the integer programme is solved exactly on the true cost of the network. ``solver=relaxed`` is the
 published linear programme with damped costs, budgets per group of layers, and a neuron split where
-``x >= threshold``. The published search for the eigenvectors is ``growth.engine=rayleigh``.
+``x >= threshold``. Both are solved at every event, and the record says by how much they differ. The published search
+for the eigenvectors is ``growth.engine=rayleigh``.
 
 Wang, Li, Wu, Chandra, Liu: Energy-Aware Neural Architecture Optimization with Fast Splitting Steepest
 Descent, arXiv 1910.03103, section 3.
@@ -12,16 +13,23 @@ Descent, arXiv 1910.03103, section 3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from bench.cost import released_cost
 from bench.errors import require, require_choice
+from bench.graph import Graph
 from bench.method import GrowthContext
 from bench.plan import GrowthPlan
 from bench.select import DAMPING, Candidate, Room, exact, relaxed
 from methods import register
 from methods.s2d import candidates, plan
 
+PRESETS = ("none", "published")
 SOLVERS = ("exact", "relaxed")
+COSTS = ("true", "released")
+RELEASED_CAPS = [32, 64, 128, 128, 320, 320, *[640] * 6, 1280, 1280]
+"""Largest widths in the released run on CIFAR-100: MobileNetV1's stem and 13 blocks."""
+RELEASED_LAYER_GROUPS = [4, 10]
 
 
 @dataclass(frozen=True)
@@ -29,23 +37,34 @@ class Config:
     """Options of fast S2D.
 
     Attributes:
+        preset: ``published`` for the released run: the linear programme on the released cost, with caps and two budgets
+            for the 14 layers of MobileNetV1 where neither is given.
         solver: ``exact`` (integer programme) or ``relaxed`` (published linear programme).
+        cost: What ``relaxed`` takes a neuron to cost: the ``true`` price, or what the ``released`` code counts.
         damping: Damping of the costs for ``relaxed``: none, sqrt (published for CIFAR) or log (ImageNet).
-        layer_groups: Budgets for ``relaxed``: each serves this many-th part of the layers.
+        layer_groups: How many layers each budget of ``relaxed`` serves, in order; None for one budget for all.
         threshold: A neuron is split where ``relaxed`` gives it at least this much.
         cap: No group grows beyond this many times its seed width; 0 for no cap.
+        caps: Largest width of each group, in the order of the forward pass; None for none.
     """
 
+    preset: str = "none"
     solver: str = "exact"
+    cost: str = "true"
     damping: str = "sqrt"
-    layer_groups: int = 1
+    layer_groups: list[int] | None = None
     threshold: float = 0.99
     cap: float = 0.0
+    caps: list[int] | None = None
 
     def __post_init__(self) -> None:
+        require_choice("method.preset", self.preset, PRESETS)
         require_choice("method.solver", self.solver, SOLVERS)
+        require_choice("method.cost", self.cost, COSTS)
         require_choice("method.damping", self.damping, tuple(DAMPING))
-        require(self.layer_groups >= 1, "method.layer_groups", self.layer_groups, "at least 1")
+        for name, numbers in (("layer_groups", self.layer_groups), ("caps", self.caps)):
+            positive = numbers is None or (len(numbers) > 0 and min(numbers) >= 1)
+            require(positive, f"method.{name}", numbers, "null, or whole numbers of at least 1")
         require(0 < self.threshold <= 1, "method.threshold", self.threshold, "a number in (0, 1]")
         require(self.cap == 0 or self.cap > 1, "method.cap", self.cap, "0 for none, or more than 1")
 
@@ -57,27 +76,63 @@ class FastS2D:
     def __init__(self, config: Config) -> None:
         self.config = config
 
-    def propose(self, context: GrowthContext) -> GrowthPlan:
-        """Choose the splits by the integer or the linear programme."""
-        config, found = self.config, candidates(context)
-        within = self._below_cap(context, found)
-        room = Room(context.price, context.widths, context.target)
-        if config.solver == "exact":
-            chosen = exact(within, room)
-        else:
-            chosen = relaxed(within, room, config.damping, config.layer_groups, config.threshold)
-        return plan(context, chosen, stable=not found)
+    def check(self, graph: Graph) -> None:
+        """Raise `ConfigError` where caps or budgets are not those of this network."""
+        self._for(len(graph.groups))
 
-    def _below_cap(self, context: GrowthContext, found: list[Candidate]) -> list[Candidate]:
-        """Of each group the most negative neurons, no more than its cap leaves room for."""
-        if not self.config.cap:
-            return found
-        room = {
-            name: int(self.config.cap * context.seed_widths[name]) - width for name, width in context.widths.items()
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        """Choose the splits by the integer and the linear programme, and take the configured one's."""
+        config, found = self._for(len(context.groups)), candidates(context)
+        within = _below(_caps(config, context), context, found)
+        rooms = {solver: Room(context.price, context.widths, context.target) for solver in SOLVERS}
+        cost = released_cost(context.graph) if config.cost == "released" else None
+        chosen = {
+            "relaxed": relaxed(
+                within, rooms["relaxed"], cost, config.damping, config.layer_groups or (), config.threshold
+            )
         }
-        kept = []
-        for candidate in sorted(found, key=lambda c: c.gain):
-            if room[candidate.group.name] >= candidate.added:
-                room[candidate.group.name] -= candidate.added
-                kept.append(candidate)
-        return kept
+        chosen["exact"] = exact(within, rooms["exact"], start=chosen["relaxed"])
+        gain = {solver: sum(c.gain for c in chosen[solver]) for solver in SOLVERS}
+        notes = {f"{solver}_gain": gain[solver] for solver in SOLVERS}
+        if gain["exact"]:
+            notes["gap"] = 1 - gain["relaxed"] / gain["exact"]
+        return replace(plan(context, chosen[config.solver], stable=not found), notes=notes)
+
+    def _for(self, layers: int) -> Config:
+        """The options with the preset's, for a network of so many layers that can grow."""
+        config = self.config
+        if config.preset == "published":
+            config = replace(config, solver="relaxed", cost="released")
+            if config.caps is None and layers == len(RELEASED_CAPS):
+                config = replace(config, caps=RELEASED_CAPS)
+            if config.layer_groups is None and layers == sum(RELEASED_LAYER_GROUPS):
+                config = replace(config, layer_groups=RELEASED_LAYER_GROUPS)
+        if config.layer_groups is not None:
+            expected = f"numbers that sum to the network's {layers} layers that can grow"
+            require(sum(config.layer_groups) == layers, "method.layer_groups", config.layer_groups, expected)
+        if config.caps is not None:
+            expected = f"{layers} widths, one for each layer that can grow"
+            require(len(config.caps) == layers, "method.caps", config.caps, expected)
+        return config
+
+
+def _caps(config: Config, context: GrowthContext) -> dict[str, int]:
+    """Largest width of each group that has one."""
+    most = dict(zip(context.widths, config.caps or (), strict=False))
+    if config.cap:
+        for name, width in context.seed_widths.items():
+            most[name] = min(most.get(name, int(config.cap * width)), int(config.cap * width))
+    return most
+
+
+def _below(caps: dict[str, int], context: GrowthContext, found: list[Candidate]) -> list[Candidate]:
+    """Of each group the most negative neurons, no more than its cap leaves room for."""
+    left = {name: most - context.widths[name] for name, most in caps.items()}
+    kept = []
+    for candidate in sorted(found, key=lambda c: c.gain):
+        name = candidate.group.name
+        if left.get(name, candidate.added) >= candidate.added:
+            kept.append(candidate)
+            if name in left:
+                left[name] -= candidate.added
+    return kept

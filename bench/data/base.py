@@ -96,19 +96,27 @@ class Dataset:
         inputs = part.inputs.movedim(1, -1).index_select(0, index)
         if generator is not None and (self.crop or self.flip):
             inputs = crop_and_flip(inputs, self.crop, self.flip, generator)
-        scale, shift = self._affine
-        normal = inputs.to(torch.float32).flatten(1).mul_(scale).add_(shift).view(inputs.shape)
-        return normal.movedim(-1, 1), part.targets.index_select(0, index)
+        return self._normal(inputs).movedim(-1, 1), part.targets.index_select(0, index)
 
-    def sample(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
-        """A fixed random subset of the training part, as `batch` gives it, not augmented.
+    def normalised(self, inputs: Tensor) -> Tensor:
+        """Inputs as a part has them, shape (B, *input_shape), as `batch` gives them without augmentation."""
+        return self._normal(inputs.movedim(1, -1)).movedim(-1, 1)
+
+    def sample(self, size: int | None, seed: int) -> Part:
+        """A fixed random subset of the training part, not yet `normalised`.
 
         Args:
-            size: How many examples; all of them, shuffled, if the training part has fewer.
+            size: How many examples; all of them, shuffled, if the training part has fewer or with None.
             seed: The same seed gives the same examples, on every device.
         """
-        index = torch.randperm(len(self.train), generator=stream(seed, "sample"))[:size]
-        return self.batch(self.train, index)
+        index = torch.randperm(len(self.train), generator=stream(seed, "sample"))[:size].to(self.train.inputs.device)
+        inputs = self.train.inputs.movedim(1, -1).index_select(0, index).movedim(-1, 1)
+        return Part(inputs, self.train.targets.index_select(0, index))
+
+    def _normal(self, inputs: Tensor) -> Tensor:
+        """Of shape (B, ..., channels or features)."""
+        scale, shift = self._affine
+        return inputs.to(torch.float32, copy=True).flatten(1).mul_(scale).add_(shift).view(inputs.shape)
 
     @cached_property
     def _affine(self) -> tuple[Tensor, Tensor]:

@@ -144,10 +144,8 @@ def _engine(subject: Subject, engine: Callable[[Operator], Spectrum]) -> Timed:
 def _plain(subject: Subject) -> Timed:
     started = _now(subject)
     operator = PlainOperator(subject.curvature(), subject.group)
-    for _ in operator.operator.batches():
-        pass
     collected = _now(subject)
-    vectors = torch.ones_like(operator.operator.like)
+    vectors = torch.ones_like(operator.like)
     for _ in range(PLAIN_PRODUCTS):
         operator(vectors)
     return Timed(collected - started, _now(subject) - started)

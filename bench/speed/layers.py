@@ -93,14 +93,16 @@ class Subject:
         return replace(self, graph=graph, inputs=self.inputs.to(device, torch.float64), targets=targets.to(device))
 
 
-def prepare(layer: Layer, data: Dataset, config: TrainConfig, sample: int, seed: int, epochs: int = EPOCHS) -> Subject:
+def prepare(
+    layer: Layer, data: Dataset, config: TrainConfig, sample: int | None, seed: int, epochs: int = EPOCHS
+) -> Subject:
     """Train the layer's network on the images, scaled to its side.
 
     Args:
         layer: The layer.
         data: Images with class labels.
         config: The training recipe.
-        sample: Training examples that the splitting matrices are taken on.
+        sample: Training examples that the splitting matrices are taken on; None for all.
         seed: Of initialisation, data order and sample.
         epochs: Epochs of training.
     """
@@ -109,7 +111,8 @@ def prepare(layer: Layer, data: Dataset, config: TrainConfig, sample: int, seed:
         torch.manual_seed(seed)
         model = layer.network(data).to(data.train.inputs.device)
     train(model, make_optimizer(model, config), data, config, epochs=epochs, seed=seed)
-    inputs, targets = data.sample(sample, seed)
+    part = data.sample(sample, seed)
+    inputs, targets = data.normalised(part.inputs), part.targets
     loss = loss_function(data.task, config.label_smoothing)
     return Subject(layer, model, Graph(model, data.input_shape), loss, inputs, targets)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from bench.curvature import Batch, Curvature, Operator
+from bench.curvature import Curvature
 from bench.graph import Group
 
 
@@ -16,14 +16,17 @@ class PlainOperator:
     """Hessian-vector products of ``< stopgrad(dL/du), u(theta) >`` by double backward through layer and chain.
 
     Args:
-        curvature: A fresh one; it is told to keep the chain's tensors instead of the second derivative.
+        curvature: Has the sample; its pass is made once and held.
         group: A group with one producer, padded with zeros if at all.
     """
 
     def __init__(self, curvature: Curvature, group: Group) -> None:
-        self.chain = curvature.chains[group.name]
-        self.chain.diagonal = False
-        self.operator: Operator = curvature.operator(group)
+        chain, operator = curvature.chains[group.name], curvature.operator(group)
+        self.chain, self.like = chain, operator.like
+        self.batches = [
+            (operator.layers[0].prepare(values[chain.inputs[0]]), [gradients[end] for end in chain.ends])
+            for _, values, gradients in curvature.sweep([group.name])
+        ]
         (producer,) = group.producers
         self.layer = curvature.graph.model.get_submodule(producer.module)
         self.names = ["weight", "bias"] if producer.bias else ["weight"]
@@ -31,15 +34,15 @@ class PlainOperator:
     def __call__(self, vectors: Tensor) -> Tensor:
         """``S_i v_i`` over the whole sample, shape ``(n, d)``."""
         total = torch.zeros_like(vectors)
-        for batch in self.operator.batches():
-            total += self._on_batch(batch, vectors)
+        for inputs, gradients in self.batches:
+            total += self._on_batch(inputs, gradients, vectors)
         return total
 
-    def _on_batch(self, batch: Batch, vectors: Tensor) -> Tensor:
+    def _on_batch(self, inputs: Tensor, gradients: Sequence[Tensor], vectors: Tensor) -> Tensor:
         theta = {name: getattr(self.layer, name).detach().requires_grad_() for name in self.names}
         with torch.enable_grad():
-            ends = self.chain([functional_call(self.layer, theta, batch.inputs)])
-            phi = _inner(batch.gradients, ends)
+            ends = self.chain([functional_call(self.layer, theta, (inputs,))])
+            phi = _inner(gradients, ends)
             first = torch.autograd.grad(phi, list(theta.values()), create_graph=True)
             widths = [parameter[0].numel() for parameter in theta.values()]
             directions = torch.split(vectors, widths, dim=1)

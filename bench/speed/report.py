@@ -71,11 +71,11 @@ def engines(
     searched: list[dict[str, Any]] = []
     for layer in layers:
         _note(status, f"engines: {layer.name}")
-        subject = prepare(layer, data, settings.train, settings.growth.sample, settings.run.seed)
+        subject = prepare(layer, data, settings.train, settings.sample, settings.run.seed)
         rows, more = measure(subject, settings.run.seed, repeats, cap)
         found += rows
         searched += more
-    examples = min(settings.growth.sample, len(data.train))
+    examples = len(data.sample(settings.sample, settings.run.seed))
     return {
         "engines": (f"Extreme eigenpairs, {examples} examples of {data.name}", found),
         "rayleigh": (f"Rayleigh search until the smallest eigenvalue is within {TOLERANCE:g}", searched),

@@ -122,13 +122,14 @@ def test_the_generator_decides_the_augmentation() -> None:
 
 def test_a_sample_is_fixed_by_its_seed() -> None:
     data = colour(crop=2, flip=True)
-    inputs, targets = data.sample(5, seed=0)
-    again, _ = data.sample(5, seed=0)
-    assert inputs.equal(again)
-    assert inputs.equal(data.batch(data.train, targets)[0])  # here a target is its example's index
-    assert len(set(targets.tolist())) == 5
-    assert not data.sample(5, seed=1)[1].equal(targets)
-    assert data.sample(99, seed=0)[1].sort().values.equal(torch.arange(12))
+    one, again = data.sample(5, seed=0), data.sample(5, seed=0)
+    assert one.inputs.equal(again.inputs)
+    assert one.inputs.dtype is torch.uint8
+    assert data.normalised(one.inputs).equal(data.batch(data.train, one.targets)[0])  # a target is its index here
+    assert len(set(one.targets.tolist())) == 5
+    assert not data.sample(5, seed=1).targets.equal(one.targets)
+    for size in (99, None):
+        assert data.sample(size, seed=0).targets.sort().values.equal(torch.arange(12))
 
 
 def test_moving_keeps_everything_else() -> None:

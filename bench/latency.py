@@ -1,0 +1,1 @@
+LATENCY = "latency"
