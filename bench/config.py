@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from math import isfinite, log
 from typing import Any
 
-from bench.cost import METRICS
+from bench.cost import LATENCY, METRICS
 from bench.curvature import FORMS
 from bench.eigen import ENGINES
-from bench.latency import LATENCY
 from bench.errors import require, require_choice
 from bench.options import typed
 from bench.surgery import OPTIMIZER_STATES

@@ -29,6 +29,8 @@ from bench.operations import is_depthwise
 
 Metric = Literal["params", "macs", "energy"]
 METRICS: tuple[str, ...] = get_args(Metric)
+LATENCY = "latency"
+"""A fourth cost, which is measured (`bench.latency`)."""
 
 ENERGY_PJ = {"multiply": 3.7, "add": 0.9, "sram": 5.0, "dram": 640.0}
 """Picojoules per 32-bit operation in a 45 nm process: float multiply, float add, one word from an 8 KB

@@ -126,7 +126,7 @@ def _factors(
     if step.form == "product":
         one, two = (leaf.detach() for leaf in leaves)
         given = nothing if weight is None else torch.autograd.grad(output, leaves, weight)
-        return given, _Factors(weight, (two, one))
+        return given, _Factors(weight, (two, one) if onward else ())
     if step.form == "pointwise" and (step.bends or onward):
         (x,) = leaves
         ones = output.new_ones(()).expand_as(output)

@@ -16,13 +16,15 @@ from torch import Tensor, nn
 from bench import checkpoint
 from bench.backbones import build
 from bench.config import Settings, ladder
-from bench.cost import prices
+from bench.cost import LATENCY, prices
 from bench.data import load
 from bench.data.streams import stream
 from bench.environment import choose_device, describe, reset
 from bench.errors import BenchError, ConfigError, PlanError, Refused, StorageError, TrainingDiverged
 from bench.graph import Graph
 from bench.growth import Event
+from bench.latency import Latency, latency
+from bench.latency import now as measured_latency
 from bench.method import GrowthMethod, Trained, check_options
 from bench.observer import Observer
 from bench.refresh import draw_parameters, refresh_norm
@@ -88,6 +90,9 @@ class Experiment:
         check_options(self.method, self.graph)
         self.prices = prices(self.graph)
         self.seed_widths = self.graph.widths()
+        self.latency = self._measure_latency() if settings.growth.cost == LATENCY else None
+        if self.latency is not None:
+            self.prices[LATENCY] = self.latency.price
         self.rungs = ladder(self.prices[settings.growth.cost].of(self.seed_widths), settings.growth)
         self.optimizer = make_optimizer(self.model, settings.train)
         self.state = State(lineage=self._seed_lineage())
@@ -97,6 +102,17 @@ class Experiment:
             torch.manual_seed(self._stream("init").initial_seed())
             model = build(self.settings.options["backbone"], self.data.input_shape, self.data.outputs)
         return model.to(self.device)
+
+    def _measure_latency(self) -> Latency:
+        machine = describe(self.device)
+        key = {
+            "backbone": self.settings.options["backbone"],
+            "inputs": self.data.input_shape,
+            "outputs": self.data.outputs,
+        }
+        key |= {name: machine[name] for name in ("device", "torch")}
+        batch, folder = self.settings.growth.latency_batch, self.run.runs_dir / "seeds"
+        return latency(self.graph, self.prices["macs"], batch, self.device, folder, key)
 
     def _seed_lineage(self) -> dict[str, Tensor]:
         return {name: torch.ones(n, dtype=torch.float64) for name, n in self.seed_widths.items()}
@@ -267,6 +283,8 @@ class Experiment:
             "flops": flops,
             "growth": state.growth,
         }
+        if self.latency is not None:
+            record["latency_us"] = measured_latency(self.graph, self.latency.batch, self.device)
         self.state = State(
             stage=state.stage + 1,
             stages=[*state.stages, record],
@@ -327,6 +345,8 @@ class Experiment:
             "environment": describe(self.device),
             "stages": self.state.stages,
         }
+        if self.latency is not None:
+            record["latency"] = asdict(self.latency)
         self.run.write_stages(self.state.stages)
         self.run.write_record(record)
         self.observer.end(record)

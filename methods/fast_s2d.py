@@ -78,11 +78,11 @@ class FastS2D:
 
     def check(self, graph: Graph) -> None:
         """Raise `ConfigError` where caps or budgets are not those of this network."""
-        self._for(len(graph.groups))
+        self.options(len(graph.groups))
 
     def propose(self, context: GrowthContext) -> GrowthPlan:
         """Choose the splits by the integer and the linear programme, and take the configured one's."""
-        config, found = self._for(len(context.groups)), candidates(context)
+        config, found = self.options(len(context.groups)), candidates(context)
         within = _below(_caps(config, context), context, found)
         rooms = {solver: Room(context.price, context.widths, context.target) for solver in SOLVERS}
         cost = released_cost(context.graph) if config.cost == "released" else None
@@ -98,8 +98,12 @@ class FastS2D:
             notes["gap"] = 1 - gain["relaxed"] / gain["exact"]
         return replace(plan(context, chosen[config.solver], stable=not found), notes=notes)
 
-    def _for(self, layers: int) -> Config:
-        """The options with the preset's, for a network of so many layers that can grow."""
+    def options(self, layers: int) -> Config:
+        """The options with the preset's, for a network of so many layers that can grow.
+
+        Raises:
+            ConfigError: Caps or budgets are not those of such a network.
+        """
         config = self.config
         if config.preset == "published":
             config = replace(config, solver="relaxed", cost="released")

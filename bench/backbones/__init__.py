@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from bench.backbones.base import backbones
+from bench.backbones.contiguous import for_channels_last
 from bench.backbones.external import external
 
 __all__ = ["backbones", "build", "external"]
@@ -31,4 +32,4 @@ def build(options: Mapping[str, Any], input_shape: tuple[int, ...], outputs: int
     name = str(options.get("name"))
     plugin = external(name) if ":" in name else backbones[name]
     model: nn.Module = plugin.make(options, input_shape, outputs)
-    return model
+    return for_channels_last(model, input_shape)

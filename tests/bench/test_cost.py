@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from bench.cost import METRICS, Price, prices
+from bench.backbones import build
+from bench.cost import METRICS, Price, prices, released_cost
 from bench.graph import Graph
 from bench.plan import GrowthPlan, Split
 from bench.surgery import apply
@@ -96,3 +97,15 @@ def test_a_price_with_a_square() -> None:
     assert square.at(n) == 1 + 2 + 6 + 4 + 10 + 24
     differences = [square.at(n + 3 * unit) - square.at(n) for unit in np.eye(2)]
     assert square.marginal(n, 3) == pytest.approx(np.array(differences))
+
+
+def test_the_released_cost_of_mobilenet() -> None:
+    """Each layer of the CIFAR-100 seed by the formula of the released code, with its resolutions written out."""
+    widths = [8, 8, 8, 8, 16, 16, 24, 24, 24, 24, 24, 24, 32, 32]
+    sides = [32, 32, 16, 16, 8, 8, 4, 4, 4, 4, 4, 4, 2, 2]
+    graph = Graph(build({"name": "mobilenet_v1", "widths": widths}, (3, 32, 32), 100), (3, 32, 32))
+    expected = [27 * 32**2 + 32**2]
+    for i in range(1, 14):
+        behind = sides[i + 1] ** 2 if i < 13 else 100
+        expected.append((widths[i - 1] + 9) * sides[i] ** 2 + behind)
+    assert released_cost(graph).tolist() == expected

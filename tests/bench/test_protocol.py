@@ -18,6 +18,7 @@ from bench.cli import CONF
 from bench.config import Settings
 from bench.data import load
 from bench.errors import BenchError, ConfigError, Refused, TrainingDiverged
+from bench.latency import read
 from bench.method import GrowthContext
 from bench.plan import GrowthPlan, Split
 from bench.protocol import Experiment
@@ -107,6 +108,38 @@ def test_ladder_in_each_cost(cost: str, tmp_path: Path) -> None:
     field = "energy_pj" if cost == "energy" else cost
     for stage in record["stages"]:
         assert stage[field] <= stage["target_cost"] * (1 + 1e-12)
+
+
+def test_a_ladder_in_measured_latency(tmp_path: Path) -> None:
+    """One table for all methods; each stage says what it was given, and what was measured."""
+    options = ["growth.cost=latency", "growth.latency_batch=8", "growth.ratio=1.1", "train.epochs=0", "threads=1"]
+    one = experiment(tmp_path, "method=fast_s2d", *options).execute()
+    (table,) = (tmp_path / "seeds").glob("latency-*.json")
+    written = table.stat().st_mtime_ns
+    two = experiment(tmp_path, "method=net2net", *options).execute()
+    assert table.stat().st_mtime_ns == written
+    assert read(one["latency"]) == read(two["latency"]) == read(json.loads(table.read_text()))
+    assert one["latency"]["batch"] == 8
+    price = read(one["latency"]).price
+    for record in (one, two):
+        targets = [stage["target_cost"] for stage in record["stages"]]
+        assert targets == [pytest.approx(price.of(record["stages"][0]["widths"]) * 1.1**k) for k in range(len(targets))]
+        for stage in record["stages"]:
+            assert price.of(stage["widths"]) <= stage["target_cost"] * (1 + 1e-12)
+            assert stage["latency_us"] > 0
+    table.write_text(table.read_text()[:100])  # damaged: measured again
+    assert experiment(tmp_path, "method=s2d", *options).latency is not None
+    assert json.loads(table.read_text())["batch"] == 8
+
+
+@pytest.mark.parametrize("data", ["digits", "rbf"])
+def test_the_whole_training_set_is_a_sample(data: str, tmp_path: Path) -> None:
+    made = experiment(tmp_path, "method=s2d", f"data={data}", "backbone=mlp", "growth.sample=all", "growth.stages=1")
+    assert made.sample.inputs.dtype == made.data.train.inputs.dtype  # as they lie in memory: normalised batch by batch
+    record = made.execute()
+    assert record["stages"][1]["growth"]["sample"] == len(made.data.train)
+    many = experiment(tmp_path / "many", "method=s2d", f"data={data}", "backbone=mlp", "growth.sample=99999999")
+    assert many.sample.inputs.equal(made.sample.inputs)
 
 
 @pytest.mark.parametrize("method", ["s2d", "s3d", "fast_s2d", "random_split"])

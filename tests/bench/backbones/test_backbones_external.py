@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from bench.backbones import build
 from bench.errors import BenchError, ConfigError
@@ -32,6 +33,37 @@ def tiny(input_shape: tuple[int, ...], outputs: int, width: int = 3) -> nn.Modul
 
 def wrong(input_shape: tuple[int, ...], outputs: int) -> nn.Module:
     return tiny(input_shape, outputs + 1)
+
+
+class Viewing(nn.Module):
+    """Asks for memory as PyTorch lays it out by default, as many networks do."""
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(channels, 4, 3), nn.LazyLinear(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.silu(self.conv(x)), 2)
+        outputs: Tensor = self.head(x.view(x.size(0), -1))
+        return outputs
+
+
+def viewing(input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+    model = Viewing(input_shape[0], outputs)
+    model(torch.zeros(1, *input_shape))
+    return model
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_network_that_views_its_channels_can_be_trained_and_grown(
+    channels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text(Path(__file__).read_text())
+    monkeypatch.syspath_prepend(tmp_path)
+    model = build({"name": "import:mine:viewing"}, (channels, 8, 8), 3)
+    images = torch.randn(2, 8, 8, channels).movedim(-1, 1)  # as batches lie in memory
+    assert torch.equal(model(images), model(images.clone(memory_format=torch.contiguous_format)))
+    assert list(Graph(model, (channels, 8, 8)).widths().values()) == [4]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
