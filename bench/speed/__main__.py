@@ -3,6 +3,7 @@
 python -m bench.speed
 python -m bench.speed threads=1 growth.sample=512
 python -m bench.speed data=cifar10 backbone=convnet parts=[training] out=results/speed
+python -m bench.speed data=cifar10 parts=[networks,growing]
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 from bench.cli import application
 from bench.errors import require, require_choice
 
-PARTS = ("engines", "training", "run")
+PARTS = ("engines", "training", "run", "networks", "growing")
+USUAL = PARTS[:3]
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,12 @@ class SpeedConfig:
     Attributes:
         out: Folder for ``speed.md`` and the CSV files; None to print only.
         repeats: Measurements of each contender at most.
-        parts: What to measure: engines, training, run.
+        parts: What to measure: engines, training, run; and on larger networks, which takes longer, networks, growing.
     """
 
     out: str | None = None
     repeats: int = 5
-    parts: tuple[str, ...] = PARTS
+    parts: tuple[str, ...] = USUAL
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", tuple(self.parts))  # YAML hands over a list

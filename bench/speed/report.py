@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -17,15 +17,19 @@ from bench.config import Settings
 from bench.data import Dataset, load
 from bench.environment import choose_device, describe
 from bench.errors import require
+from bench.speed import step
 from bench.speed.engines import measure
 from bench.speed.growing import whole_run
 from bench.speed.layers import LAYERS, Layer, prepare
 from bench.speed.search import CAP, TOLERANCE
+from bench.speed.step import Place
 from bench.speed.tables import Rows, show, write
 from bench.speed.throughput import throughput
 
-DIGITS = ({"name": "digits"}, {"name": "mlp"})
+DIGITS, MLP = {"name": "digits"}, {"name": "mlp"}
 """Data and backbone that training is always measured on."""
+NETWORKS: tuple[dict[str, Any], ...] = ({"name": "mobilenet_v1", "width": 32}, {"name": "vgg11_bn", "width": 64})
+"""The larger ones."""
 
 
 def report(settings: Settings, parts: Sequence[str], repeats: int, out: str | None) -> None:
@@ -86,14 +90,49 @@ def training(
     settings: Settings, repeats: int, device: torch.device, status: Status | None = None
 ) -> dict[str, tuple[str, Rows]]:
     """Images per second: the digits with the default mlp, and the configured data and backbone."""
-    configured = (settings.options["data"], settings.options["backbone"])
+    data, backbone = load(settings.options["data"], settings.run.seed).to(device), settings.options["backbone"]
+    digits = load(DIGITS, settings.run.seed).to(device)
+    subjects = [(digits, MLP), *([] if _is_digits(settings) else [(data, backbone)])]
+    return {"training": ("Training images per second", _throughput(subjects, settings, repeats, status))}
+
+
+def networks(
+    settings: Settings, repeats: int, device: torch.device, status: Status | None = None
+) -> dict[str, tuple[str, Rows]]:
+    """Images per second of the papers' networks, on the configured data if those are colour images of 32 by 32."""
+    data = _colour_images(settings).to(device)
+    rows = _throughput([(data, backbone) for backbone in NETWORKS], settings, repeats, status, images=2560)
+    return {"networks": ("Training images per second of larger networks", rows)}
+
+
+def _throughput(
+    subjects: Sequence[tuple[Dataset, Mapping[str, Any]]],
+    settings: Settings,
+    repeats: int,
+    status: Status | None,
+    images: int = 10_000,
+) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for data_options, backbone in [DIGITS, *([] if _is_digits(settings) else [configured])]:
-        data = load(data_options, settings.run.seed).to(device)
+    for data, backbone in subjects:
         _note(status, f"training: {data.name}, {backbone['name']}")
         make = partial(build, backbone, data.input_shape, data.outputs)
-        rows += throughput(data, make, backbone["name"], settings.train, repeats=repeats)
-    return {"training": ("Training images per second", rows)}
+        rows += throughput(data, make, backbone["name"], settings.train, images, repeats)
+    return rows
+
+
+def growing(
+    settings: Settings, repeats: int, device: torch.device, status: Status | None = None
+) -> dict[str, tuple[str, Rows]]:
+    """One whole growth step on larger networks, and how it grows with width and sample."""
+    data, place = _colour_images(settings), Place(str(device), torch.get_num_threads(), settings.run.seed)
+    _note(status, "growth steps")
+    sample = min(settings.sample or len(data.train), len(data.train))
+    rows = step.steps(data, step.NETWORKS, sample, place)
+    _note(status, "growth steps by width and sample")
+    return {
+        "growing": (f"One growth step, both ends of all neurons, {sample} examples of {data.name}", rows),
+        "scaling": ("Lanczos on one layer by width and by sample", step.scaling(data, place)),
+    }
 
 
 def run(
@@ -104,11 +143,18 @@ def run(
     return {"run": ("Seconds of a whole run", [whole_run(settings, repeats)])}
 
 
-_PARTS = {"engines": engines, "training": training, "run": run}
+_PARTS = {"engines": engines, "training": training, "run": run, "networks": networks, "growing": growing}
 
 
 def _is_digits(settings: Settings) -> bool:
     return (settings.name("data"), settings.name("backbone")) == ("digits", "mlp")
+
+
+def _colour_images(settings: Settings) -> Dataset:
+    """The configured data if they are like CIFAR, noise of that shape otherwise."""
+    data = load(settings.options["data"], settings.run.seed)
+    like = data.task == "classification" and data.input_shape == (3, 32, 32)
+    return data if like else step.random_images(settings.run.seed)
 
 
 def _images(settings: Settings, device: torch.device) -> Dataset:

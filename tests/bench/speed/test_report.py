@@ -78,8 +78,9 @@ def test_the_command_prints_and_writes(tmp_path, capsys):
 def test_training_measures_the_digits_and_what_is_configured(monkeypatch):
     measured = []
 
-    def stub(data, make, backbone, config, repeats):
-        measured.append((data.name, backbone, make()(data.batch(data.test, torch.arange(2))[0]).shape[0]))
+    def stub(data, make, backbone, config, images, repeats):
+        some = torch.arange(min(2, len(data.test)))
+        measured.append((data.name, backbone, make()(data.batch(data.test, some)[0]).shape[0]))
         return [{"images_per_s": 1.0}]
 
     monkeypatch.setattr(report, "throughput", stub)
@@ -87,6 +88,8 @@ def test_training_measures_the_digits_and_what_is_configured(monkeypatch):
     assert measured == [("digits", "mlp", 2)]
     report.training(settings("backbone=lenet"), 1, torch.device("cpu"))
     assert measured[1:] == [("digits", "mlp", 2), ("digits", "lenet", 2)]
+    report.networks(settings(), 1, torch.device("cpu"))
+    assert measured[3:] == [("noise", "mobilenet_v1", 1), ("noise", "vgg11_bn", 1)]
 
 
 def test_features_are_refused():
@@ -96,7 +99,7 @@ def test_features_are_refused():
 
 def test_options_are_checked():
     assert SpeedConfig(parts=["run"]).parts == ("run",)
-    with pytest.raises(ConfigError, match="parts=all: expected one of engines, training, run"):
+    with pytest.raises(ConfigError, match="parts=all: expected one of engines, training, run, networks, growing"):
         SpeedConfig(parts=("all",))
     with pytest.raises(ConfigError, match="repeats=0"):
         SpeedConfig(repeats=0)

@@ -1,0 +1,48 @@
+"""Whole growth steps: each in a process of its own, with its time and its memory."""
+
+import pytest
+import torch
+
+from bench.curvature import Curvature
+from bench.eigen import dense
+from bench.graph import Graph
+from bench.speed import step
+from bench.speed.step import Place, random_images, scaling, steps
+
+HERE = Place("cpu", 1, 0)
+
+
+def test_steps_of_the_three_engines():
+    rows = steps(random_images(), [{"name": "convnet", "width": 3}], 24, HERE)
+    assert [row["engine"] for row in rows] == ["dense", "lanczos", "rayleigh"]
+    for row in rows:
+        assert (row["backbone"], row["width"], row["sample"]) == ("convnet", 3, 24)
+        assert row["of epoch"] == pytest.approx(row["seconds"] / row["epoch s"])
+        assert min(row["seconds"], row["epoch s"], row["products"]) > 0
+        assert 0.05 < row["peak GiB"] < 8
+    assert [row["timed on"] for row in rows] == [16, 24, 24]
+    assert rows[2]["products"] == 22  # ten passes and one for the residual, for each end
+
+
+def test_lanczos_by_width_and_by_sample():
+    rows = scaling(random_images(), HERE, widths=(3, 4), samples=(8, 16))
+    assert [(row["layer"], row["sample"]) for row in rows] == [
+        ("conv 3x3 3->3, 8x8", 8),
+        ("conv 3x3 4->4, 8x8", 8),
+        ("conv 3x3 3->3, 8x8", 16),
+    ]
+    assert all(row["ms a product"] == pytest.approx(1e3 * row["seconds"] / row["products"]) for row in rows)
+
+
+def test_dense_is_scaled_without_its_decomposition(monkeypatch):
+    """Forming S grows with the sample; decomposing it does not."""
+    clock = iter([0.0, 3.0, 3.5])
+    monkeypatch.setattr(step, "_now", lambda place: next(clock))
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Tanh(), torch.nn.Linear(2, 2))
+    graph = Graph(model, (3,))
+    curvature = Curvature(graph, torch.nn.functional.cross_entropy, torch.randn(5, 3), torch.tensor([0, 1, 0, 1, 1]))
+    products, seconds = step._timed(curvature.operator(graph.groups["0"]), "dense", 64, HERE)
+    assert seconds == 64 * 3 + 0.5
+    operator = curvature.operator(graph.groups["0"])
+    del operator.dense
+    assert products == dense(operator, torch.Generator()).products
