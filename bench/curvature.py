@@ -235,7 +235,7 @@ class Curvature:
         self._operators: dict[str, Operator] = {}
         self._held: dict[str, list[Batch]] = {}
         self.passes = 0
-        traced = [n for n in graph.places if "tensor_meta" in n.meta]
+        traced = [n for n in graph.places if hasattr(n.meta.get("tensor_meta"), "shape")]  # some return several tensors
         size = next(graph.model.parameters()).element_size()
         self._example_bytes = {n: self._example_size(n) * size for n in traced}
         network = 3 * sum(self._example_bytes.values())
@@ -270,14 +270,23 @@ class Curvature:
 
     # -- the sample ---------------------------------------------------------------------------------
 
+    def fits(self, group: Group) -> bool:
+        """Whether the memory holds what products with the group's S need."""
+        return self._bytes(group.name) <= self.memory
+
+    def batches(self, names: Sequence[str]) -> Iterator[dict[str, Batch]]:
+        """One pass over the sample: each batch's `Batch` by group name, nothing held."""
+        for share, values, gradients in self.sweep(names):
+            yield {name: self._batch(name, share, values, gradients) for name in names}
+
     def _batches(self, group: Group) -> Iterator[Batch]:
-        if group.name not in self._held and self._bytes(group.name) <= self.memory:
+        if group.name not in self._held and self.fits(group):
             self._hold(group)
         if group.name in self._held:
             yield from self._held[group.name]
         else:
-            for share, values, gradients in self.sweep([group.name]):
-                yield self._batch(group.name, share, values, gradients)
+            for batches in self.batches([group.name]):
+                yield batches[group.name]
 
     def _hold(self, group: Group) -> None:
         """Make room, and hold the batches of the group and of those after it that fit beside it."""
@@ -290,9 +299,9 @@ class Curvature:
                 break
             chosen.append(name)
         held: dict[str, list[Batch]] = {name: [] for name in chosen}
-        for share, values, gradients in self.sweep(chosen):
-            for name in chosen:
-                held[name].append(self._batch(name, share, values, gradients))
+        for batches in self.batches(chosen):
+            for name, batch in batches.items():
+                held[name].append(batch)
         self._held = held
 
     def _bytes(self, name: str) -> float:

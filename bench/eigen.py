@@ -5,17 +5,21 @@
 * `rayleigh` is the published stochastic search of fast S2D (arXiv 1910.03103), one end per run.
 
 Each is the oracle of the others (bench/MATHS.md, section 4).
+
+An engine is a search that asks for products and is sent them. So one search can have its layer's products from batches
+that lie in memory, and many searches can share each pass over a sample that does not fit (`together`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from bench.curvature import Operator
+from bench.curvature import Curvature, Operator
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,24 +43,124 @@ class Spectrum:
     products: float
 
 
-def dense(operator: Operator, generator: torch.Generator) -> Spectrum:
+@dataclass(frozen=True, eq=False)
+class Ask:
+    """A product that a search asks for.
+
+    Attributes:
+        vectors: One direction per neuron, shape ``(n, d)``.
+        neurons: Indices of the neurons that the rows belong to; None for all.
+        whole: Whether over the whole sample, or on the next batch, as an estimate of that.
+    """
+
+    vectors: Tensor
+    neurons: Tensor | None = None
+    whole: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The product, shaped as the vectors, and whether a pass over the sample ends with it."""
+
+    product: Tensor
+    last: bool
+
+
+Search = Generator[Ask, Answer, Spectrum]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Finds both ends of the spectrum of every neuron of an operator: ``engine(operator, generator, **options)``.
+
+    Attributes:
+        search: Starts a search, from the same arguments. It reads shapes off the operator and leaves products to
+            whoever carries it out.
+    """
+
+    search: Callable[..., Search]
+
+    def __call__(self, operator: Operator, generator: torch.Generator, **options: Any) -> Spectrum:
+        """Carry out the search on the operator's own batches."""
+        search = self.search(operator, generator, **options)
+        try:
+            ask = next(search)
+            while True:
+                if ask.whole:
+                    ask = search.send(Answer(operator(ask.vectors, ask.neurons), True))
+                else:
+                    ask = _pass(operator, search, ask)
+        except StopIteration as end:
+            found: Spectrum = end.value
+            return found
+
+
+def _pass(operator: Operator, search: Search, ask: Ask) -> Ask:
+    """One pass over the sample, an answer for each batch; what is asked next."""
+    operator.products += 1
+    done = 0.0
+    for batch in operator.batches():
+        done += batch.share
+        product = operator.on_batch(batch, ask.vectors, ask.neurons) / batch.share
+        ask = search.send(Answer(product, done > 1 - batch.share / 2))
+    return ask
+
+
+def together(searches: Mapping[str, Search], curvature: Curvature) -> dict[str, Spectrum]:
+    """Carry out searches in several groups, sharing each pass over the sample.
+
+    Args:
+        searches: By the group's name.
+        curvature: Makes the batches.
+    """
+    asks: dict[str, Ask] = {}
+    found: dict[str, Spectrum] = {}
+
+    def send(name: str, answer: Answer | None) -> None:
+        try:
+            asks[name] = next(searches[name]) if answer is None else searches[name].send(answer)
+        except StopIteration as end:
+            found[name] = end.value
+            asks.pop(name, None)
+
+    for name in searches:
+        send(name, None)
+    while asks:
+        whole = {name: torch.zeros_like(ask.vectors) for name, ask in asks.items() if ask.whole}
+        done = 0.0
+        for batches in curvature.batches(list(asks)):
+            share = next(iter(batches.values())).share
+            done += share
+            for name, batch in batches.items():
+                ask, operator = asks.get(name), curvature.operator(curvature.graph.groups[name])
+                if ask is None:
+                    continue
+                product = operator.on_batch(batch, ask.vectors, ask.neurons)
+                if name in whole:
+                    whole[name] += product
+                else:
+                    send(name, Answer(product / share, done > 1 - share / 2))
+        for name in list(batches):
+            curvature.operator(curvature.graph.groups[name]).products += 1
+        for name, product in whole.items():
+            send(name, Answer(product, True))
+    return found
+
+
+def _dense(operator: Operator, generator: torch.Generator) -> Search:
     """Form S and decompose it in float64 (``torch.linalg.eigh``). The generator is not used."""
     matrix = operator.dense()
     values, vectors = torch.linalg.eigh(matrix.cpu().double() if matrix.device.type == "mps" else matrix.double())
     values, vectors = values.to(matrix), vectors.to(matrix)
-    return _spectrum(
-        lambda v: torch.einsum("nij,nj->ni", matrix, v),
-        values[:, 0],
-        vectors[:, :, 0],
-        values[:, -1],
-        vectors[:, :, -1],
-        operator.size,
-    )
+    low, high = vectors[:, :, 0], vectors[:, :, -1]
+    products = [torch.einsum("nij,nj->ni", matrix, v) for v in (low, high)]
+    yield from ()
+    return _spectrum(values[:, 0], low, products[0], values[:, -1], high, products[1], operator.size)
 
 
-def lanczos(
+def _lanczos(
     operator: Operator, generator: torch.Generator, products: int = 24, tolerance: float = 1e-5, limit: int = 256
-) -> Spectrum:
+) -> Search:
     """Lanczos with full re-orthogonalisation, all neurons at once.
 
     Stops when both ends of every neuron have a residual below ``tolerance``. Neurons that have not got there after
@@ -73,7 +177,8 @@ def lanczos(
     n, d = operator.neurons, operator.size
     state = _Lanczos(operator, generator, min(limit, d), tolerance)
     for step in range(min(limit, d)):
-        state.step()
+        answer = yield state.ask()
+        state.step(answer.product)
         if (step + 1) % 4 == 0:
             state.settle(shrink_to=1.0 if step + 1 >= products else 0.5)
         if not len(state.active):
@@ -89,10 +194,10 @@ class _Lanczos:
 
     def __init__(self, operator: Operator, generator: torch.Generator, limit: int, tolerance: float) -> None:
         n, d = operator.neurons, operator.size
-        self.operator, self.tolerance = operator, tolerance
+        self.neurons, self.size, self.like, self.tolerance = n, d, operator.like, tolerance
         start = torch.randn(n, d, generator=generator, dtype=torch.float64)
         start /= torch.linalg.vector_norm(start, dim=1, keepdim=True)
-        self.basis = start.to(operator.like)[:, None]  # (n, steps, d)
+        self.basis = start.to(self.like)[:, None]  # (n, steps, d)
         self.next = self.basis[:, 0]
         self.alpha = torch.zeros(n, limit, dtype=torch.float64)
         self.beta = torch.zeros(n, limit, dtype=torch.float64)
@@ -100,12 +205,15 @@ class _Lanczos:
         self.active = torch.arange(n)
         self.finished: dict[int, Tensor] = {}
 
-    def step(self) -> None:
-        """One product for the neurons still active."""
+    def ask(self) -> Ask:
+        """The last basis vectors of the neurons still active."""
+        q = self.basis[:, -1]
+        return Ask(q, None if len(self.active) == self.neurons else self.active.to(q.device))
+
+    def step(self, w: Tensor) -> None:
+        """Go on by the product of what was asked."""
         k, active = self.basis.shape[1] - 1, self.active
-        everyone = len(active) == self.operator.neurons
         q = self.basis[:, k]
-        w = self.operator(q, None if everyone else active.to(q.device))
         alpha = (w * q).sum(1)
         for _ in range(2):  # once is not enough in floating point ("twice is enough", Kahan and Parlett)
             w = w - torch.einsum("nkd,nk->nd", self.basis, torch.einsum("nkd,nd->nk", self.basis, w))
@@ -137,9 +245,9 @@ class _Lanczos:
 
     def ends(self, neurons: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Ritz values ``(n, 2)``, vectors ``(n, 2, d)`` and relative residuals ``(n,)`` of both ends."""
-        like = self.operator.like
+        like = self.like
         values = like.new_zeros(len(neurons), 2)
-        vectors = like.new_zeros(len(neurons), 2, self.operator.size)
+        vectors = like.new_zeros(len(neurons), 2, self.size)
         residual = torch.zeros(len(neurons), dtype=torch.float64)
         rows = {int(neuron): row for row, neuron in enumerate(self.active)}
         for m in sorted(set(self.steps[neurons].tolist())):
@@ -159,9 +267,9 @@ class _Lanczos:
         return values, torch.nn.functional.normalize(vectors, dim=2), residual
 
 
-def rayleigh(
+def _rayleigh(
     operator: Operator, generator: torch.Generator, passes: int = 10, lr: float = 1e-3, highest: bool = True
-) -> Spectrum:
+) -> Search:
     """The published search: descend the Rayleigh quotient by RMSprop on mini-batches of the sample.
 
     ``R(v) = v^T S v / v^T v`` with ``grad R = 2 (S v - R v) / ||v||^2``; RMSprop with momentum 0.9 and alpha 0.9, v
@@ -175,54 +283,55 @@ def rayleigh(
         lr: First learning rate.
         highest: Whether to search the largest eigenvalue too; zeros otherwise.
     """
-    low, low_vectors = _descend(operator, generator, passes, lr, 1.0)
-    if highest:
-        high, high_vectors = _descend(operator, generator, passes, lr, -1.0)
-    else:
-        high, high_vectors = torch.zeros_like(low), low_vectors
-    ends = 2 if highest else 1
-    return _spectrum(operator, low, low_vectors, -high, high_vectors, ends * (passes + 1), highest)
+    low, low_vectors = yield from _descend(operator, generator, passes, lr, 1.0)
+    low_product = (yield Ask(low_vectors)).product
+    if not highest:
+        zero = torch.zeros_like(low)
+        return _spectrum(low, low_vectors, low_product, zero, low_vectors, zero[:, None] * low_vectors, passes + 1)
+    high, high_vectors = yield from _descend(operator, generator, passes, lr, -1.0)
+    high_product = (yield Ask(high_vectors)).product
+    return _spectrum(low, low_vectors, low_product, -high, high_vectors, high_product, 2 * (passes + 1))
 
 
 def _descend(
     operator: Operator, generator: torch.Generator, passes: int, lr: float, sign: float
-) -> tuple[Tensor, Tensor]:
+) -> Generator[Ask, Answer, tuple[Tensor, Tensor]]:
     start = torch.rand(operator.neurons, operator.size, generator=generator, dtype=torch.float64) * 0.2 - 0.1
     v = torch.nn.functional.normalize(start, dim=1).to(operator.like).requires_grad_()
     optimizer = torch.optim.RMSprop([v], lr=lr, alpha=0.9, momentum=0.9)
     total_value, total_vector, count = torch.zeros_like(v[:, 0]), torch.zeros_like(v), 0
-    with torch.no_grad():
-        for number in range(passes):
-            optimizer.param_groups[0]["lr"] = lr * 0.2 ** (number // 2)
-            for batch in operator.batches():
-                product = sign / batch.share * operator.on_batch(batch, v)
+    for number in range(passes):
+        optimizer.param_groups[0]["lr"] = lr * 0.2 ** (number // 2)
+        last = False
+        while not last:
+            answer = yield Ask(v.detach(), whole=False)
+            last = answer.last
+            with torch.no_grad():
+                product = sign * answer.product
                 quotient = (v * product).sum(1)
                 v.grad = 2 * (product - quotient[:, None] * v)
                 optimizer.step()
                 v.copy_(torch.nn.functional.normalize(v, dim=1))
                 if number == passes - 1:
                     total_value, total_vector, count = total_value + quotient, total_vector + v, count + 1
-            operator.products += 1
     return total_value / count, torch.nn.functional.normalize(total_vector, dim=1)
 
 
 def _spectrum(
-    product: Callable[[Tensor], Tensor],
     low: Tensor,
     low_vectors: Tensor,
+    low_product: Tensor,
     high: Tensor,
     high_vectors: Tensor,
+    high_product: Tensor,
     products: float,
-    both: bool = True,
 ) -> Spectrum:
-    """A `Spectrum` with its residuals, by one product for each end."""
-    miss = torch.linalg.vector_norm(product(low_vectors) - low[:, None] * low_vectors, dim=1)
-    if both:
-        miss_high = torch.linalg.vector_norm(product(high_vectors) - high[:, None] * high_vectors, dim=1)
-        miss = torch.maximum(miss, miss_high)
+    """A `Spectrum` with its residuals, from the product at each end."""
+    miss = torch.linalg.vector_norm(low_product - low[:, None] * low_vectors, dim=1)
+    miss_high = torch.linalg.vector_norm(high_product - high[:, None] * high_vectors, dim=1)
     scale = torch.maximum(low.abs(), high.abs()).clamp(min=torch.finfo(low.dtype).tiny)
-    return Spectrum(low, low_vectors, high, high_vectors, miss / scale, products)
+    return Spectrum(low, low_vectors, high, high_vectors, torch.maximum(miss, miss_high) / scale, float(products))
 
 
-Engine = Callable[[Operator, torch.Generator], Spectrum]
+dense, lanczos, rayleigh = Engine(_dense), Engine(_lanczos), Engine(_rayleigh)
 ENGINES: dict[str, Engine] = {"dense": dense, "lanczos": lanczos, "rayleigh": rayleigh}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench.cost import Price
 from bench.curvature import Curvature, Operator
-from bench.eigen import Engine, Spectrum
+from bench.eigen import Engine, Spectrum, together
 from bench.graph import Graph, Group
 from bench.plan import GrowthPlan
 
@@ -47,7 +47,7 @@ class GrowthContext:
     macs: Price
     target: float
     curvature: Curvature
-    engine: Engine
+    engine: Callable[[Operator, torch.Generator], Spectrum]
     generator: torch.Generator
     lineage: dict[str, Tensor]
     seed_widths: dict[str, int]
@@ -70,9 +70,17 @@ class GrowthContext:
         return self.curvature.operator(group)
 
     def spectrum(self, group: Group) -> Spectrum:
-        """Extreme eigenpairs of a group's neurons, computed when first asked for."""
+        """Extreme eigenpairs of a group's neurons, computed when first asked for.
+
+        Groups whose sample does not fit into memory are computed together, in shared passes over it.
+        """
         if group.name not in self._spectra:
-            self._spectra[group.name] = self.engine(self.operator(group), self.generator)
+            large = [g for g in self.groups if g.name not in self._spectra and not self.curvature.fits(g)]
+            if group in large and isinstance(self.engine, Engine):
+                searches = {g.name: self.engine.search(self.operator(g), self.generator) for g in large}
+                self._spectra.update(together(searches, self.curvature))
+            else:
+                self._spectra[group.name] = self.engine(self.operator(group), self.generator)
         return self._spectra[group.name]
 
     @property

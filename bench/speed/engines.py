@@ -63,7 +63,7 @@ def measure(subject: Subject, seed: int, repeats: int, cap: int = CAP) -> tuple[
         "dense": lambda operator: dense(operator, _generator(seed)),
         "lanczos": lambda operator: lanczos(operator, _generator(seed)),
         "lanczos, loose": lambda operator: lanczos(operator, _generator(seed), tolerance=LOOSE),
-        "rayleigh": lambda operator: rayleigh(operator, _generator(seed), PASSES, highest=False),
+        "rayleigh": lambda operator: rayleigh(operator, _generator(seed), passes=PASSES, highest=False),
     }
     _engine(subject, engines["lanczos"])  # warm up
     contenders: dict[str, Callable[[], Timed]] = {

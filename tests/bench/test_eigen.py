@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.curvature import Curvature
-from bench.eigen import ENGINES, Spectrum, dense, lanczos, rayleigh
+from bench.curvature import Curvature, Operator
+from bench.eigen import ENGINES, Spectrum, dense, lanczos, rayleigh, together
 from bench.graph import Graph
-from tests.nets import NETS, Net, named
+from bench.method import GrowthContext
+from tests.nets import NETS, Net, grow_context, named
 
 
 class Matrices:
@@ -241,3 +242,45 @@ def test_the_same_seed_gives_the_same_spectrum(engine: str) -> None:
     ]
     assert torch.equal(found[0].lowest_vectors, found[1].lowest_vectors)
     assert torch.equal(found[0].highest, found[1].highest)
+
+
+@pytest.mark.parametrize("engine", list(ENGINES))
+@pytest.mark.parametrize("net", [n for n in NETS if len(n.widths) > 1], ids=str)
+def test_searches_that_share_their_passes_find_the_same(net: Net, engine: str) -> None:
+    """Together over a sample that is not held, and each alone over one that is: to the last bit, in fewer passes."""
+    graph, sample = net.graph(), net.sample(10)
+    alone, shared = (Curvature(graph, F.cross_entropy, *sample, memory=memory) for memory in (2**30, 1))
+    alone.batch_size = shared.batch_size = 4
+    searches = {}
+    for seed, (name, group) in enumerate(graph.groups.items()):
+        assert alone.fits(group)
+        assert not shared.fits(group)
+        searches[name] = ENGINES[engine].search(shared.operator(group), generator(seed))
+    found = together(searches, shared)
+    for seed, (name, group) in enumerate(graph.groups.items()):
+        expected = ENGINES[engine](alone.operator(group), generator(seed))
+        for one, two in zip(vars(found[name]).values(), vars(expected).values(), strict=True):
+            assert one == two if isinstance(one, float) else torch.equal(one, two)
+        assert shared.operator(group).products == alone.operator(group).products
+    if engine != "dense":  # which takes its batches itself
+        assert shared.passes == max(spectrum.products for spectrum in found.values())
+
+
+def test_a_context_shares_passes_where_the_sample_does_not_fit() -> None:
+    net = named("norm")
+    held, large = (context_with(net, memory) for memory in (2**30, 1))
+    for context in (held, large):
+        for group in context.groups:
+            assert context.spectrum(group).lowest.shape == (net.widths[group.name],)
+    assert held.curvature.passes == 1
+    assert large.curvature.passes < sum(context_operator.products for context_operator in operators(large))
+
+
+def context_with(net: Net, memory: float) -> GrowthContext:
+    context = grow_context(net.graph(), *net.sample(), engine="lanczos")
+    context.curvature.memory = memory
+    return context
+
+
+def operators(context: GrowthContext) -> list[Operator]:
+    return [context.operator(group) for group in context.groups]

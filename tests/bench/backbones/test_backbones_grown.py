@@ -1,0 +1,94 @@
+"""Whatever a backbone's graph calls splittable keeps the function at step zero, for every method, in float64."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.backbones import backbones, build
+from bench.cost import prices
+from bench.curvature import Curvature, Operator
+from bench.eigen import Spectrum
+from bench.errors import Refused
+from bench.graph import Graph
+from bench.method import GrowthContext, Trained
+from bench.surgery import apply
+from methods import registry
+from tests.bench.backbones.test_backbones_external import NETWORKS
+
+CASES: list[tuple[dict[str, Any], tuple[int, ...]]] = [
+    *(({"name": name}, (3, 32, 32)) for name in backbones.names() if name != "rbf"),
+    ({"name": "rbf"}, (1,)),
+    *(({"name": f"torchvision:{name}", "size": 32 if name[0] in "vc" else 64}, (3, 32, 32)) for name in NETWORKS),
+]
+
+
+SPLIT = 3
+"""Neurons of each group that have any curvature."""
+
+
+def any_spectrum(operator: Operator, generator: torch.Generator) -> Spectrum:
+    """Directions and eigenvalues at random: nothing at step zero depends on what they are."""
+    n, d = operator.neurons, operator.size
+    low, high = (F.normalize(torch.randn(n, d, generator=generator, dtype=torch.float64), dim=1) for _ in range(2))
+    size = torch.rand(n, generator=generator, dtype=torch.float64) + 0.1
+    size[SPLIT:] = 0
+    return Spectrum(-size, low, size, high, torch.zeros(n), 1.0)
+
+
+def lively(model: nn.Module, generator: torch.Generator) -> nn.Module:
+    """In float64, with no parameter or statistic left at zero, where a wrong split would not show."""
+    model = model.double().eval()
+    with torch.no_grad():
+        for tensor in (*model.parameters(), *(b for b in model.buffers() if b.is_floating_point())):
+            if not tensor.any():
+                tensor.copy_(0.1 * torch.randn(tensor.shape, generator=generator, dtype=torch.float64))
+    return model
+
+
+@pytest.mark.parametrize(("options", "shape"), CASES, ids=lambda case: case["name"] if isinstance(case, dict) else "")
+def test_every_method_keeps_the_function_at_step_zero(options: dict[str, Any], shape: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    model = lively(build(options, shape, 10), generator)
+    graph = Graph(model, shape)
+    price, widths = prices(graph), graph.widths()
+    inputs = torch.randn(2, *shape, generator=generator, dtype=torch.float64)
+    with torch.no_grad():
+        expected = model(inputs)
+    grown: set[str] = set()
+    for entry in registry:
+        context = GrowthContext(
+            graph=graph,
+            price=price["params"],
+            macs=price["macs"],
+            target=price["params"].of({group: n + 3 * SPLIT for group, n in widths.items()}),
+            curvature=Curvature(graph, F.cross_entropy, inputs, torch.zeros(2, dtype=torch.long)),
+            engine=any_spectrum,
+            generator=generator,
+            lineage={group: torch.ones(n, dtype=torch.float64) for group, n in widths.items()},
+            seed_widths=widths,
+            history=(Trained(price["macs"].of(widths), 1),),
+            epochs=1,
+        )
+        try:
+            plan = entry.factory(entry.config()).propose(context)
+        except Refused:
+            continue
+        if plan.restart:
+            continue
+        twin = copy.deepcopy(model)
+        apply(twin, None, plan, 0.0)
+        grown |= {group for group, added in plan.added().items() if added}
+        with torch.no_grad():
+            assert _gap(twin(inputs), expected) < 1e-10, entry.name
+    assert grown == set(widths)
+
+
+def _gap(one: Tensor, two: Tensor) -> float:
+    return float((one - two).abs().max() / two.abs().max())
