@@ -42,9 +42,11 @@ class Net2Net:
     def propose(self, context: GrowthContext) -> GrowthPlan:
         """Draw parents, uniformly over the neurons whose group still has room, until none has."""
         room = Room(context.price, context.widths, context.target)
-        neurons = [(name, i) for name, n in context.widths.items() for i in range(n)]
         drawn: Counter[tuple[str, int]] = Counter()
-        while neurons := [(name, i) for name, i in neurons if room.fits(name, 1)]:
+        open_groups, neurons = list(context.widths), list[tuple[str, int]]()
+        while fitting := [name for name in open_groups if room.fits(name, 1)]:
+            if fitting != open_groups or not neurons:
+                open_groups, neurons = fitting, [(name, i) for name in fitting for i in range(context.widths[name])]
             choice = neurons[int(torch.randint(len(neurons), (), generator=context.generator))]
             room.add(choice[0], 1)
             drawn[choice] += 1
