@@ -15,7 +15,7 @@ from rich.status import Status
 from bench.backbones import build
 from bench.config import Settings
 from bench.data import Dataset, load
-from bench.environment import choose_device, describe
+from bench.environment import choose_device, describe, reset
 from bench.errors import require
 from bench.speed import step
 from bench.speed.engines import measure
@@ -39,8 +39,7 @@ def report(settings: Settings, parts: Sequence[str], repeats: int, out: str | No
         BenchError: An option cannot work, data are missing, or the run fails.
     """
     device = choose_device(settings.run.device)
-    if settings.run.threads is not None:
-        torch.set_num_threads(settings.run.threads)
+    reset(settings.run.threads, settings.run.seed)
     machine = describe(device)
     console, progress = Console(), Console(stderr=True)
     console.width = max(console.width, 140)  # a log has no width of its own

@@ -12,7 +12,6 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +22,7 @@ from bench.backbones import build
 from bench.curvature import Curvature, Operator
 from bench.data.base import Dataset, Part
 from bench.eigen import dense, lanczos, rayleigh
+from bench.environment import reset
 from bench.graph import Graph
 from bench.speed.layers import Layer, scaled
 from bench.train import TrainConfig, make_optimizer, train
@@ -103,8 +103,8 @@ def _few(data: Dataset, count: int) -> Dataset:
 
 def _alone(function: Callable[..., Row], *arguments: Any) -> Row:
     """What the function returns in a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
+    with multiprocessing.get_context("spawn").Pool(1) as pool:  # terminated when left, also by Ctrl-C
+        return pool.apply(function, arguments)
 
 
 def _network_step(data: Dataset, network: dict[str, Any], engine: str, sample: int, place: Place) -> Row:
@@ -157,8 +157,7 @@ def _layer_step(data: Dataset, layer: Layer, sample: int, place: Place) -> Row:
 
 
 def _settle(place: Place) -> None:
-    torch.set_num_threads(place.threads)
-    torch.manual_seed(place.seed)
+    reset(place.threads, place.seed)
 
 
 def _curvature(graph: Graph, data: Dataset, sample: int) -> Curvature:
