@@ -51,11 +51,16 @@ def application(
             if not (error.recorded or isinstance(error, Busy)):  # of those the sweep tells at its end
                 print(f"error: {error}", file=sys.stderr, flush=True)
 
-    return lambda: guarded(command, sys.argv[1:], config_name, sweeps)
+    about = None if sweeps else sys.modules[task.__module__].__doc__
+    return lambda: guarded(command, sys.argv[1:], config_name, sweeps, about)
 
 
 def guarded(
-    command: Callable[[], None], arguments: list[str], config_name: str = "config", sweeps: bool = False
+    command: Callable[[], None],
+    arguments: list[str],
+    config_name: str = "config",
+    sweeps: bool = False,
+    about: str | None = None,
 ) -> None:
     """Carry out a command; every mistake of the user's is one line and a failure.
 
@@ -64,7 +69,11 @@ def guarded(
         arguments: What the user typed.
         config_name: The primary configuration.
         sweeps: Whether the command takes ``--multirun``.
+        about: What ``--help`` says; None for Hydra's list of groups and options.
     """
+    if about is not None and {"-h", "--help"} & set(arguments):
+        print(f"{about.strip().replace('``', '')}\n\nIt takes the options of a run: python -m bench --help")
+        return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
     try:
         check_arguments(arguments, sweeps)

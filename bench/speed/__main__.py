@@ -4,6 +4,8 @@ python -m bench.speed
 python -m bench.speed threads=1 growth.sample=512
 python -m bench.speed data=cifar10 backbone=convnet parts=[training] out=results/speed
 python -m bench.speed data=cifar10 parts=[networks,growing]
+
+Its own options: parts, a list of engines, training, run, networks, growing; repeats; out, a folder for the tables.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -179,3 +180,16 @@ def test_check_fails_with_the_reason_and_a_status(
         check.main()
     assert "FAIL" in (shown := capfd.readouterr().out)
     assert "not today" in shown
+
+
+@pytest.mark.parametrize(("module", "says"), [("inspect", "what can be split"), ("check", "rules"), ("speed", "parts")])
+def test_every_command_has_help_of_its_own(
+    module: str, says: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = importlib.import_module("bench.speed.__main__" if module == "speed" else f"bench.{module}")
+    monkeypatch.setattr("sys.argv", [f"bench.{module}", "--help"])
+    command.main()
+    printed = capfd.readouterr().out
+    assert printed.startswith(f"python -m bench.{module}")
+    assert says in printed
+    assert printed.endswith("It takes the options of a run: python -m bench --help\n")
