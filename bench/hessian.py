@@ -13,28 +13,16 @@ depthwise convolution D that is ``H t = b_1 t + a D^T (b_2 D (a t))``.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx
 
 from bench.chain import Chain, Step
 
-
-@dataclass(frozen=True, eq=False)
-class _Factors:
-    """What one step needs on one batch.
-
-    Attributes:
-        bend: Second derivative times ``d phi / d output``; of a product, that gradient alone. None where it is zero.
-        slopes: Derivatives by each input of a pointwise step or a product, where tangents pass on.
-        graph: Of a selecting step: its input, its output, a cotangent and the cotangent's image at the input.
-    """
-
-    bend: Tensor | None = None
-    slopes: tuple[Tensor, ...] = ()
-    graph: tuple[Tensor, ...] = ()
+Terms = Sequence[Tensor | None]
+"""One tensor per input of a step; None for zero."""
 
 
 class ChainHessian:
@@ -48,8 +36,6 @@ class ChainHessian:
 
     def __init__(self, chain: Chain, zs: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
         self.sources = chain.sources
-        self.steps = passed_on(chain)
-        onward = {step.output: further for step, further in self.steps}
         values = {n: z.detach() for n, z in zip(chain.sources, zs, strict=True)}
         taped: list[tuple[Step, list[Tensor], Tensor]] = []
         with torch.enable_grad():
@@ -59,13 +45,15 @@ class ChainHessian:
                 values[step.output] = taped[-1][2].detach()
             weights: dict[fx.Node, Tensor] = {}
             _add(weights, chain.ends, gradients)
-            factors = {}
+            onward = {step.output: further for step, further in passed_on(chain)}
+            self.parts: list[tuple[Step, bool, _Part]] = []
             for step, leaves, output in reversed(taped):
-                weight = weights.pop(step.output, None)
-                given, found = _factors(step, onward.get(step.output, False), leaves, output, weight)
-                _add(weights, step.inputs, given)
-                factors[step.output] = found
-        self.factors = [factors[step.output] for step, _ in self.steps]
+                further, weight = onward.get(step.output, False), weights.pop(step.output, None)
+                part = _PARTS[step.form](step, further, leaves, output, weight)
+                if step.output in onward:
+                    self.parts.insert(0, (step, further, part))
+                _add(weights, step.inputs, part.given)
+                part.given = ()
 
     def product(self, tangents: Sequence[Tensor]) -> list[Tensor]:
         """``H t``.
@@ -77,15 +65,13 @@ class ChainHessian:
             One tensor per producer, shaped alike.
         """
         reached = dict(zip(self.sources, tangents, strict=True))
-        local: dict[fx.Node, tuple[list[Tensor], Tensor]] = {}
-        for (step, onward), factors in zip(self.steps, self.factors, strict=True):
+        for step, onward, part in self.parts:
             if onward:
-                reached[step.output] = _forward(step, factors, [reached[n] for n in step.inputs], local)
+                reached[step.output] = part.forward([reached[n] for n in step.inputs])
         back: dict[fx.Node, Tensor] = {}
-        for (step, onward), factors in zip(reversed(self.steps), reversed(self.factors), strict=True):
+        for step, onward, part in reversed(self.parts):
             cotangent = back.get(step.output) if onward else None
-            given = _backward(step, factors, [reached[n] for n in step.inputs], cotangent, local)
-            _add(back, step.inputs, given)
+            _add(back, step.inputs, part.backward([reached[n] for n in step.inputs], cotangent))
         return [back.get(n, torch.zeros_like(t)) for n, t in zip(self.sources, tangents, strict=True)]
 
 
@@ -112,80 +98,136 @@ def held(chain: Chain) -> list[fx.Node]:
     return nodes
 
 
-def _add(sums: dict[fx.Node, Tensor], nodes: Sequence[fx.Node], terms: Sequence[Tensor | None]) -> None:
+def _add(sums: dict[fx.Node, Tensor], nodes: Sequence[fx.Node], terms: Terms) -> None:
     for node, term in zip(nodes, terms, strict=True):
         if term is not None:
             sums[node] = sums[node] + term if node in sums else term
 
 
-def _factors(
-    step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None
-) -> tuple[Sequence[Tensor | None], _Factors]:
-    """``d phi`` by a step's inputs, from ``weight`` by its output (None for zero); and what it needs for products."""
-    nothing = [None] * len(leaves)
-    if step.form == "product":
-        one, two = (leaf.detach() for leaf in leaves)
-        given = nothing if weight is None else torch.autograd.grad(output, leaves, weight)
-        return given, _Factors(weight, (two, one) if onward else ())
-    if step.form == "pointwise" and (step.bends or onward):
-        (x,) = leaves
-        ones = output.new_ones(()).expand_as(output)
-        (slope,) = torch.autograd.grad(output, x, ones, create_graph=step.bends)
-        slopes = (slope.detach(),) if onward else ()
-        if weight is None:
-            return nothing, _Factors(None, slopes)
-        bend = torch.autograd.grad(slope, x, weight)[0] if slope.requires_grad else None
-        return [slope.detach() * weight], _Factors(bend, slopes)
-    graph: tuple[Tensor, ...] = ()
-    if step.form == "selecting" and onward:
-        cotangent = torch.zeros_like(output, requires_grad=True)
-        graph = (leaves[0], output, cotangent, *torch.autograd.grad(output, leaves, cotangent, create_graph=True))
-    given = nothing if weight is None else torch.autograd.grad(output, leaves, weight, retain_graph=bool(graph))
-    return given, _Factors(graph=graph)
+class _Part(ABC):
+    """What one step does to tangents on one batch.
+
+    Made of the step, whether tangents pass on beyond it, its inputs as leaves, its output, and ``d phi / d output``
+    (None for zero).
+
+    Attributes:
+        given: ``d phi`` by the step's inputs.
+        kept: The tensors that it holds.
+    """
+
+    given: Terms
+    kept: Sequence[Tensor]
+
+    @abstractmethod
+    def __init__(self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None) -> None:
+        """Take from the batch what products need."""
+
+    @abstractmethod
+    def forward(self, tangents: list[Tensor]) -> Tensor:
+        """The tangent of the output."""
+
+    @abstractmethod
+    def backward(self, tangents: list[Tensor], cotangent: Tensor | None) -> Terms:
+        """The step's share of ``H t`` at each input: by its own bend, and by what lies beyond it."""
 
 
-def _forward(
-    step: Step, factors: _Factors, tangents: list[Tensor], local: dict[fx.Node, tuple[list[Tensor], Tensor]]
-) -> Tensor:
-    """The tangent of a step's output."""
-    if step.form == "linear":
-        with torch.enable_grad():
-            leaves = [t.detach().requires_grad_() for t in tangents]
-            local[step.output] = leaves, step.linear(*leaves)
-        return local[step.output][1].detach()
-    if step.form == "selecting":
-        _, _, cotangent, image = factors.graph
-        return torch.autograd.grad(image, cotangent, tangents[0], retain_graph=True)[0]
-    terms = [slope * t for slope, t in zip(factors.slopes, tangents, strict=True)]
-    return terms[0] if len(terms) == 1 else terms[0] + terms[1]
+def _pulled_back(output: Tensor, leaves: list[Tensor], weight: Tensor | None, again: bool = False) -> Terms:
+    return [None] * len(leaves) if weight is None else torch.autograd.grad(output, leaves, weight, retain_graph=again)
 
 
-def _backward(
-    step: Step,
-    factors: _Factors,
-    tangents: list[Tensor],
-    cotangent: Tensor | None,
-    local: dict[fx.Node, tuple[list[Tensor], Tensor]],
-) -> Sequence[Tensor | None]:
-    """A step's share of ``H t`` at each of its inputs: by its own bend, and by what lies beyond it."""
-    if step.form == "product":
-        given: list[Tensor | None] = [None, None]
-        for i, t in enumerate(tangents):
-            terms = [] if factors.bend is None else [factors.bend * tangents[1 - i]]
-            terms += [] if cotangent is None else [cotangent * factors.slopes[i]]
-            parts = [term.sum_to_size(t.shape) for term in terms]
-            given[i] = parts[0] + parts[1] if len(parts) == 2 else parts[0] if parts else None
-        return given
-    if step.form == "pointwise":
-        own = None if factors.bend is None else factors.bend * tangents[0]
+class _Pointwise(_Part):
+    """``y = f(x)``: the bend ``f''(x) d phi/dy`` and the slope ``f'(x)``."""
+
+    def __init__(self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None) -> None:
+        self.bend: Tensor | None = None
+        self.slope: Tensor | None = None
+        if not (step.bends or onward):
+            self.given = _pulled_back(output, leaves, weight)
+        else:
+            ones = output.new_ones(()).expand_as(output)
+            (slope,) = torch.autograd.grad(output, leaves, ones, create_graph=step.bends)
+            if weight is not None and slope.requires_grad:
+                (self.bend,) = torch.autograd.grad(slope, leaves, weight)
+            self.given = [None if weight is None else slope.detach() * weight]
+            self.slope = slope.detach() if onward else None
+        self.kept = [t for t in (self.bend, self.slope) if t is not None]
+
+    def forward(self, tangents: list[Tensor]) -> Tensor:
+        assert self.slope is not None
+        return self.slope * tangents[0]
+
+    def backward(self, tangents: list[Tensor], cotangent: Tensor | None) -> Terms:
+        own = None if self.bend is None else self.bend * tangents[0]
         if cotangent is None:
             return [own]
-        (slope,) = factors.slopes
-        return [slope * cotangent if own is None else own.addcmul_(slope, cotangent)]
-    if cotangent is None:
-        return [None] * len(tangents)
-    if step.form == "linear":
-        leaves, output = local.pop(step.output)
-        return torch.autograd.grad(output, leaves, cotangent)
-    x, y, _, _ = factors.graph
-    return torch.autograd.grad(y, x, cotangent, retain_graph=True)
+        assert self.slope is not None
+        return [self.slope * cotangent if own is None else own.addcmul_(self.slope, cotangent)]
+
+
+class _Product(_Part):
+    """``y = a b``: the gradient ``d phi/dy`` joins the tangents of a and b, each of which is the other's slope."""
+
+    def __init__(self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None) -> None:
+        self.given = _pulled_back(output, leaves, weight)
+        self.weight = weight
+        self.slopes = [leaf.detach() for leaf in reversed(leaves)] if onward else []
+        self.kept = [*self.slopes, *([] if weight is None else [weight])]
+
+    def forward(self, tangents: list[Tensor]) -> Tensor:
+        return self.slopes[0] * tangents[0] + self.slopes[1] * tangents[1]
+
+    def backward(self, tangents: list[Tensor], cotangent: Tensor | None) -> Terms:
+        given: list[Tensor | None] = []
+        for i, t in enumerate(tangents):  # either may have been broadcast
+            terms = [] if self.weight is None else [(self.weight * tangents[1 - i]).sum_to_size(t.shape)]
+            terms += [] if cotangent is None else [(cotangent * self.slopes[i]).sum_to_size(t.shape)]
+            given.append(torch.stack(terms).sum(0) if terms else None)
+        return given
+
+
+class _Linear(_Part):
+    """A linear map: what it does to tangents is taped for the way back."""
+
+    def __init__(self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None) -> None:
+        self.given = _pulled_back(output, leaves, weight)
+        self.function = step.linear
+        self.taped: tuple[list[Tensor], Tensor] | None = None
+        self.kept = []
+
+    def forward(self, tangents: list[Tensor]) -> Tensor:
+        with torch.enable_grad():
+            leaves = [t.detach().requires_grad_() for t in tangents]
+            self.taped = leaves, self.function(*leaves)
+        return self.taped[1].detach()
+
+    def backward(self, tangents: list[Tensor], cotangent: Tensor | None) -> Terms:
+        assert self.taped is not None
+        (leaves, output), self.taped = self.taped, None
+        return _pulled_back(output, leaves, cotangent)
+
+
+class _Selecting(_Part):
+    """A choice of positions, which the batch has fixed: its derivative is that of its own derivative's image."""
+
+    def __init__(self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None) -> None:
+        self.given = _pulled_back(output, leaves, weight, again=onward)
+        self.kept = []
+        if onward:
+            self.leaves, self.output = leaves, output
+            self.probe = torch.zeros_like(output, requires_grad=True)
+            (self.image,) = torch.autograd.grad(output, leaves, self.probe, create_graph=True)
+            self.kept = [*leaves, output, self.probe, self.image]
+
+    def forward(self, tangents: list[Tensor]) -> Tensor:
+        return torch.autograd.grad(self.image, self.probe, tangents[0], retain_graph=True)[0]
+
+    def backward(self, tangents: list[Tensor], cotangent: Tensor | None) -> Terms:
+        return _pulled_back(self.output, self.leaves, cotangent, again=True)
+
+
+_PARTS: dict[str, type[_Part]] = {
+    "pointwise": _Pointwise,
+    "product": _Product,
+    "linear": _Linear,
+    "selecting": _Selecting,
+}
