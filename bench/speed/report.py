@@ -100,7 +100,7 @@ def networks(
 ) -> dict[str, tuple[str, Rows]]:
     """Images per second of the papers' networks, on the configured data if those are colour images of 32 by 32."""
     data = _colour_images(settings).to(device)
-    rows = _throughput([(data, backbone) for backbone in NETWORKS], settings, repeats, status, images=2560)
+    rows = _throughput([(data, backbone) for backbone in NETWORKS], settings, repeats, status, images=2560, bf16=True)
     return {"networks": ("Training images per second of larger networks", rows)}
 
 
@@ -110,12 +110,13 @@ def _throughput(
     repeats: int,
     status: Status | None,
     images: int = 10_000,
+    bf16: bool = False,
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for data, backbone in subjects:
         _note(status, f"training: {data.name}, {backbone['name']}")
         make = partial(build, backbone, data.input_shape, data.outputs)
-        rows += throughput(data, make, backbone["name"], settings.train, images, repeats)
+        rows += throughput(data, make, backbone["name"], settings.train, images, repeats, bf16)
     return rows
 
 

@@ -41,10 +41,12 @@ def throughput(
     config: TrainConfig | None = None,
     images: int = 10_000,
     repeats: int = 9,
+    bf16: bool = False,
 ) -> list[dict[str, Any]]:
     """Measure the contenders side by side on the data's device.
 
     * ``bench``: `bench.train.train`, with the data set's augmentation.
+    * ``bench, bf16``: the same with ``precision=bf16``, if asked for.
     * ``plain``: float32 tensors normalised beforehand, a shuffled index, no augmentation.
     * ``plain, channels last``: the same on tensors that have their channels last in memory, as ours have.
     * ``dataloader, N workers``: PIL images through torchvision's transforms, with the data set's augmentation.
@@ -56,6 +58,7 @@ def throughput(
         config: Recipe of all contenders: batch size, learning rate, momentum, weight decay. The default if None.
         images: At most so many training images per epoch.
         repeats: Turns measured per contender, after two epochs that are not.
+        bf16: Whether to measure that too; slow on processors that have no such arithmetic.
 
     Returns:
         One row per contender: ``data``, ``backbone``, ``loop``, ``images_per_s``, and ``of_plain`` and
@@ -70,6 +73,7 @@ def throughput(
     data = replace(data, train=Part(data.train.inputs[:images], data.train.targets[:images]))
     loops = {
         "bench": bench_epochs(data, make_model(), config),
+        **({"bench, bf16": bench_epochs(data, make_model(), config, "bf16")} if bf16 else {}),
         "plain": plain_epochs(data, make_model(), config, torch.contiguous_format),
         "plain, channels last": plain_epochs(data, make_model(), config, torch.channels_last),
     }
@@ -108,13 +112,13 @@ def _seconds(epochs: Epochs, count: int) -> float:
     return time.perf_counter() - started
 
 
-def bench_epochs(data: Dataset, model: nn.Module, config: TrainConfig) -> Epochs:
+def bench_epochs(data: Dataset, model: nn.Module, config: TrainConfig, precision: str = "fp32") -> Epochs:
     """The benchmark's own loop."""
     model.to(data.train.inputs.device)
     optimizer = make_optimizer(model, config)
 
     def run(epochs: int) -> None:
-        train(model, optimizer, data, config, epochs=epochs, seed=0)
+        train(model, optimizer, data, config, epochs=epochs, seed=0, precision=precision)
 
     return run
 

@@ -78,8 +78,9 @@ def test_the_command_prints_and_writes(tmp_path, capsys):
 def test_training_measures_the_digits_and_what_is_configured(monkeypatch):
     measured = []
 
-    def stub(data, make, backbone, config, images, repeats):
+    def stub(data, make, backbone, config, images, repeats, bf16):
         some = torch.arange(min(2, len(data.test)))
+        assert bf16 == (data.name == "noise")
         measured.append((data.name, backbone, make()(data.batch(data.test, some)[0]).shape[0]))
         return [{"images_per_s": 1.0}]
 

@@ -1,5 +1,7 @@
 """The throughput measurement on tiny settings."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -20,10 +22,11 @@ def images(channels, **augmentation):
 
 def test_rows_are_positive_and_relative_to_the_rivals():
     data = images(1, crop=1, flip=True)
-    rows = throughput(data, lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, 3)), "linear", images=32, repeats=2)
+    net = partial(nn.Sequential, nn.Flatten(), nn.Linear(36, 3))
+    rows = throughput(data, net, "linear", images=32, repeats=2, bf16=True)
     by_loop = {row["loop"]: row for row in rows}
     loaders = ["dataloader, 0 workers", "dataloader, 2 workers"]
-    assert list(by_loop) == ["bench", "plain", "plain, channels last", *loaders]
+    assert list(by_loop) == ["bench", "bench, bf16", "plain", "plain, channels last", *loaders]
     assert all(row["images_per_s"] > 0 and row["data"] == "noise" and row["backbone"] == "linear" for row in rows)
     assert by_loop["plain"]["of_plain"] == 1
     assert 1 in [by_loop[loop]["of_dataloader"] for loop in loaders]
