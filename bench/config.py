@@ -37,7 +37,7 @@ class GrowthConfig:
         sample: Training examples on which curvature and loss are measured: a number, or ``all``.
         engine: Finds eigenpairs: dense, lanczos or rayleigh.
         curvature: The splitting matrix by its definition, or the textbook form (published).
-        memory: GiB that products with the splitting matrix may hold.
+        memory: GiB that products with the splitting matrix may hold; layers beyond it share passes over the sample.
         optimizer_state: What happens to it at a split: carry, zero (for newborn neurons) or reset.
         refresh_norm: Training batches on which batch-norm statistics are estimated again after growing; 0 for none.
     """

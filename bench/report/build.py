@@ -21,6 +21,7 @@ from bench.report.views.comparison import area_table, front_table, paired_table,
 from bench.report.views.growth import (
     forecast_chart,
     forecast_table,
+    note_table,
     price_table,
     step_table,
     width_chart,
@@ -80,7 +81,7 @@ def _sections(findings: Findings) -> tuple[Section, ...]:
         ("comparison", "Comparison", compared),
         ("steps", "Steps", _present(step_table(findings))),
         ("forecast", "Predicted and measured", _present(forecast_chart(findings), forecast_table(findings))),
-        ("price", "What growing cost", _present(price_table(findings))),
+        ("price", "What growing cost", _present(price_table(findings), note_table(findings))),
         ("widths", "Widths", (width_chart(findings), width_table(findings))),
     )
     return (head, *(Section(f"{setting.slug}-{key}", title, (), blocks) for key, title, blocks in parts if blocks))

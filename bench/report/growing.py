@@ -138,6 +138,39 @@ def price(column: Column) -> Price | None:
     )
 
 
+@dataclass(frozen=True)
+class Note:
+    """A number that a method put on record, over its growth events.
+
+    Attributes:
+        method: Its label.
+        name: What the method calls it.
+        events: How many say it.
+        mean: Over them.
+        low: Smallest.
+        high: Largest.
+    """
+
+    method: str
+    name: str
+    events: int
+    mean: float
+    low: float
+    high: float
+
+
+def notes(column: Column) -> list[Note]:
+    """What a method put on record, by name in the order of the record."""
+    growths = [stage.growth for run in column.runs.values() for stage in run.stages if stage.growth]
+    found: dict[str, list[float]] = {}
+    for growth in growths:
+        for name, value in growth.notes.items():
+            found.setdefault(name, []).append(value)
+    return [
+        Note(column.label, name, len(values), fmean(values), min(values), max(values)) for name, values in found.items()
+    ]
+
+
 def widths(column: Column) -> dict[str, list[float]]:
     """Mean width of each group at each rung."""
     runs = list(column.runs.values())

@@ -31,6 +31,7 @@ class Growth:
     residual: float | None
     stopped: str | None
     restart: bool
+    notes: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def _growth(found: object, where: str) -> Growth:
     steps = source.get("epsilon")
     if steps is not None and not isinstance(steps, list):
         raise Unreadable(f"{path}epsilon: expected a list or null")
-    stopped = source.get("stopped")
+    stopped, notes = source.get("stopped"), _mapping(source.get("notes", {}), f"{path}notes")
     return Growth(
         splits=_count(source, "splits", path),
         added=_count(source, "added_neurons", path),
@@ -196,6 +197,7 @@ def _growth(found: object, where: str) -> Growth:
         residual=_optional(source, "residual_max", path),
         stopped=None if stopped is None else str(stopped),
         restart=bool(source.get("restart", False)),
+        notes={str(name): _number(notes, name, f"{path}notes.") for name in notes},
     )
 
 

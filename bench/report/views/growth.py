@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.report.document import Axis, Cell, Chart, Point, Series, Table
 from bench.report.findings import Findings
-from bench.report.growing import forecasts, price, widths
+from bench.report.growing import forecasts, notes, price, widths
 from bench.report.numbers import DASH, count, engineering, scientific, seconds, share, step_text
 from bench.report.tuning import Tried
 
@@ -140,6 +140,32 @@ def price_table(findings: Findings) -> Table | None:
             "relative change of the outputs at step zero, which is rounding where surgery is right."
         ),
         header=("Method", "Seconds", "Operations", "Products", "Neurons split", "Largest residual", "Function gap"),
+        rows=rows,
+    )
+
+
+def note_table(findings: Findings) -> Table | None:
+    """What methods put on record besides."""
+    found = [note for column in findings.columns for note in notes(column)]
+    if not found:
+        return None
+    rows = tuple(
+        (
+            Cell(one.method),
+            Cell(one.name),
+            Cell(count(one.events)),
+            *(Cell(f"{value:.3g}") for value in (one.mean, one.low, one.high)),
+        )
+        for one in found
+    )
+    return Table(
+        key="notes",
+        title="What methods put on record",
+        about=(
+            "Over growth events; each method's file says what its numbers are. Fast S2D: the summed curvature that the "
+            "exact programme and the published linear one would take, and by what share the linear one falls short."
+        ),
+        header=("Method", "Number", "Events", "Mean", "Smallest", "Largest"),
         rows=rows,
     )
 

@@ -10,6 +10,7 @@ import sys
 import time
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -180,6 +181,25 @@ def test_a_method_that_stops_short_is_said_to_have(tmp_path: Path) -> None:
     assert "s2d stopped short of a rung 6 times (stable)" in text
     assert "†3" in text
     assert "from 330 to 495 parameters" in text
+
+
+def test_what_a_method_puts_on_record_is_shown(tmp_path: Path) -> None:
+    runs = [record(options("fast_s2d", seed)) for seed in range(3)]
+    for number, run in enumerate(runs):
+        for stage in run["stages"][1:]:
+            stage["growth"]["notes"] = {"gap": 0.125 * number, EVIL: -3.0}
+    put(tmp_path / "runs", *runs, *sweep())
+    page = made(tmp_path)["report.md"]
+    table = page.split("What methods put on record")[1]
+    row = next(line for line in table.splitlines() if "gap" in line and line.startswith("|"))
+    assert [cell.strip() for cell in row.strip("|").split("|")] == ["fast_s2d", "gap", "9", "0.125", "0", "0.25"]
+    assert "<script>" not in page
+    assert "What methods put on record" not in made_of(tmp_path / "plain", *sweep())["report.md"]
+
+
+def made_of(folder: Path, *runs: dict[str, Any]) -> dict[str, str]:
+    put(folder / "runs", *runs)
+    return made(folder)
 
 
 @pytest.mark.parametrize("seeds", [0, 1, 2])
