@@ -279,6 +279,10 @@ class Curvature:
         for share, values, gradients in self.sweep(names):
             yield {name: self._batch(name, share, values, gradients) for name in names}
 
+    def release(self) -> None:
+        """Let go of what is held; it is collected again if a product is asked for."""
+        self._held.clear()
+
     def _batches(self, group: Group) -> Iterator[Batch]:
         if group.name not in self._held and self.fits(group):
             self._hold(group)

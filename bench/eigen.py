@@ -204,6 +204,7 @@ class _Lanczos:
         self.steps = torch.zeros(n, dtype=torch.long)
         self.active = torch.arange(n)
         self.finished: dict[int, Tensor] = {}
+        self.scale = torch.ones_like(self.like[:, 0])
 
     def ask(self) -> Ask:
         """The last basis vectors of the neurons still active."""
@@ -213,7 +214,10 @@ class _Lanczos:
     def step(self, w: Tensor) -> None:
         """Go on by the product of what was asked."""
         k, active = self.basis.shape[1] - 1, self.active
-        q = self.basis[:, k]
+        here = active.to(w.device)
+        if k == 0:  # powers of two, lest squares of tiny products vanish in float32
+            self.scale = torch.exp2(-torch.frexp(w.abs().amax(1)).exponent.to(w.dtype)).clamp(max=2.0**120)
+        q, w = self.basis[:, k], w * self.scale[here, None]
         alpha = (w * q).sum(1)
         for _ in range(2):  # once is not enough in floating point ("twice is enough", Kahan and Parlett)
             w = w - torch.einsum("nkd,nk->nd", self.basis, torch.einsum("nkd,nd->nk", self.basis, w))
@@ -259,11 +263,12 @@ class _Lanczos:
             pair = [0, m - 1]
             last = (self.beta[chosen, m - 1, None] * small[:, -1, pair]).abs()
             residual[where] = last.amax(1) / ritz[:, pair].abs().amax(1).clamp(min=1e-300)
-            values[where.to(like.device)] = ritz[:, pair].to(like)
+            there = where.to(like.device)
+            values[there] = (ritz[:, pair] / self.scale[chosen.to(like.device), None].cpu()).to(like)
             bases = torch.stack(
                 [self.finished[i] if i in self.finished else self.basis[rows[i], :m] for i in chosen.tolist()]
             )
-            vectors[where.to(like.device)] = torch.einsum("nkd,nke->ned", bases, small[:, :, pair].to(like))
+            vectors[there] = torch.einsum("nkd,nke->ned", bases, small[:, :, pair].to(like))
         return values, torch.nn.functional.normalize(vectors, dim=2), residual
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
@@ -46,6 +47,7 @@ def reset(threads: int | None, seed: int) -> None:
     if multiprocessing.parent_process() is not None:  # Ctrl-C is the launcher's to hear; it ends its workers
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
+    give_back_memory()
     torch.set_num_threads(threads or _threads_by_environment() or _THREADS)
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - the global one is what plugins may use
@@ -64,12 +66,23 @@ def keep_freed_memory() -> None:
     """Let the C library keep what PyTorch frees, for the next step asks for as much again.
 
     By default glibc gives large blocks back and has them mapped anew, page by page: on the CPU a tenth to a fifth of a
-    convolutional network's step. The process stays at its peak of memory instead. Other C libraries are left alone.
+    convolutional network's step. Other C libraries are left alone.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    mallopt = _glibc("mallopt")
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 2**30)
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def give_back_memory() -> None:
+    """Give the system what is free now: after growing or evaluating, which need more than the training that follows."""
+    malloc_trim = _glibc("malloc_trim")
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
+def _glibc(function: str) -> Callable[..., int] | None:
+    return getattr(ctypes.CDLL(None), function, None) if sys.platform == "linux" else None
 
 
 def _threads_by_environment() -> int | None:

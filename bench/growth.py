@@ -139,6 +139,7 @@ class Event:
                 record.restart, last = plan.restart, plan
                 record.notes.update(plan.notes)
             self._account(context, record, macs)
+            context.curvature.release()
             if not plan.splits or plan.restart or not self._room(target):
                 break
         if not plan.splits and self._room(target):

@@ -19,7 +19,7 @@ from bench.config import Settings, ladder
 from bench.cost import LATENCY, prices
 from bench.data import load
 from bench.data.streams import stream
-from bench.environment import choose_device, describe, reset
+from bench.environment import choose_device, describe, give_back_memory, reset
 from bench.errors import BenchError, ConfigError, PlanError, Refused, StorageError, TrainingDiverged
 from bench.graph import Graph
 from bench.growth import Event
@@ -207,6 +207,7 @@ class Experiment:
             generator=self._stream(f"method {state.stage}"),
         )
         record, plan = event.grow(self.rungs[state.stage])
+        give_back_memory()
         if plan.restart:
             draw_parameters(self.model, self._stream(f"restart {state.stage}"))
             self.optimizer = make_optimizer(self.model, settings.train)
@@ -260,6 +261,7 @@ class Experiment:
         started = time.perf_counter()
         validation = evaluate(self.model, data, data.validation, precision)
         test = evaluate(self.model, data, data.test, precision)
+        give_back_memory()
         if not (isfinite(validation.loss) and isfinite(test.loss)):
             raise TrainingDiverged(f"the loss on held-out data became {test.loss} in stage {state.stage}")
         seconds = {"train": state.train_seconds, "grow": 0.0, "eval": time.perf_counter() - started}

@@ -119,6 +119,8 @@ def offspring(scheme: str, low: Tensor, high: Tensor, c: float) -> tuple[tuple[f
     r = n / p
     q = sqrt(1 - r**2)
     zero = torch.zeros_like(low)
+    if scheme == "mixed_triplet" and abs(overlap := float(low @ high)) > 1e-6:  # of a search that is not exact
+        low = torch.nn.functional.normalize(low - overlap * high, dim=0) if abs(overlap) < 1 - 1e-6 else zero
     table: dict[str, tuple[tuple[float, ...], list[Tensor]]] = {
         "positive_binary": ((0.5, 0.5), [low, -low]),
         "negative_binary": ((p, -n), [r * high, high]),

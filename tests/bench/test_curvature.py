@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import pytest
@@ -101,6 +102,20 @@ def test_neither_memory_nor_batches_matter(net: Net) -> None:
     thirds.batch_size = 3
     found = matrices(thirds)
     assert all(close(found[name], expected[name]) for name in expected)
+
+
+def test_what_is_let_go_is_collected_again() -> None:
+    net = named("norm")
+    graph = net.graph()
+    curvature = Curvature(graph, F.cross_entropy, *net.sample())
+    operator = curvature.operator(graph.groups["0"])
+    expected = operator.dense()
+    held = weakref.ref(next(iter(operator.batches())))
+    assert held() is not None
+    curvature.release()
+    assert held() is None  # though operators and their curvature know of each other
+    assert torch.equal(operator.dense(), expected)
+    assert curvature.passes == 2
 
 
 def test_memory_for_one_group_at_a_time() -> None:

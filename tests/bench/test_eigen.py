@@ -244,6 +244,16 @@ def test_the_same_seed_gives_the_same_spectrum(engine: str) -> None:
     assert torch.equal(found[0].highest, found[1].highest)
 
 
+@pytest.mark.parametrize("power", [-100, -60, 60])
+def test_the_size_of_the_numbers_does_not_matter(power: int) -> None:
+    """An untrained deep network has matrices of 1e-30: in float32 their squares are zero."""
+    matrices = symmetric(torch.linspace(-1, 2, 12).repeat(3, 1)).float()
+    expected, found = (lanczos(Matrices(m), generator()) for m in (matrices, matrices * 2.0**power))
+    assert torch.equal(found.lowest, expected.lowest * 2.0**power)
+    assert torch.equal(found.highest_vectors, expected.highest_vectors)
+    assert torch.equal(found.residual, expected.residual)
+
+
 @pytest.mark.parametrize("engine", list(ENGINES))
 @pytest.mark.parametrize("net", [n for n in NETS if len(n.widths) > 1], ids=str)
 def test_searches_that_share_their_passes_find_the_same(net: Net, engine: str) -> None:

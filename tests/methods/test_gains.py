@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -221,3 +222,15 @@ def test_schemes_are_feasible_and_gain_what_they_say(scheme: str, c: float) -> N
     for copies in (2, 3, 4):
         names = [s for s in SCHEMES if len(offspring(s, low, high, c)[0]) <= copies]
         assert min(float(claimed[s]) for s in names) == pytest.approx(optimum(copies, -1.3, 0.9, c))
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.3, -0.9, 1.0])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_directions_stay_within_length_one_where_a_search_was_not_exact(scheme: str, overlap: float) -> None:
+    """The Rayleigh search finds each end for itself; its vectors need not be orthogonal."""
+    high = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64)
+    low = torch.tensor([overlap, math.sqrt(1 - overlap**2), 0.0], dtype=torch.float64)
+    weights, directions = offspring(scheme, low, high, 3.0)
+    assert torch.linalg.vector_norm(directions, dim=1).max() <= 1 + 1e-12
+    assert sum(weights) == pytest.approx(1)
+    assert (torch.tensor(weights, dtype=torch.float64) @ directions).abs().max() < 1e-12
