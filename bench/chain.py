@@ -149,14 +149,15 @@ class Chain:
         ends = dict.fromkeys(calls[name].all_input_nodes[0] for name in consumers)
         steps: list[Step] = []
         self.diagonal, self.surrogate = True, False
-        self._published_ends: list[fx.Node] = []
-        self._walk(graph, set(ends), published, steps)
-        self.ends: list[fx.Node] = self._published_ends if published else [n for n in graph.nodes.nodes if n in ends]
+        published_ends = self._walk(graph, set(ends), published, steps)
+        self.ends: list[fx.Node] = published_ends if published else [n for n in graph.nodes.nodes if n in ends]
         own = {step.output for step in steps}
         self.reads = {(end, user) for end in self.ends for user in end.users if user not in own}
         self.steps = _runs_joined(steps, self.ends)
 
-    def _walk(self, graph: Graph, ends: set[fx.Node], published: bool, steps: list[Step]) -> None:
+    def _walk(self, graph: Graph, ends: set[fx.Node], published: bool, steps: list[Step]) -> list[fx.Node]:
+        """Fill in the steps; the ends of the published form."""
+        published_ends: list[fx.Node] = []
         needed = _between(self.sources, ends)
         mixed: dict[fx.Node, bool] = dict.fromkeys(self.sources, False)
         moved: dict[fx.Node, bool] = dict.fromkeys(self.sources, False)  # positions picked: harmless until joined
@@ -172,12 +173,11 @@ class Chain:
             made = {*self.sources, *(step.output for step in steps)}
             steps.append(self._step(node, kind, tuple(n for n in node.all_input_nodes if n in made)))
             if published and (bends or node in ends):
-                self._published_ends.append(node)
+                published_ends.append(node)
             else:
                 mixed[node] = mixes or kind in (Kind.AVERAGING, Kind.DEPTHWISE)
                 moved[node] = shifts or kind is Kind.SELECTING
-        if published:
-            self._published_ends += [n for n in self.sources if n in ends]
+        return published_ends + [n for n in self.sources if n in ends]
 
     def _step(self, node: fx.Node, kind: Kind, inputs: tuple[fx.Node, ...]) -> Step:
         if kind is Kind.FLATTEN:  # whatever sizes it names, they may be read off other tensors

@@ -145,7 +145,7 @@ def released_cost(graph: Graph) -> Vector:
         return prod(layer.kernel_size) if isinstance(layer, nn.Conv2d) else 1
 
     def positions(path: str) -> int:
-        return prod(calls[path].meta["tensor_meta"].shape[2:])
+        return _positions(calls[path], graph.model.get_submodule(path))
 
     found = []
     for group in graph.groups.values():
@@ -158,7 +158,7 @@ def released_cost(graph: Graph) -> Vector:
             total += positions(producer) * (prod(weight.shape[1:]) + sum(kernel(path) for path in behind))
         for path in (c.module for c in group.consumers):
             layer = graph.model.get_submodule(path)
-            total += layer.out_features if isinstance(layer, nn.Linear) else kernel(path) * positions(path)
+            total += positions(path) * (layer.out_features if isinstance(layer, nn.Linear) else kernel(path))
         found.append(float(total))
     return np.array(found)
 
@@ -166,12 +166,8 @@ def released_cost(graph: Graph) -> Vector:
 def _count_layer(
     graph: Graph, node: fx.Node, layer: nn.Linear | nn.Conv2d, params: _Sum, macs: _Sum, words: _Sum
 ) -> None:
-    shape = tuple(node.meta["tensor_meta"].shape)
     out = _channels(graph, node, layer.weight.shape[0])
-    if isinstance(layer, nn.Conv2d):
-        positions, kernel = prod(shape[2:]), prod(layer.kernel_size)
-    else:
-        positions, kernel = prod(shape[1:-1]), 1
+    positions, kernel = _positions(node, layer), prod(layer.kernel_size) if isinstance(layer, nn.Conv2d) else 1
     if is_depthwise(layer):
         factors: tuple[_Channels, ...] = (out,)
     else:
@@ -181,6 +177,12 @@ def _count_layer(
     words.add(positions, out)
     if layer.bias is not None:
         params.add(1, out)
+
+
+def _positions(node: fx.Node, layer: nn.Module) -> int:
+    """Places at which a layer's output has all of its channels."""
+    shape = tuple(node.meta["tensor_meta"].shape)
+    return prod(shape[2:] if isinstance(layer, nn.Conv2d) else shape[1:-1])
 
 
 def _count_channelwise(graph: Graph, node: fx.Node, layer: nn.Module, params: _Sum) -> None:

@@ -6,13 +6,14 @@
 
 Each is the oracle of the others (bench/MATHS.md, section 4).
 
-An engine is a search that asks for products and is sent them. So one search can have its layer's products from batches
-that lie in memory, and many searches can share each pass over a sample that does not fit (`together`).
+An engine is a search that asks for products and is sent them (`dense` makes its own). So one search can have its
+layer's products from batches that lie in memory, and many searches can share each pass over a sample that does not
+fit (`together`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor
 
 from bench.curvature import Curvature, Operator
+from bench.graph import Group
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +104,7 @@ def _pass(operator: Operator, search: Search, ask: Ask) -> Ask:
     for batch in operator.batches():
         done += batch.share
         product = operator.on_batch(batch, ask.vectors, ask.neurons) / batch.share
-        ask = search.send(Answer(product, done > 1 - batch.share / 2))
+        ask = search.send(Answer(product, done > 1 - 1e-9))
     return ask
 
 
@@ -139,12 +141,44 @@ def together(searches: Mapping[str, Search], curvature: Curvature) -> dict[str, 
                 if name in whole:
                     whole[name] += product
                 else:
-                    send(name, Answer(product / share, done > 1 - share / 2))
+                    send(name, Answer(product / share, done > 1 - 1e-9))
         for name in list(batches):
             curvature.operator(curvature.graph.groups[name]).products += 1
         for name, product in whole.items():
             send(name, Answer(product, True))
     return found
+
+
+STEPS = 24
+"""Products that most searches take: what a search holds is estimated by them."""
+
+
+def solve(
+    engine: Callable[[Operator, torch.Generator], Spectrum],
+    curvature: Curvature,
+    group: Group,
+    open_groups: Sequence[Group],
+    generator: torch.Generator,
+) -> dict[str, Spectrum]:
+    """The spectra of a group, and of those open groups that can share its passes over the sample.
+
+    Groups are solved together where the sample does not fit into memory, as many as there is memory for their searches.
+
+    Args:
+        engine: An `Engine`, or any function that finds a group's spectrum by itself.
+        curvature: The operators.
+        group: Whose spectrum is wanted.
+        open_groups: Groups not yet solved, the wanted one among them.
+        generator: Draws the starting vectors, on the CPU.
+    """
+    if curvature.fits(group) or not isinstance(engine, Engine):
+        return {group.name: engine(curvature.operator(group), generator)}
+    room, chosen = curvature.memory, [group]
+    for other in (g for g in open_groups if g is not group and not curvature.fits(g)):
+        room -= STEPS * curvature.operator(other).like.nbytes
+        if room > 0:
+            chosen.append(other)
+    return together({g.name: engine.search(curvature.operator(g), generator) for g in chosen}, curvature)
 
 
 def _dense(operator: Operator, generator: torch.Generator) -> Search:
@@ -159,7 +193,7 @@ def _dense(operator: Operator, generator: torch.Generator) -> Search:
 
 
 def _lanczos(
-    operator: Operator, generator: torch.Generator, products: int = 24, tolerance: float = 1e-5, limit: int = 256
+    operator: Operator, generator: torch.Generator, products: int = STEPS, tolerance: float = 1e-5, limit: int = 256
 ) -> Search:
     """Lanczos with full re-orthogonalisation, all neurons at once.
 

@@ -69,9 +69,10 @@ def keep_freed_memory() -> None:
     convolutional network's step. Other C libraries are left alone.
     """
     mallopt = _glibc("mallopt")
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, 2**30)
-        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    if mallopt is not None and (mallopt(_M_MMAP_THRESHOLD, 2**30) or mallopt(_M_MMAP_THRESHOLD, 2**25)):
+        mallopt(
+            _M_TRIM_THRESHOLD, 2**31 - 1
+        )  # without the other, which older versions bound, it would slow things down
 
 
 def give_back_memory() -> None:

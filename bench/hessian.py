@@ -92,7 +92,7 @@ def held(chain: Chain) -> list[fx.Node]:
     nodes: list[fx.Node] = []
     for step, onward in passed_on(chain):
         if step.form == "selecting":
-            nodes += 2 * [step.output, *step.inputs]
+            nodes += 2 * [step.output, *step.inputs, step.output]  # the last for the indices
         elif step.form != "linear":
             nodes += [step.output] * step.bends + [*step.inputs] * onward
     return nodes
@@ -112,11 +112,9 @@ class _Part(ABC):
 
     Attributes:
         given: ``d phi`` by the step's inputs.
-        kept: The tensors that it holds.
     """
 
     given: Terms
-    kept: Sequence[Tensor]
 
     @abstractmethod
     def __init__(self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None) -> None:
@@ -150,7 +148,6 @@ class _Pointwise(_Part):
                 (self.bend,) = torch.autograd.grad(slope, leaves, weight)
             self.given = [None if weight is None else slope.detach() * weight]
             self.slope = slope.detach() if onward else None
-        self.kept = [t for t in (self.bend, self.slope) if t is not None]
 
     def forward(self, tangents: list[Tensor]) -> Tensor:
         assert self.slope is not None
@@ -171,7 +168,6 @@ class _Product(_Part):
         self.given = _pulled_back(output, leaves, weight)
         self.weight = weight
         self.slopes = [leaf.detach() for leaf in reversed(leaves)] if onward else []
-        self.kept = [*self.slopes, *([] if weight is None else [weight])]
 
     def forward(self, tangents: list[Tensor]) -> Tensor:
         return self.slopes[0] * tangents[0] + self.slopes[1] * tangents[1]
@@ -192,7 +188,6 @@ class _Linear(_Part):
         self.given = _pulled_back(output, leaves, weight)
         self.function = step.linear
         self.taped: tuple[list[Tensor], Tensor] | None = None
-        self.kept = []
 
     def forward(self, tangents: list[Tensor]) -> Tensor:
         with torch.enable_grad():
@@ -211,12 +206,10 @@ class _Selecting(_Part):
 
     def __init__(self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None) -> None:
         self.given = _pulled_back(output, leaves, weight, again=onward)
-        self.kept = []
         if onward:
             self.leaves, self.output = leaves, output
             self.probe = torch.zeros_like(output, requires_grad=True)
             (self.image,) = torch.autograd.grad(output, leaves, self.probe, create_graph=True)
-            self.kept = [*leaves, output, self.probe, self.image]
 
     def forward(self, tangents: list[Tensor]) -> Tensor:
         return torch.autograd.grad(self.image, self.probe, tangents[0], retain_graph=True)[0]

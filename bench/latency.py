@@ -96,9 +96,11 @@ def latency(
         batch: Inputs of one pass.
         device: Where to measure.
         folder: Where the file is, or goes.
-        key: What the latency depends on: the backbone's options, the machine.
+        key: What the latency depends on besides the graph, the batch and the threads: the backbone's options, the kind
+            of machine.
     """
-    named = json.dumps([key, batch, str(device), torch.get_num_threads()], sort_keys=True)
+    shape = [list(graph.widths().items()), macs.of(graph.widths())]
+    named = json.dumps([key, batch, shape, torch.get_num_threads()], sort_keys=True)
     path = folder / f"latency-{hashlib.sha256(named.encode()).hexdigest()[:16]}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):

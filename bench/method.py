@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench.cost import Price
 from bench.curvature import Curvature, Operator
-from bench.eigen import Engine, Spectrum, together
+from bench.eigen import Spectrum, solve
 from bench.graph import Graph, Group
 from bench.plan import GrowthPlan
 
@@ -75,12 +75,8 @@ class GrowthContext:
         Groups whose sample does not fit into memory are computed together, in shared passes over it.
         """
         if group.name not in self._spectra:
-            large = [g for g in self.groups if g.name not in self._spectra and not self.curvature.fits(g)]
-            if group in large and isinstance(self.engine, Engine):
-                searches = {g.name: self.engine.search(self.operator(g), self.generator) for g in large}
-                self._spectra.update(together(searches, self.curvature))
-            else:
-                self._spectra[group.name] = self.engine(self.operator(group), self.generator)
+            left = [g for g in self.groups if g.name not in self._spectra]
+            self._spectra |= solve(self.engine, self.curvature, group, left, self.generator)
         return self._spectra[group.name]
 
     @property

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
@@ -20,11 +22,12 @@ from bench.cost import LATENCY, prices
 from bench.data import load
 from bench.data.streams import stream
 from bench.environment import choose_device, describe, give_back_memory, reset
-from bench.errors import BenchError, ConfigError, PlanError, Refused, StorageError, TrainingDiverged
+from bench.errors import BenchError, ConfigError, PlanError, Refused, StorageError, TrainingDiverged, told
 from bench.graph import Graph
 from bench.growth import Event
 from bench.latency import Latency, latency
 from bench.latency import now as measured_latency
+from bench.latency import read as read_latency
 from bench.method import GrowthMethod, Trained, check_options
 from bench.observer import Observer
 from bench.refresh import draw_parameters, refresh_norm
@@ -104,15 +107,17 @@ class Experiment:
         return model.to(self.device)
 
     def _measure_latency(self) -> Latency:
-        machine = describe(self.device)
-        key = {
-            "backbone": self.settings.options["backbone"],
-            "inputs": self.data.input_shape,
-            "outputs": self.data.outputs,
-        }
+        """The run's own table if it has begun, so that its ladder stays; else the one that all methods share."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return read_latency(json.loads(self.run.latency_path.read_text()))
+        machine, options = describe(self.device), self.settings.options
+        key = {"backbone": options["backbone"], "inputs": self.data.input_shape, "outputs": self.data.outputs}
         key |= {name: machine[name] for name in ("device", "torch")}
         batch, folder = self.settings.growth.latency_batch, self.run.runs_dir / "seeds"
-        return latency(self.graph, self.prices["macs"], batch, self.device, folder, key)
+        try:
+            return latency(self.graph, self.prices["macs"], batch, self.device, folder, key)
+        except RuntimeError as error:  # out of memory, on the device or off it
+            raise BenchError(f"growth.cost=latency: {told(error)}; try a smaller growth.latency_batch") from error
 
     def _seed_lineage(self) -> dict[str, Tensor]:
         return {name: torch.ones(n, dtype=torch.float64) for name, n in self.seed_widths.items()}
@@ -133,6 +138,8 @@ class Experiment:
         """
         options = OmegaConf.create(dict(self.settings.options))
         write_atomic(self.run.folder / "config.yaml", OmegaConf.to_yaml(options))
+        if self.latency is not None:
+            write_atomic(self.run.latency_path, json.dumps(asdict(self.latency)))
         try:
             if not self._resume():
                 self._train_seed()
@@ -183,6 +190,9 @@ class Experiment:
             for leftover in (partial, checkpoint.previous(partial), *path.parent.glob(f".{path.stem}.*{PARTIAL}")):
                 leftover.unlink(missing_ok=True)
         self.state.stages[0]["target_cost"] = self.rungs[0]
+        self.state.stages[0].pop("latency_us", None)  # whoever trained the seed may have climbed another ladder
+        if self.latency is not None:
+            self.state.stages[0]["latency_us"] = measured_latency(self.graph, self.latency.batch, self.device)
         self.state.lineage = self._seed_lineage()
         self._save()
 

@@ -119,6 +119,11 @@ class Run:
         return self.folder / "checkpoint.pt"
 
     @property
+    def latency_path(self) -> Path:
+        """The table behind the run's ladder, where that is of latency."""
+        return self.folder / "latency.json"
+
+    @property
     def lock_path(self) -> Path:
         """The lock that one process at a time holds."""
         return self.folder / ".lock"
@@ -169,7 +174,8 @@ class Run:
 
     def forget(self) -> None:
         """Drop what an earlier attempt left."""
-        for path in (self.record_path, *self.folder.glob("checkpoint*.pt"), self.folder / "stages.jsonl"):
+        ended = (self.record_path, self.folder / "stages.jsonl", self.latency_path)
+        for path in (*ended, *self.folder.glob("checkpoint*.pt")):
             path.unlink(missing_ok=True)
 
 

@@ -32,6 +32,6 @@ def for_channels_last(model: nn.Module, input_shape: tuple[int, ...]) -> nn.Modu
     with evaluation(model), torch.no_grad():
         try:
             model(images)
-        except RuntimeError:
+        except Exception:  # if it objects to more than that, `bench.graph` tells it
             return Contiguous(model)
     return model

@@ -12,6 +12,8 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,11 +21,12 @@ import torch
 from torch.nn import functional as F
 
 from bench.backbones import build
-from bench.curvature import Curvature, Operator
+from bench.curvature import Curvature
 from bench.data.base import Dataset, Part
-from bench.eigen import dense, lanczos, rayleigh
+from bench.eigen import ENGINES, Spectrum, solve
 from bench.environment import reset
-from bench.graph import Graph
+from bench.errors import BenchError
+from bench.graph import Graph, Group
 from bench.speed.layers import Layer, scaled
 from bench.train import TrainConfig, make_optimizer, train
 
@@ -34,7 +37,7 @@ IMAGES = 2048
 EPOCH = 45_000
 """Images of an epoch of CIFAR-10, less its validation part."""
 DENSE_ON = 16
-"""Examples that forming S is timed on; its time grows as their number."""
+"""Examples that forming S is timed on; its time is extrapolated from there, as it grows with their number."""
 RECIPE = TrainConfig(batch_size=128)
 
 Row = dict[str, Any]
@@ -102,9 +105,20 @@ def _few(data: Dataset, count: int) -> Dataset:
 
 
 def _alone(function: Callable[..., Row], *arguments: Any) -> Row:
-    """What the function returns in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:  # terminated when left, also by Ctrl-C
-        return pool.apply(function, arguments)
+    """What the function returns in a process of its own.
+
+    Raises:
+        BenchError: The system ended the process, most likely for want of memory.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(function, *arguments).result()
+        except BrokenProcessPool as error:
+            raise BenchError("a measurement was ended by the system: too little memory?") from error
+        except BaseException:  # Ctrl-C: the process does not hear it
+            for child in multiprocessing.active_children():
+                child.kill()
+            raise
 
 
 def _network_step(data: Dataset, network: dict[str, Any], engine: str, sample: int, place: Place) -> Row:
@@ -119,9 +133,11 @@ def _network_step(data: Dataset, network: dict[str, Any], engine: str, sample: i
     measured = DENSE_ON if engine == "dense" else sample
     curvature = _curvature(graph, data, measured)
     products, seconds = 0.0, 0.0
-    for group in graph.groups.values():
-        more, took = _timed(curvature.operator(group), engine, sample / measured, place)
-        products, seconds = max(products, more), seconds + took
+    left = list(graph.groups.values())
+    while left:
+        found, took = _timed(curvature, left, engine, sample / measured, place)
+        products, seconds = max(products, *(one.products for one in found.values())), seconds + took
+        left = [group for group in left if group.name not in found]
     return {
         "backbone": network["name"],
         "width": network.get("width"),
@@ -145,7 +161,8 @@ def _layer_step(data: Dataset, layer: Layer, sample: int, place: Place) -> Row:
     few = replace(data, train=Part(data.train.inputs[:IMAGES], data.train.targets[:IMAGES]))
     train(model, make_optimizer(model, RECIPE), few, RECIPE, epochs=1, seed=place.seed)
     graph = Graph(model, data.input_shape)
-    products, seconds = _timed(_curvature(graph, data, sample).operator(graph.groups["layer"]), "lanczos", 1, place)
+    found, seconds = _timed(_curvature(graph, data, sample), [graph.groups["layer"]], "lanczos", 1, place)
+    products = found["layer"].products
     return {
         "layer": layer.name,
         "sample": sample,
@@ -165,18 +182,21 @@ def _curvature(graph: Graph, data: Dataset, sample: int) -> Curvature:
     return Curvature(graph, F.cross_entropy, part.inputs, part.targets, prepare=data.normalised)
 
 
-def _timed(operator: Operator, engine: str, scale: float, place: Place) -> tuple[float, float]:
-    """Products of the slowest neuron, and seconds on the whole sample, ``scale`` times the one at hand."""
+def _timed(
+    curvature: Curvature, groups: Sequence[Group], engine: str, scale: float, place: Place
+) -> tuple[dict[str, Spectrum], float]:
+    """Spectra of the first group and what is solved with it, and seconds on ``scale`` times the sample at hand."""
     generator = torch.Generator().manual_seed(place.seed)
     started = _now(place)
     if engine == "dense":
+        operator = curvature.operator(groups[0])
         matrix = operator.dense()
         formed = _now(place)
         operator.dense = lambda: matrix  # type: ignore[method-assign]
-        found = dense(operator, generator)
-        return found.products, scale * (formed - started) + _now(place) - formed
-    found = (lanczos if engine == "lanczos" else rayleigh)(operator, generator)
-    return found.products, _now(place) - started
+        found = {groups[0].name: ENGINES[engine](operator, generator)}
+        return found, scale * (formed - started) + _now(place) - formed
+    found = solve(ENGINES[engine], curvature, groups[0], groups, generator)
+    return found, _now(place) - started
 
 
 def _now(place: Place) -> float:

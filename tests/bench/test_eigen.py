@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.curvature import Curvature, Operator
-from bench.eigen import ENGINES, Spectrum, dense, lanczos, rayleigh, together
+from bench.curvature import Curvature
+from bench.eigen import ENGINES, Answer, Spectrum, dense, lanczos, rayleigh, together
 from bench.graph import Graph
-from bench.method import GrowthContext
 from tests.nets import NETS, Net, grow_context, named
 
 
@@ -244,6 +243,32 @@ def test_the_same_seed_gives_the_same_spectrum(engine: str) -> None:
     assert torch.equal(found[0].highest, found[1].highest)
 
 
+@pytest.mark.parametrize("examples", [8, 9, 13])
+def test_a_pass_of_the_rayleigh_search_is_all_batches(examples: int) -> None:
+    """However few examples the last batch has, a pass ends with it."""
+    net = named("mlp")
+    graph = net.graph()
+    curvature = Curvature(graph, F.cross_entropy, *net.sample(examples))
+    curvature.batch_size = 8
+    operator = curvature.operator(graph.groups["0"])
+    search = ENGINES["rayleigh"].search(operator, generator(), passes=3, highest=False)
+    asked = [next(search)]
+    lasts = []
+    while not asked[-1].whole:
+        batches = list(operator.batches())
+        for number, batch in enumerate(batches):
+            lasts.append(number == len(batches) - 1)
+            product = operator.on_batch(batch, asked[-1].vectors) / batch.share
+            asked.append(search.send(Answer(product, lasts[-1])))
+    assert len(asked) == 3 * -(-examples // 8) + 1
+    by_hand = asked[-1].vectors
+    found = rayleigh(curvature.operator(graph.groups["0"]), generator(), passes=3, highest=False)
+    assert torch.equal(found.lowest_vectors, by_hand)
+    curvature.memory = 1
+    again = ENGINES["rayleigh"].search(operator, generator(), passes=3, highest=False)
+    assert torch.equal(together({"0": again}, curvature)["0"].lowest_vectors, by_hand)
+
+
 @pytest.mark.parametrize("power", [-100, -60, 60])
 def test_the_size_of_the_numbers_does_not_matter(power: int) -> None:
     """An untrained deep network has matrices of 1e-30: in float32 their squares are zero."""
@@ -278,19 +303,12 @@ def test_searches_that_share_their_passes_find_the_same(net: Net, engine: str) -
 
 def test_a_context_shares_passes_where_the_sample_does_not_fit() -> None:
     net = named("norm")
-    held, large = (context_with(net, memory) for memory in (2**30, 1))
-    for context in (held, large):
+    for memory, together_fit in ((2**30, None), (100_000, True), (1, False)):  # for the searches themselves, too
+        context = grow_context(net.graph(), *net.sample(300), engine="lanczos")
+        context.curvature.memory = memory
         for group in context.groups:
+            assert context.curvature.fits(group) == (together_fit is None)
             assert context.spectrum(group).lowest.shape == (net.widths[group.name],)
-    assert held.curvature.passes == 1
-    assert large.curvature.passes < sum(context_operator.products for context_operator in operators(large))
-
-
-def context_with(net: Net, memory: float) -> GrowthContext:
-    context = grow_context(net.graph(), *net.sample(), engine="lanczos")
-    context.curvature.memory = memory
-    return context
-
-
-def operators(context: GrowthContext) -> list[Operator]:
-    return [context.operator(group) for group in context.groups]
+        products = [context.operator(group).products for group in context.groups]
+        expected = {None: 1, True: max(products), False: sum(products)}[together_fit]
+        assert context.curvature.passes == expected

@@ -127,9 +127,26 @@ def test_a_ladder_in_measured_latency(tmp_path: Path) -> None:
         for stage in record["stages"]:
             assert price.of(stage["widths"]) <= stage["target_cost"] * (1 + 1e-12)
             assert stage["latency_us"] > 0
-    table.write_text(table.read_text()[:100])  # damaged: measured again
-    assert experiment(tmp_path, "method=s2d", *options).latency is not None
-    assert json.loads(table.read_text())["batch"] == 8
+    table.write_text(table.read_text()[:100])  # damaged: measured again, but not for a run that has begun
+    assert experiment(tmp_path, "method=net2net", *options).latency == read(two["latency"])
+    fresh = experiment(tmp_path, "method=s2d", *options).latency
+    assert fresh is not None
+    assert fresh == read(json.loads(table.read_text())) != read(two["latency"])
+    plain = experiment(tmp_path, "method=s2d", "train.epochs=0").execute()  # of the same seed network
+    assert "latency_us" not in plain["stages"][0]
+
+
+def test_latency_that_cannot_be_measured_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: object) -> None:
+        raise RuntimeError("not enough memory:\nyou tried to allocate 9 GiB")
+
+    monkeypatch.setattr("bench.protocol.latency", fails)
+    with pytest.raises(BenchError) as error:
+        experiment(tmp_path, "growth.cost=latency")
+    assert str(error.value) == (
+        "growth.cost=latency: RuntimeError: not enough memory: you tried to allocate 9 GiB; "
+        "try a smaller growth.latency_batch"
+    )
 
 
 @pytest.mark.parametrize("data", ["digits", "rbf"])
