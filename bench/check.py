@@ -7,28 +7,30 @@ suite, so a method that passes here passes there. Exit status 1 and the reasons 
 from __future__ import annotations
 
 import copy
-import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import msgspec
 import torch
 from omegaconf import OmegaConf
 from torch import nn
 from torch.nn import functional as F
 
-from bench.config import GrowthConfig
-from bench.cost import METRICS, prices
-from bench.errors import Refused
-from bench.graph import Graph
-from bench.growth import Event, GrowthRecord
-from bench.method import GrowthMethod, Trained
-from bench.plan import GrowthPlan
+from bench.core.errors import Refused
+from bench.core.record import GrowthRecord
+from bench.growth.config import GrowthConfig
+from bench.growth.event import GrowthEvent
+from bench.growth.method import GrowthMethod, Trained
+from bench.methods import registry
+from bench.network.cost import cost_models
+from bench.network.graph import Graph
+from bench.network.plan import GrowthPlan
 from bench.train import TrainConfig, make_optimizer
-from methods import registry
 
 INPUT = (2, 6, 6)
+COSTS = ("params", "macs", "energy")
 CLASSES = 3
 
 
@@ -71,7 +73,9 @@ def networks() -> dict[str, Callable[[], nn.Module]]:
     }
 
 
-def event(method: GrowthMethod, network: nn.Module, ratio: float, seed: int = 0, **options: Any) -> tuple[Event, float]:
+def event(
+    method: GrowthMethod, network: nn.Module, ratio: float, seed: int = 0, **options: Any
+) -> tuple[GrowthEvent, float]:
     """A growth event on a network with random data, in float64, and the cost its rung allows.
 
     Args:
@@ -79,7 +83,7 @@ def event(method: GrowthMethod, network: nn.Module, ratio: float, seed: int = 0,
         network: A network on inputs of shape `INPUT`; it is made float64 and grows when the event does.
         ratio: The rung, as a multiple of the network's cost.
         seed: Of the data, the normalisation's statistics and the method.
-        options: Options of `bench.config.GrowthConfig`.
+        options: Options of `bench.growth.config.GrowthConfig`.
     """
     generator = torch.Generator().manual_seed(seed)
     model = network.double()
@@ -93,14 +97,14 @@ def event(method: GrowthMethod, network: nn.Module, ratio: float, seed: int = 0,
     graph = Graph(model, INPUT)
     optimizer = make_optimizer(model, TrainConfig())
     config = GrowthConfig(sample=24, **options)
-    costs, widths = prices(graph), graph.widths()
-    made = Event(
+    costs, widths = cost_models(graph), graph.widths()
+    made = GrowthEvent(
         graph=graph,
         optimizer=optimizer,
         method=method,
         name=type(method).__name__,
         config=config,
-        prices=costs,
+        costs=costs,
         loss=F.cross_entropy,
         inputs=inputs,
         targets=targets,
@@ -119,11 +123,11 @@ Check = Callable[[Make, Callable[[], nn.Module]], None]
 
 def grows_within_rung(make: Make, network: Callable[[], nn.Module]) -> None:
     """Never exceeds the rung, in any cost, and leaves the function unchanged at epsilon = 0."""
-    for cost in METRICS:
+    for cost in COSTS:
         torch.manual_seed(0)
         grown, target = event(make(), network(), 1.7, cost=cost)
         record, _ = grown.grow(target)
-        spent = grown.prices[cost].of(grown.graph.widths())
+        spent = grown.costs[cost].of(grown.graph.widths())
         assert spent <= target, f"{spent:.0f} {cost} exceed the rung's {target:.0f}"
         if record.splits:
             assert record.function_gap is not None
@@ -137,7 +141,7 @@ def counts_are_true(make: Make, network: Callable[[], nn.Module]) -> None:
     grown, target = event(make(), network(), 1.7)
     grown.grow(target)
     counted = sum(p.numel() for p in grown.graph.model.parameters())
-    priced = grown.prices["params"].of(grown.graph.widths())
+    priced = grown.costs["params"].of(grown.graph.widths())
     assert counted == priced, f"{counted} parameters counted, {priced:.0f} priced"
 
 
@@ -165,7 +169,7 @@ def repeats_itself(make: Make, network: Callable[[], nn.Module]) -> None:
         torch.manual_seed(0)
         grown, target = event(make(), network(), 1.7)
         record, _ = grown.grow(target)
-        outcomes.append((dataclasses.replace(record, seconds=0.0), grown.graph.model.state_dict()))
+        outcomes.append((msgspec.structs.replace(record, seconds=0.0), grown.graph.model.state_dict()))
     assert outcomes[0][0] == outcomes[1][0], "two runs with the same seed left different receipts"
     for name, tensor in outcomes[0][1].items():
         assert torch.equal(tensor, outcomes[1][1][name]), f"two runs with the same seed differ in {name}"

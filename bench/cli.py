@@ -24,8 +24,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bench.errors import BenchError, Busy, StorageError, did_you_mean
-from bench.options import CONF, ROOT
+from bench.core.errors import BenchError, Busy, StorageError, did_you_mean
+from bench.core.options import CONF
 from bench.sweep import offer_launchers, offer_sweeper
 
 
@@ -121,10 +121,10 @@ def disk_errors() -> Iterator[None]:
 def offer_plugins() -> None:
     """Give Hydra the methods that have no file in ``conf/method``: new files in ``methods/`` and other packages'."""
     known = {path.stem for path in (CONF / "method").glob("*.yaml")}
-    new = {path.stem for path in (ROOT / "methods").glob("[!_]*.py")} - known
+    new = {path.stem for path in (CONF.parent / "methods").glob("[!_]*.py")} - known
     if not new and not entry_points(group="growth_bench.methods"):
         return
-    from methods import registry  # imports torch; needed only now
+    from bench.methods import registry  # imports torch; needed only now
 
     for name in {*registry.names(), *registry.broken()} - known:
         node = {"name": name} if name in registry.broken() else registry[name].defaults()
@@ -172,7 +172,7 @@ def _siblings(option: str, arguments: list[str], config_name: str) -> list[str]:
 
 
 def _task(options: dict[str, Any]) -> None:
-    from bench.run import run  # torch only after the options are read
+    from bench.run.command import run  # torch only after the options are read
 
     run(options, brief=HydraConfig.get().mode is RunMode.MULTIRUN)
 

@@ -12,8 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cli import guarded
-from bench.store import State, seconds_of
-from bench.sweep import Cell, cells
+from bench.core.record import RunState
+from bench.run.cell import Cell
+from bench.sweep import cells
+
+SHOWN = (
+    *(RunState.DONE, RunState.RUNNING, RunState.INTERRUPTED, RunState.FAILED, RunState.REFUSED),
+    *(RunState.UNREADABLE, RunState.MISSING),
+)
+"""States in the order of the table's columns."""
 
 HELP = """\
 The cells of a sweep: done, running, failed and missing, with an estimate of the time left.
@@ -22,53 +29,40 @@ The cells of a sweep: done, running, failed and missing, with an estimate of the
   python -m bench.status method=s2d,s3d seed=0,1,2 runs_dir=DIR    the arguments of python -m bench -m"""
 
 
-def state_of(cell: Cell) -> str:
-    """The cell's state in words: done, refused, failed, running, interrupted or missing."""
-    state = cell.run.state()
-    if state is State.ABSENT:
-        return "missing"
-    if state is not State.INCOMPLETE:
-        return str(state.value)
-    return "running" if cell.run.is_busy() else "interrupted"
-
-
-def seconds_left(states: Sequence[tuple[Cell, str]]) -> float | None:
+def seconds_left(found: Sequence[Cell]) -> float | None:
     """One worker's time for what is missing, by the finished cells of the same method; None where none is finished."""
     spent: dict[str, list[float]] = {}
-    for cell, state in states:
-        record = cell.run.record() if state == "done" else None
-        if record is not None:
-            spent.setdefault(cell.options["method"]["name"], []).append(seconds_of(record))
+    for cell in found:
+        if cell.record is not None and cell.state is RunState.DONE:
+            spent.setdefault(cell.name("method"), []).append(cell.record.seconds)
     if not spent:
         return None
-    overall = mean(seconds for found in spent.values() for seconds in found)
-    left = [cell.options["method"]["name"] for cell, state in states if state in ("missing", "interrupted", "running")]
+    overall = mean(seconds for method in spent.values() for seconds in method)
+    left = [cell.name("method") for cell in found if cell.record is None]
     return sum(mean(spent[name]) if name in spent else overall for name in left)
 
 
 def show(arguments: Sequence[str]) -> None:
     """Print the state of the sweep that these arguments describe."""
-    states = [(cell, state_of(cell)) for cell in cells(arguments)]
-    columns = ("done", "running", "interrupted", "failed", "refused", "missing")
+    found = cells(arguments)
     table = Table(box=SIMPLE_HEAD)
     table.add_column("method")
-    for column in columns:
-        table.add_column(column, justify="right")
-    methods = dict.fromkeys(cell.options["method"]["name"] for cell, _ in states)
-    for method in methods:
-        counts = Counter(state for cell, state in states if cell.options["method"]["name"] == method)
-        table.add_row(method, *(str(counts[column] or "") for column in columns))
-    totals = Counter(state for _, state in states)
-    table.add_row(f"all {len(states)}", *(str(totals[column] or "") for column in columns), style="bold")
+    for state in SHOWN:
+        table.add_column(state, justify="right")
+    for method in dict.fromkeys(cell.name("method") for cell in found):
+        counts = Counter(cell.state for cell in found if cell.name("method") == method)
+        table.add_row(method, *(str(counts[state] or "") for state in SHOWN))
+    totals = Counter(cell.state for cell in found)
+    table.add_row(f"all {len(found)}", *(str(totals[state] or "") for state in SHOWN), style="bold")
     console = Console()
     console.width = max(console.width, 100)
     console.print(table)
-    for cell, state in states:
-        if state in ("failed", "refused"):
-            reason = (cell.run.record() or {}).get("reason")
-            console.print(f"{state}: {cell.command}: {reason}", markup=False, highlight=False, soft_wrap=True)
-    left = seconds_left(states)
-    if totals["done"] + totals["refused"] == len(states):
+    for cell in found:
+        if cell.state in (RunState.FAILED, RunState.REFUSED, RunState.UNREADABLE):
+            line = f"{cell.state}: {cell.command}: {cell.standing.reason}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    left = seconds_left(found)
+    if totals[RunState.DONE] + totals[RunState.REFUSED] == len(found):
         console.print("every cell is done")
     elif left is not None:
         console.print(f"about {_duration(left)} left for one worker", highlight=False)

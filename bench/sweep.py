@@ -12,10 +12,8 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from itertools import chain, product, zip_longest
 from types import ModuleType
-from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -29,9 +27,11 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from bench.errors import BenchError
-from bench.options import CONF, check_form
-from bench.store import Run, State, is_due, seed_identity
+from bench.core.errors import BenchError
+from bench.core.identity import seed_identity
+from bench.core.options import CONF, check_form
+from bench.core.record import RunState
+from bench.run.cell import Cell, run_folder
 
 NAMESPACE = "hydra_plugins.growth_bench"
 
@@ -40,26 +40,6 @@ EXTRAS = {"joblib": "joblib", "submitit_local": "slurm", "submitit_slurm": "slur
 
 LAUNCHERS = ("joblib", "submitit", "ray")
 """Packages whose errors say that a worker was lost."""
-
-
-@dataclass(frozen=True, eq=False)
-class Cell:
-    """One run of a sweep.
-
-    Attributes:
-        overrides: What to type for it.
-        options: Its resolved configuration.
-        run: Its folder.
-    """
-
-    overrides: list[str]
-    options: dict[str, Any]
-    run: Run
-
-    @property
-    def command(self) -> str:
-        """The command that fills the cell."""
-        return " ".join(["python -m bench", *self.overrides])
 
 
 def cells(arguments: Sequence[str]) -> list[Cell]:
@@ -83,9 +63,9 @@ def cells(arguments: Sequence[str]) -> list[Cell]:
             assert isinstance(options, dict)
             plain = {str(key): value for key, value in options.items()}
             check_form(plain)
-            run = Run(plain["runs_dir"], plain)
+            folder = run_folder(plain)
             shown = [o for o in overrides if not o.startswith(("hydra.", "hydra/"))]
-            found.setdefault(run.id, Cell(shown, plain, run))
+            found.setdefault(folder.id, Cell(plain, folder, shown))
     return list(found.values())
 
 
@@ -109,7 +89,7 @@ def combinations(overrides: Sequence[Override]) -> list[list[str]]:
 
 def pending(found: Sequence[Cell]) -> list[Cell]:
     """Cells that a run would do something for, those that need different seed networks side by side."""
-    left = [cell for cell in found if is_due(cell.run.record(), cell.options["rerun"])]
+    left = [cell for cell in found if cell.standing.is_due(cell.options["rerun"])]
     by_seed: dict[str, list[Cell]] = {}
     for cell in left:
         by_seed.setdefault(seed_identity(cell.options), []).append(cell)
@@ -149,13 +129,13 @@ class CellSweeper(Sweeper):
             for job in jobs:
                 _ = job.return_value  # raises what the job raised and nobody caught
             returns += jobs
-            left = [cell for cell in left if cell.run.is_busy()]
+            left = [cell for cell in left if cell.folder.standing().state is RunState.RUNNING]
             if left:  # other processes are at them; look again, and take over if one dies
                 time.sleep(2)
         _conclude(found)
         return [returns]
 
-    def _launch(self, jobs: list[list[str]]) -> Sequence[JobReturn]:
+    def _launch(self, jobs: Sequence[Sequence[str]]) -> Sequence[JobReturn]:
         """Launch; a launcher that loses a worker is no bug of ours.
 
         Raises:
@@ -204,13 +184,10 @@ def missing_launcher(name: str) -> BenchError:
 
 
 def _conclude(found: Sequence[Cell]) -> None:
-    states = [(cell, cell.run.state()) for cell in found]
-    failed = [cell for cell, state in states if state is State.FAILED]
-    undone = [cell for cell, state in states if state in (State.ABSENT, State.INCOMPLETE)]
-    for cell in failed:
-        record = cell.run.record() or {}
-        print(f"failed: {cell.command}: {record.get('reason')}", file=sys.stderr)
-    for cell in undone:
-        print(f"not done: {cell.command}", file=sys.stderr)
-    if failed or undone:
-        raise BenchError(f"{len(failed) + len(undone)} of {len(found)} runs failed; rerun=failed tries those again")
+    open_cells = [(cell, cell.folder.standing()) for cell in found]
+    open_cells = [(cell, now) for cell, now in open_cells if now.state not in (RunState.DONE, RunState.REFUSED)]
+    for cell, now in open_cells:
+        failed = now.state is RunState.FAILED
+        print(f"failed: {cell.command}: {now.reason}" if failed else f"not done: {cell.command}", file=sys.stderr)
+    if open_cells:
+        raise BenchError(f"{len(open_cells)} of {len(found)} runs failed; rerun=failed tries those again")

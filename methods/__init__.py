@@ -8,15 +8,14 @@ A method is a class with ``propose(context) -> GrowthPlan``, a frozen dataclass 
         def propose(self, context: GrowthContext) -> GrowthPlan: ...
 
 Files in this folder are found by themselves; other packages offer theirs by the entry-point group
-``growth_bench.methods``. ``python -m bench.check method=my_method`` tells whether it keeps the rules.
+``growth_bench.methods``. The package is imported as ``bench.methods``. ``python -m bench.check method=my_method`` tells
+whether a method keeps the rules.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bench.growth.method import methods as registry
 
-from bench.method import GrowthMethod
-from bench.registry import Registry
+__all__ = ["register", "registry"]
 
-registry: Registry[Callable[..., GrowthMethod]] = Registry("method", "methods", group="growth_bench.methods")
 register = registry.register

@@ -15,14 +15,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bench.cost import released_cost
-from bench.errors import require, require_choice
-from bench.graph import Graph
-from bench.method import GrowthContext
-from bench.plan import GrowthPlan
-from bench.select import DAMPING, Candidate, Room, exact, relaxed
-from methods import register
-from methods.s2d import candidates, plan
+from bench.core.errors import require, require_choice
+from bench.growth.method import GrowthContext
+from bench.growth.select import DAMPING, Candidate, exact, relaxed
+from bench.methods import register
+from bench.methods.s2d import candidates, plan
+from bench.network.counting import released_cost
+from bench.network.graph import Graph
+from bench.network.plan import GrowthPlan
 
 PRESETS = ("none", "published")
 SOLVERS = ("exact", "relaxed")
@@ -84,14 +84,14 @@ class FastS2D:
         """Choose the splits by the integer and the linear programme, and take the configured one's."""
         config, found = self.options(len(context.groups)), candidates(context)
         within = _below(_caps(config, context), context, found)
-        rooms = {solver: Room(context.price, context.widths, context.target) for solver in SOLVERS}
+        budgets = {solver: context.budget() for solver in SOLVERS}
         cost = released_cost(context.graph) if config.cost == "released" else None
         chosen = {
             "relaxed": relaxed(
-                within, rooms["relaxed"], cost, config.damping, config.layer_groups or (), config.threshold
+                within, budgets["relaxed"], cost, config.damping, config.layer_groups or (), config.threshold
             )
         }
-        chosen["exact"] = exact(within, rooms["exact"], start=chosen["relaxed"])
+        chosen["exact"] = exact(within, budgets["exact"], start=chosen["relaxed"])
         gain = {solver: sum(c.gain for c in chosen[solver]) for solver in SOLVERS}
         notes = {f"{solver}_gain": gain[solver] for solver in SOLVERS}
         if gain["exact"]:

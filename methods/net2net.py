@@ -14,11 +14,10 @@ from dataclasses import dataclass
 
 import torch
 
-from bench.graph import theta
-from bench.method import GrowthContext
-from bench.plan import GrowthPlan, Split
-from bench.select import Room
-from methods import register
+from bench.growth.method import GrowthContext
+from bench.methods import register
+from bench.network.graph import theta
+from bench.network.plan import GrowthPlan, Split
 
 
 @dataclass(frozen=True)
@@ -37,25 +36,25 @@ class Net2Net:
     """Equal split of random neurons."""
 
     def __init__(self, config: Config) -> None:
-        self.config = config
+        self.step = config.step
 
     def propose(self, context: GrowthContext) -> GrowthPlan:
-        """Draw parents, uniformly over the neurons whose group still has room, until none has."""
-        room = Room(context.price, context.widths, context.target)
+        """Draw parents, uniformly over the neurons whose group still fits the budget, until none does."""
+        budget = context.budget()
         drawn: Counter[tuple[str, int]] = Counter()
         open_groups, neurons = list(context.widths), list[tuple[str, int]]()
-        while fitting := [name for name in open_groups if room.fits(name, 1)]:
+        while fitting := [name for name in open_groups if budget.fits(name, 1)]:
             if fitting != open_groups or not neurons:
                 open_groups, neurons = fitting, [(name, i) for name in fitting for i in range(context.widths[name])]
             choice = neurons[int(torch.randint(len(neurons), (), generator=context.generator))]
-            room.add(choice[0], 1)
+            budget.add(choice[0], 1)
             drawn[choice] += 1
         return GrowthPlan(tuple(self._split(context, name, i, k + 1) for (name, i), k in drawn.items()))
 
     def _split(self, context: GrowthContext, name: str, neuron: int, replicas: int) -> Split:
         group = context.graph.groups[name]
         directions = None
-        if self.config.step:
+        if self.step:
             size = theta(context.graph.model, group).shape[1]
             noise = torch.randn(replicas, size, generator=context.generator, dtype=torch.float64)
             directions = torch.nn.functional.normalize(noise, dim=1)

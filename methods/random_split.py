@@ -8,35 +8,29 @@ Liu, Wu, Wang, arXiv 1910.02366, section 5 compare with such random splitting.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from bench.method import GrowthContext
-from bench.plan import GrowthPlan, Split
-from bench.select import Candidate, Room
-from methods import register
+from bench.core.registry import NoOptions
+from bench.growth.method import GrowthContext
+from bench.growth.select import Candidate
+from bench.methods import register
+from bench.network.plan import GrowthPlan, Split
 
 
-@dataclass(frozen=True)
-class Config:
-    """No options."""
-
-
-@register("random_split", Config)
+@register("random_split")
 class RandomSplit:
     """Random neurons, random directions."""
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
+    def __init__(self, config: NoOptions) -> None:
+        """It has no options."""
 
     def propose(self, context: GrowthContext) -> GrowthPlan:
         """Take neurons in random order until not one more fits."""
-        room = Room(context.price, context.widths, context.target)
+        budget = context.budget()
         neurons = [Candidate(g, i, 1, 0.0) for g in context.groups for i in range(context.widths[g.name])]
         order = torch.randperm(len(neurons), generator=context.generator).tolist()
-        chosen = room.fill(neurons[i] for i in order)
+        chosen = budget.fill(neurons[i] for i in order)
         lines = {g.name: self._directions(context, g.name) for g in context.groups} if chosen else {}
         return GrowthPlan(tuple(_split(c, *lines[c.group.name]) for c in chosen))
 

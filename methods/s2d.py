@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 import torch
 
-from bench.errors import require_choice
-from bench.method import GrowthContext
-from bench.plan import GrowthPlan, Split
-from bench.select import Candidate, Room, by_gain, by_gain_per_cost, useful
-from methods import register
+from bench.core.errors import require_choice
+from bench.growth.method import GrowthContext
+from bench.growth.select import Candidate, by_gain, by_gain_per_cost, useful
+from bench.methods import register
+from bench.network.plan import GrowthPlan, Split
 
 RANKS = ("gain", "gain_per_cost")
 
@@ -50,9 +50,9 @@ class S2D:
     def propose(self, context: GrowthContext) -> GrowthPlan:
         """Take neurons by rank until not one more fits."""
         found = candidates(context)
-        room = Room(context.price, context.widths, context.target)
-        ranked = by_gain(found) if self.config.rank == "gain" else by_gain_per_cost(found, room)
-        return plan(context, room.fill(ranked), stable=not found)
+        budget = context.budget()
+        ranked = by_gain(found) if self.config.rank == "gain" else by_gain_per_cost(found, budget)
+        return plan(context, budget.fill(ranked), stable=not found)
 
 
 def candidates(context: GrowthContext) -> list[Candidate]:

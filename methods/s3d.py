@@ -28,13 +28,13 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from bench.errors import require, require_choice
-from bench.graph import Group
-from bench.method import GrowthContext
-from bench.plan import GrowthPlan, Split
-from bench.select import Candidate, Room, by_gain, by_gain_per_cost, useful
-from methods import register
-from methods.s2d import RANKS
+from bench.core.errors import require, require_choice
+from bench.growth.method import GrowthContext
+from bench.growth.select import Candidate, by_gain, by_gain_per_cost, useful
+from bench.methods import register
+from bench.methods.s2d import RANKS
+from bench.network.graph import Group
+from bench.network.plan import GrowthPlan, Split
 
 SCHEMES = ("positive_binary", "negative_binary", "positive_triplet", "negative_triplet", "mixed_triplet", "quartet")
 ADDED = {"positive_binary": 1, "negative_binary": 1, "quartet": 3}
@@ -71,9 +71,9 @@ class S3D:
     def propose(self, context: GrowthContext) -> GrowthPlan:
         """Take the best scheme of each neuron by rank until not one more fits."""
         found = useful(c for group in context.groups for c in self._candidates(context, group))
-        room = Room(context.price, context.widths, context.target)
-        ranked = by_gain(found) if self.config.rank == "gain" else by_gain_per_cost(found, room)
-        splits = tuple(self._split(context, choice) for choice in room.fill(ranked))
+        budget = context.budget()
+        ranked = by_gain(found) if self.config.rank == "gain" else by_gain_per_cost(found, budget)
+        splits = tuple(self._split(context, choice) for choice in budget.fill(ranked))
         return GrowthPlan(splits, stopped=None if found else "stable")
 
     def _bounds(self, context: GrowthContext, group: Group) -> Tensor:

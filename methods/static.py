@@ -10,60 +10,46 @@ All groups are widened in proportion to the seed network, up to the rung, and ev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from bench.errors import require
-from bench.method import GrowthContext
-from bench.plan import GrowthPlan, Split
-from bench.select import Room
-from methods import register
+from bench.core.registry import NoOptions
+from bench.growth.method import GrowthContext
+from bench.growth.select import Budget
+from bench.methods import register
+from bench.network.plan import GrowthPlan, Split
 
 
-@dataclass(frozen=True)
-class Config:
-    """Options of the controls.
-
-    Attributes:
-        step: Always false: nothing is displaced, so ``growth.epsilon`` does not enter.
-    """
-
-    step: bool = False
-
-    def __post_init__(self) -> None:
-        require(not self.step, "method.step", self.step, "false")
-
-
-@register("static", Config)
+@register("static")
 class Static:
-    """From scratch, by the recipe."""
+    """From scratch, by the recipe. Nothing is displaced, so ``growth.epsilon`` does not enter."""
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
+    step = False
+
+    def __init__(self, config: NoOptions) -> None:
+        """It has no options."""
 
     def propose(self, context: GrowthContext) -> GrowthPlan:
         """Widen all groups in proportion, then start afresh."""
-        room = Room(context.price, context.widths, context.target)
+        budget = context.budget()
         added = dict.fromkeys(context.widths, 0)
         growing = set(added)
-        while growing := {name for name in growing if room.fits(name, 1)}:
-            least = min(growing, key=lambda name: (room.widths[room.index[name]] / context.seed_widths[name], name))
-            room.add(least, 1)
+        while growing := {name for name in growing if budget.fits(name, 1)}:
+            least = min(growing, key=lambda name: (budget.widths[budget.index[name]] / context.seed_widths[name], name))
+            budget.add(least, 1)
             added[least] += 1
         splits = [s for name, count in added.items() for s in _replicas(context, name, count)]
-        return GrowthPlan(tuple(splits), restart=True, epochs=self._epochs(context, room))
+        return GrowthPlan(tuple(splits), restart=True, epochs=self._epochs(context, budget))
 
-    def _epochs(self, context: GrowthContext, room: Room) -> int | None:
+    def _epochs(self, context: GrowthContext, budget: Budget) -> int | None:
         return None
 
 
-@register("static_matched", Config)
+@register("static_matched")
 class StaticMatched(Static):
     """From scratch, with the training that a grown network has had."""
 
-    def _epochs(self, context: GrowthContext, room: Room) -> int | None:
+    def _epochs(self, context: GrowthContext, budget: Budget) -> int | None:
         seed, *later = context.history
         spent = seed.epochs * seed.macs + context.epochs * sum(stage.macs for stage in later)
-        return round(spent / context.macs.at(room.widths)) + context.epochs
+        return round(spent / context.macs.at(budget.widths)) + context.epochs
 
 
 def _replicas(context: GrowthContext, name: str, added: int) -> list[Split]:

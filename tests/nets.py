@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.cost import prices
-from bench.curvature import Curvature
-from bench.eigen import ENGINES
-from bench.graph import Graph
-from bench.method import GrowthContext, Trained
+from bench.curvature.eigen import ENGINES
+from bench.curvature.operator import Curvature
+from bench.growth.method import GrowthContext, Trained
+from bench.network.cost import cost_models
+from bench.network.graph import Graph
 
 CLASSES = 3
 
@@ -356,7 +356,7 @@ def grow_context(
         form: Of the curvature.
         options: Other fields of the context.
     """
-    price = prices(graph)
+    price = cost_models(graph)
     fields: dict[str, Any] = {
         "target": ratio * price[metric].of(graph.widths()),
         "lineage": {name: torch.ones(n, dtype=torch.float64) for name, n in graph.widths().items()},
@@ -366,7 +366,7 @@ def grow_context(
     }
     return GrowthContext(
         graph=graph,
-        price=price[metric],
+        cost=price[metric],
         macs=price["macs"],
         curvature=Curvature(graph, F.cross_entropy, inputs, targets, form=form),
         engine=ENGINES[engine],

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp
 from torch.nn import functional as F
 
-from bench.graph import Group
-from bench.plan import Split
+from bench.network.graph import Group
+from bench.network.plan import Split
 
 Offspring = list[tuple[Tensor, Tensor]]  # for each copy: shares (n,) and displacements (n, d)
 
@@ -180,7 +180,7 @@ def velocity(model: nn.Module, update: Mapping[str, Tensor], inputs: Tensor) -> 
 
 
 def count_cost(model: nn.Module, inputs: Tensor) -> dict[str, float]:
-    """The three costs of a model by running it on one example: what `bench.cost` predicts without that."""
+    """The three costs of a model by running it on one example: what `bench.network.cost` predicts without that."""
     from torch.utils.flop_counter import FlopCounterMode
 
     words = 0

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from bench.errors import require
-from bench.registry import Registry
+from bench.core.errors import require
+from bench.core.registry import Registry
 
 backbones: Registry[Callable[[Any, tuple[int, ...], int], nn.Module]] = Registry("backbone", "bench.backbones")
 """Backbones by name; a factory takes its options, the shape of one input and the width of the output."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bench.graph import evaluation
+from bench.network.graph import evaluation
 
 
 class Contiguous(nn.Module):
@@ -32,6 +32,6 @@ def for_channels_last(model: nn.Module, input_shape: tuple[int, ...]) -> nn.Modu
     with evaluation(model), torch.no_grad():
         try:
             model(images)
-        except Exception:  # if it objects to more than that, `bench.graph` tells it
+        except Exception:  # if it objects to more than that, `bench.network.graph` tells it
             return Contiguous(model)
     return model

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.backbones.base import require_images
-from bench.errors import ConfigError, did_you_mean, require
-from bench.graph import evaluation
-from bench.registry import Entry
+from bench.core.errors import ConfigError, did_you_mean, require
+from bench.core.registry import Entry
+from bench.network.graph import evaluation
 
 
 @dataclass(frozen=True)

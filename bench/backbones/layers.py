@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from bench.errors import require_choice
+from bench.core.errors import require_choice
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,

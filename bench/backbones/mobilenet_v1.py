@@ -8,7 +8,7 @@ from torch import nn
 
 from bench.backbones.base import backbones, require_images
 from bench.backbones.layers import activation, require_activation
-from bench.errors import require
+from bench.core.errors import require
 
 LAYERS = 14
 """The stem and 13 blocks of a depthwise and a pointwise convolution."""

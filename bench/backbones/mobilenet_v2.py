@@ -9,7 +9,7 @@ from torch import nn
 from bench.backbones.base import backbones, require_images
 from bench.backbones.layers import require_activation, use_activation
 from bench.backbones.mobilenet_v1 import LEAST
-from bench.errors import require
+from bench.core.errors import require
 
 PUBLISHED_WIDTH = 32
 """Channels of the published stem; all other layers follow it in proportion."""

@@ -16,9 +16,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from bench.core.registry import Registry
+from bench.core.streams import stream
 from bench.data.augment import crop_and_flip
-from bench.data.streams import stream
-from bench.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Dataset:
         outputs: The number of classes, or the width of the target.
         input_shape: The shape of one input, (C, H, W) or (F,).
         train: What a network is trained on.
-        validation: What choices are made on; carved from the published training set.
+        validation: What choices are made on; held out from the published training set.
         test: What is reported, never used.
         mean: Per channel, shape (C,), in units of pixel / 255; per feature, shape (F,), as they are.
         std: As ``mean``. Neither knows of the validation or the test part.
@@ -128,4 +128,4 @@ class Dataset:
 
 
 datasets: Registry[Callable[[Any, int], Dataset]] = Registry("data", "bench.data")
-"""Data sets by name; a factory takes its options and the seed that carves the validation part."""
+"""Data sets by name; a factory takes its options and the seed that holds out the validation part."""

@@ -14,7 +14,7 @@ import torch
 
 from bench.data.base import Dataset, datasets
 from bench.data.files import FilesConfig, read
-from bench.data.split import carve
+from bench.data.split import hold_out
 
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2023, 0.1994, 0.2010)
@@ -56,7 +56,7 @@ def cifar100(config: CifarConfig, seed: int) -> Dataset:
 
 def _colour(name: str, source: Callable[..., Any], classes: int, config: CifarConfig, seed: int) -> Dataset:
     pool, test = read(source, name, config.root, config.download)
-    train, validation = carve(pool, config.validation, config.train_size, seed)
+    train, validation = hold_out(pool, config.validation, config.train_size, seed)
     return Dataset(
         name=name,
         task="classification",

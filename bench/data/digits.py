@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from bench.data.base import Dataset, Part, datasets
-from bench.data.split import carve, statistics
+from bench.data.split import hold_out, statistics
 
 TEST_SIZE = 360
 
@@ -45,7 +45,7 @@ def digits(config: DigitsConfig, seed: int) -> Dataset:
         images = torch.from_numpy(file["images"]).unsqueeze(1)
         targets = torch.from_numpy(file["classes"]).long()
     pool, test = (Part(images[rows], targets[rows]) for rows in (slice(-TEST_SIZE), slice(-TEST_SIZE, None)))
-    train, validation = carve(pool, config.validation, config.train_size, seed)
+    train, validation = hold_out(pool, config.validation, config.train_size, seed)
     mean, std = statistics(train.inputs)
     return Dataset(
         name="digits",

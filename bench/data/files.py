@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from filelock import FileLock
 
+from bench.core.errors import DataError, require
 from bench.data.base import Part
-from bench.errors import DataError, require
 
 # What torchvision raises for files that are missing, cut short or damaged, and for a network that is not there.
 UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, AssertionError)

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.data.base import Dataset, datasets
 from bench.data.files import FilesConfig, read
-from bench.data.split import carve, statistics
+from bench.data.split import hold_out, statistics
 
 
 @datasets.register("mnist", FilesConfig)
@@ -38,7 +38,7 @@ def fashion_mnist(config: FilesConfig, seed: int) -> Dataset:
 
 def _grey(name: str, source: Callable[..., Any], config: FilesConfig, seed: int) -> Dataset:
     pool, test = read(source, name, config.root, config.download)
-    train, validation = carve(pool, config.validation, config.train_size, seed)
+    train, validation = hold_out(pool, config.validation, config.train_size, seed)
     mean, std = statistics(train.inputs)
     return Dataset(
         name=name,

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import torch
 
+from bench.core.errors import require
+from bench.core.streams import stream
 from bench.data.base import Dataset, Part, datasets
-from bench.data.streams import stream
 from bench.data.synthetic import TeacherConfig, regression
-from bench.errors import require
 
 
 @dataclass(frozen=True)

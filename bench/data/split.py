@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from bench.core.errors import require
+from bench.core.streams import stream
 from bench.data.base import Part
-from bench.data.streams import stream
-from bench.errors import require
 
 
-def carve(pool: Part, validation: int, train_size: int | None, seed: int) -> tuple[Part, Part]:
+def hold_out(pool: Part, validation: int, train_size: int | None, seed: int) -> tuple[Part, Part]:
     """Shuffle the published training examples and divide them.
 
     Args:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
+from bench.core.errors import require
 from bench.data.base import Dataset, Part
-from bench.data.split import carve
-from bench.errors import require
+from bench.data.split import hold_out
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class TeacherConfig:
     """Options of every set made by a teacher.
 
     Args:
-        teacher_seed: The teacher and all examples; the run's seed only carves the validation part.
+        teacher_seed: The teacher and all examples; the run's seed only holds out the validation part.
         train_size: How many examples to train on.
         validation: How many more to hold out.
         test_size: How many more to test on.
@@ -43,7 +43,7 @@ def regression(name: str, config: TeacherConfig, pool: Part, test: Part, seed: i
         test: The test examples.
         seed: Carves the validation part.
     """
-    train, validation = carve(pool, config.validation, config.train_size, seed)
+    train, validation = hold_out(pool, config.validation, config.train_size, seed)
     features = pool.inputs.shape[1]
     return Dataset(
         name=name,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
+from bench.core.callbacks import Callback
+from bench.core.record import RunRecord, StageRecord
 from bench.logger.base import Logger, Start
 
 LONGEST = 300
@@ -19,8 +20,8 @@ class NotHere(Exception):
     """A logger cannot start, for a reason that a user understands as it stands."""
 
 
-class Guard:
-    """An observer that hands everything to a logger until the logger fails.
+class Guard(Callback):
+    """A callback that hands everything to a logger until the logger fails.
 
     The logger is started when there is first something to tell, so a run that is skipped or cannot begin starts
     none. Whatever it raises ends the logger, not the run; one line on standard error says so, once a process.
@@ -35,21 +36,21 @@ class Guard:
         self._start: Start | None = start
         self._logger: Logger | None = None
 
-    def stage(self, stage: int, stages: int, epochs: int, done: int) -> None:
+    def on_stage_begin(self, stage: int, stages: int, epochs: int, done: int) -> None:
         """Training of a stage begins."""
-        self._tell(lambda logger: logger.stage(stage, stages, epochs, done))
+        self._tell(lambda logger: logger.on_stage_begin(stage, stages, epochs, done))
 
-    def epoch(self, loss: float) -> None:
+    def on_epoch_end(self, train_loss: float, val_loss: float) -> None:
         """An epoch has ended."""
-        self._tell(lambda logger: logger.epoch(loss))
+        self._tell(lambda logger: logger.on_epoch_end(train_loss, val_loss))
 
-    def finished(self, record: dict[str, Any]) -> None:
+    def on_stage_end(self, record: StageRecord) -> None:
         """A stage has been measured."""
-        self._tell(lambda logger: logger.finished(record))
+        self._tell(lambda logger: logger.on_stage_end(record))
 
-    def end(self, record: dict[str, Any]) -> None:
+    def on_run_end(self, record: RunRecord) -> None:
         """The run has ended."""
-        self._tell(lambda logger: logger.end(record))
+        self._tell(lambda logger: logger.on_run_end(record))
 
     def close(self) -> None:
         """Close the logger if it was started; nothing is told after that."""

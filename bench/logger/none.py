@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
+from bench.core.options import Options
+from bench.core.registry import NoOptions
+from bench.core.store import RunFolder
 from bench.logger.base import Start, loggers
-from bench.store import Run
 
 
-@dataclass(frozen=True)
-class Config:
-    """It has no options."""
-
-
-@loggers.register("none", Config)
-def none(config: Config, options: Mapping[str, Any], run: Run) -> Start | None:
-    """Nobody is told."""
+@loggers.register("none")
+def none(config: NoOptions, options: Options, folder: RunFolder) -> Start | None:
+    """Nobody hears anything."""
     return None

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+
+import msgspec
+
+from bench.core.record import RunRecord, StageRecord
 
 STAGE = "stage"
+FINAL = (f"{STAGE}/", "costs/")
+"""What of the last stage stands in a run's summary."""
 
 
 class Clock:
@@ -29,10 +34,10 @@ class Clock:
         self._done += 1
         return self.now
 
-    def finished(self, record: Mapping[str, Any]) -> int:
+    def finished(self, record: StageRecord) -> int:
         """A stage has been measured: the number of its last epoch."""
-        self._lengths[record[STAGE]] = record["epochs"]
-        return self._until(record[STAGE] + 1)
+        self._lengths[record.stage] = record.epochs
+        return self._until(record.stage + 1)
 
     @property
     def now(self) -> int:
@@ -43,46 +48,49 @@ class Clock:
         return sum(epochs for earlier, epochs in self._lengths.items() if earlier < stage)
 
 
-def values(record: Mapping[str, Any]) -> dict[str, float | str]:
-    """A stage's record, flat: ``stage/params``, ``seconds/train``, ``growth/splits``, ``widths/GROUP`` ...
+def values(record: StageRecord) -> dict[str, float | str]:
+    """A stage's record, flat: ``stage/val_loss``, ``costs/params``, ``growth/splits``, ``widths/GROUP`` ...
 
-    What is null is left out; of a list, as of the steps of a growth event's rounds, the mean is given.
+    What is null is left out, and so are its epochs, which were logged one by one; of a list, as of the steps of a
+    growth event's rounds, the mean is given.
     """
-    return dict(_values(record, STAGE))
+    content = msgspec.to_builtins(record)
+    content.pop("history")
+    return dict(_values(content, STAGE))
 
 
-def _values(record: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, float | str]]:
-    for name, value in record.items():
+def _values(content: Mapping[str, object], prefix: str) -> Iterator[tuple[str, float | str]]:
+    for name, value in content.items():
         if isinstance(value, Mapping):
             yield from _values(value, name)
-        elif isinstance(value, Sequence) and not isinstance(value, str):
+        elif isinstance(value, list):
             if value:
                 yield f"{prefix}/{name}", sum(value) / len(value)
-        elif value is not None and name != STAGE:
+        elif isinstance(value, bool | int | float | str) and name != STAGE:
             yield f"{prefix}/{name}", int(value) if isinstance(value, bool) else value
 
 
-def numbers(record: Mapping[str, Any]) -> dict[str, float]:
+def numbers(record: StageRecord) -> dict[str, float]:
     """The numbers among a stage's `values`."""
     return {name: value for name, value in values(record).items() if not isinstance(value, str)}
 
 
-def table(stages: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:
-    """All stages as columns and rows; a cell without a value is None."""
-    rows = [{STAGE: stage[STAGE], **values(stage)} for stage in stages]
+def table(stages: Sequence[StageRecord]) -> tuple[list[str], list[list[float | str | None]]]:
+    """All stages as columns and rows; what has no value is None."""
+    rows = [{STAGE: stage.stage, **values(stage)} for stage in stages]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     return columns, [[row.get(name) for name in columns] for row in rows]
 
 
-def summary(record: Mapping[str, Any]) -> dict[str, float | str]:
+def summary(record: RunRecord) -> dict[str, float | str]:
     """A run's outcome: its status, the last stage as ``final/...``, and ``total/...`` costs of training and growing."""
-    found: dict[str, float | str] = {"status": record["status"], "reason": record["reason"] or ""}
-    stages = record["stages"]
+    found: dict[str, float | str] = {"status": str(record.status), "reason": record.reason or ""}
+    stages = record.stages
     if stages:
-        found["final/stage"] = stages[-1][STAGE]
+        found["final/stage"] = stages[-1].stage
         last = numbers(stages[-1]).items()
-        found |= {name.replace(STAGE, "final", 1): value for name, value in last if name.startswith(f"{STAGE}/")}
-    for cost in ("seconds", "flops"):
-        for part in ("train", "grow"):
-            found[f"total/{cost}/{part}"] = sum(stage[cost][part] for stage in stages)
+        found |= {f"final/{name.partition('/')[2]}": value for name, value in last if name.startswith(FINAL)}
+    for part in ("train", "grow"):
+        found[f"total/seconds/{part}"] = sum(getattr(stage.seconds, part) for stage in stages)
+        found[f"total/flops/{part}"] = sum(getattr(stage.flops, part) for stage in stages)
     return found

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.core.options import Options
 from bench.logger.base import loggers
 from bench.logger.guard import reason, say
 from bench.logger.session import Config, begin
 
 
-def log_report(folder: str | Path, options: Mapping[str, Any]) -> bool:
+def log_report(folder: str | Path, options: Options) -> bool:
     """Log a report's figures as images, its page as HTML, and all its files as an artifact.
 
     Does nothing unless ``logger=wandb``. What fails is said in one line on standard error; nothing is raised.

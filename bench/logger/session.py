@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.errors import require, require_choice
+from bench.core.errors import require, require_choice
 from bench.logger.guard import NotHere
 
 MODES = ("offline", "online", "disabled")

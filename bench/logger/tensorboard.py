@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.logger.base import Start, loggers
+from bench.core.options import Options
+from bench.core.record import RunRecord, StageRecord
+from bench.core.store import RunFolder
+from bench.logger.base import Logger, Start, loggers
 from bench.logger.guard import NotHere
 from bench.logger.numbers import Clock, numbers, summary
-from bench.store import Run
 
 
 @dataclass(frozen=True)
@@ -30,27 +32,28 @@ class Config:
     dir: str | None = None
 
 
-class TensorBoard:
-    """A logger (`bench.logger.base.Logger`) that opens its file when it knows from which epoch on it writes."""
+class TensorBoard(Logger):
+    """A logger that opens its file when it knows from which epoch on it writes."""
 
-    def __init__(self, folder: Path, options: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, options: Options) -> None:
         self.folder, self.options, self.clock = folder, options, Clock()
         self.kind = _writer()
         self.writer: Any = None
-        self.waiting: list[dict[str, Any]] = []
+        self.waiting: list[StageRecord] = []
 
-    def stage(self, stage: int, stages: int, epochs: int, done: int) -> None:
+    def on_stage_begin(self, stage: int, stages: int, epochs: int, done: int) -> None:
         """Training of a stage begins."""
         self.clock.begin(stage, done)
         self._open()
 
-    def epoch(self, loss: float) -> None:
+    def on_epoch_end(self, train_loss: float, val_loss: float) -> None:
         """An epoch has ended."""
         number = self.clock.tick()
-        self.writer.add_scalar("train/loss", loss, number)
+        self.writer.add_scalar("train/loss", train_loss, number)
+        self.writer.add_scalar("val/loss", val_loss, number)
         self.writer.add_scalar("train/stage", self.clock.stage, number)
 
-    def finished(self, record: dict[str, Any]) -> None:
+    def on_stage_end(self, record: StageRecord) -> None:
         """A stage has been measured."""
         self.clock.finished(record)
         if self.writer is None:
@@ -58,7 +61,7 @@ class TensorBoard:
         else:
             self._write(record)
 
-    def end(self, record: dict[str, Any]) -> None:
+    def on_run_end(self, record: RunRecord) -> None:
         """The run has ended."""
         self._open()
         self.writer.add_text("summary", _code(summary(record)))
@@ -81,7 +84,7 @@ class TensorBoard:
                 self._write(record)
         self.waiting.clear()
 
-    def _write(self, record: dict[str, Any]) -> None:
+    def _write(self, record: StageRecord) -> None:
         epoch = self.clock.finished(record)
         for name, value in numbers(record).items():
             self.writer.add_scalar(name, value, epoch)
@@ -104,7 +107,7 @@ def _writer() -> Any:
 
 
 @loggers.register("tensorboard", Config)
-def logger(config: Config, options: Mapping[str, Any], run: Run) -> Start | None:
+def logger(config: Config, options: Options, folder: RunFolder) -> Start | None:
     """Open the event file when there is something to tell."""
-    folder = Path(config.dir) / run.folder.name if config.dir else run.folder / "tensorboard"
-    return lambda: TensorBoard(folder, options)
+    place = Path(config.dir) / folder.path.name if config.dir else folder.path / "tensorboard"
+    return lambda: TensorBoard(place, options)

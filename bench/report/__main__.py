@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.cli import guarded
-from bench.errors import BenchError, ConfigError, require_choice
+from bench.core.errors import BenchError, ConfigError, require_choice
+from bench.core.options import CONF
 from bench.logger import log_report
-from bench.options import CONF
-from bench.report import arguments
-from bench.report.arguments import Request
-from bench.report.build import build, title_of
-from bench.report.cells import Expected, cells
-from bench.report.command import value
-from bench.report.reading import read
-from bench.report.write import write
+from bench.report.read import arguments
+from bench.report.read.arguments import Request
+from bench.report.read.cells import Expected, cells
+from bench.report.read.command import value
+from bench.report.read.folder import read
+from bench.report.views.build import build, title_of
+from bench.report.write.files import write
 
 
 def report(request: Request, expected: Sequence[Expected] | None) -> list[str]:

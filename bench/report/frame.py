@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.report.build import build
-from bench.report.cells import cells
-from bench.report.reading import read
+from bench.report.read.cells import cells
+from bench.report.read.folder import read
+from bench.report.views.build import build
 
 
 def frame(runs_dir: str | Path = "results/runs") -> pd.DataFrame:

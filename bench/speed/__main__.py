@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from bench.cli import application
-from bench.errors import require, require_choice
+from bench.core.errors import require, require_choice
 
 PARTS = ("engines", "training", "run", "networks", "growing")
 USUAL = PARTS[:3]
@@ -43,8 +43,8 @@ class SpeedConfig:
 
 
 def _task(options: Mapping[str, Any]) -> None:
-    from bench.config import Settings  # torch, only after the options are read
-    from bench.options import typed
+    from bench.core.options import typed
+    from bench.run.config import Settings  # torch, only after the options are read
     from bench.speed.report import report
 
     own = {field.name for field in fields(SpeedConfig)}

@@ -17,8 +17,8 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from bench.curvature import Operator
-from bench.eigen import Spectrum, dense, lanczos, rayleigh
+from bench.curvature.eigen import Spectrum, dense, lanczos, rayleigh
+from bench.curvature.operator import Operator
 from bench.speed.layers import Subject
 from bench.speed.plain import PlainOperator
 from bench.speed.search import CAP, Reference, Row, search_rows

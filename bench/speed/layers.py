@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.curvature import Curvature, Loss
+from bench.curvature.operator import Curvature, Loss
 from bench.data.base import Dataset, Part
-from bench.graph import Graph, Group
+from bench.network.graph import Graph, Group
 from bench.train import TrainConfig, loss_function, make_optimizer, train
 
 EPOCHS = 5

@@ -1,4 +1,4 @@
-"""A product with S by automatic differentiation alone: what one would write without the form of `bench.curvature`."""
+"""A product with S by automatic differentiation alone: what one would write without the form of `bench.curvature.operator`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from bench.curvature import Curvature
-from bench.graph import Group
+from bench.curvature.operator import Curvature
+from bench.network.graph import Group
 
 
 class PlainOperator:

@@ -13,18 +13,19 @@ from rich.console import Console
 from rich.status import Status
 
 from bench.backbones import build
-from bench.config import Settings
+from bench.core.errors import require
+from bench.core.record import plain
 from bench.data import Dataset, load
-from bench.environment import choose_device, describe, reset
-from bench.errors import require
+from bench.run.config import Settings
+from bench.run.environment import choose_device, describe, reset
 from bench.speed import step
 from bench.speed.engines import measure
-from bench.speed.growing import whole_run
 from bench.speed.layers import LAYERS, Layer, prepare
 from bench.speed.search import CAP, TOLERANCE
 from bench.speed.step import Place
 from bench.speed.tables import Rows, show, write
 from bench.speed.throughput import throughput
+from bench.speed.whole_run import whole_run
 
 DIGITS, MLP = {"name": "digits"}, {"name": "mlp"}
 """Data and backbone that training is always measured on."""
@@ -40,7 +41,7 @@ def report(settings: Settings, parts: Sequence[str], repeats: int, out: str | No
     """
     device = choose_device(settings.run.device)
     reset(settings.run.threads, settings.run.seed)
-    machine = describe(device)
+    machine = plain(describe(device))
     console, progress = Console(), Console(stderr=True)
     console.width = max(console.width, 140)  # a log has no width of its own
     console.print(", ".join(f"{key} {value}" for key, value in machine.items()), markup=False, highlight=False)
@@ -74,11 +75,11 @@ def engines(
     searched: list[dict[str, Any]] = []
     for layer in layers:
         _note(status, f"engines: {layer.name}")
-        subject = prepare(layer, data, settings.train, settings.sample, settings.run.seed)
+        subject = prepare(layer, data, settings.train, settings.growth.examples, settings.run.seed)
         rows, more = measure(subject, settings.run.seed, repeats, cap)
         found += rows
         searched += more
-    examples = len(data.sample(settings.sample, settings.run.seed))
+    examples = len(data.sample(settings.growth.examples, settings.run.seed))
     return {
         "engines": (f"Extreme eigenpairs, {examples} examples of {data.name}", found),
         "rayleigh": (f"Rayleigh search until the smallest eigenvalue is within {TOLERANCE:g}", searched),
@@ -126,7 +127,7 @@ def growing(
     """One whole growth step on larger networks, and how it grows with width and sample."""
     data, place = _colour_images(settings), Place(str(device), torch.get_num_threads(), settings.run.seed)
     _note(status, "growth steps")
-    sample = min(settings.sample or len(data.train), len(data.train))
+    sample = min(settings.growth.examples or len(data.train), len(data.train))
     rows = step.steps(data, step.NETWORKS, sample, place)
     _note(status, "growth steps by width and sample")
     return {

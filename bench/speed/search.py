@@ -88,7 +88,7 @@ class Reached:
 
 @torch.no_grad()
 def search(reference: Reference, schedules: Sequence[Schedule], seed: int, cap: int = CAP) -> list[Reached]:
-    """Follow the search (`bench.eigen.rayleigh`) for the smallest eigenvalue, without its stop, under each schedule.
+    """Follow the search (`bench.curvature.eigen.rayleigh`) for the smallest eigenvalue, without its stop, under each schedule.
 
     The estimate of a pass is the mean of its mini-batches' Rayleigh quotients, as published.
     """

@@ -21,12 +21,12 @@ import torch
 from torch.nn import functional as F
 
 from bench.backbones import build
-from bench.curvature import Curvature
+from bench.core.errors import BenchError
+from bench.curvature.eigen import ENGINES, Spectrum, solve
+from bench.curvature.operator import Curvature
 from bench.data.base import Dataset, Part
-from bench.eigen import ENGINES, Spectrum, solve
-from bench.environment import reset
-from bench.errors import BenchError
-from bench.graph import Graph, Group
+from bench.network.graph import Graph, Group
+from bench.run.environment import reset
 from bench.speed.layers import Layer, scaled
 from bench.train import TrainConfig, make_optimizer, train
 

@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from bench.store import write_atomic
+from bench.core.files import write_atomic
 
 Rows = Sequence[Mapping[str, Any]]
 

@@ -22,8 +22,8 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as MapDataset
 from torchvision import transforms
 
+from bench.core.errors import require
 from bench.data.base import Dataset, Part
-from bench.errors import require
 from bench.train import TrainConfig, make_optimizer, train
 
 Epochs = Callable[[int], None]

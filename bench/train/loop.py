@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from bench.core.errors import TrainingDiverged
+from bench.core.streams import stream
 from bench.data.base import Dataset
-from bench.data.streams import stream
-from bench.errors import TrainingDiverged
 from bench.train.config import TrainConfig
 from bench.train.loss import loss_function
 from bench.train.optim import learning_rate

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.errors import require, require_choice
+from bench.core.errors import require, require_choice
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from bench.errors import require_choice
+from bench.core.errors import require_choice
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench import check, cli, inspect
-from bench.errors import BenchError
-from methods import registry
+from bench.core.errors import BenchError
+from bench.methods import registry
 
 SHORT = ["train.epochs=1", "train.seed_epochs=1", "growth.stages=1", "growth.sample=64"]
 
@@ -46,7 +46,7 @@ def test_a_finished_run_is_skipped_before_torch_is_loaded(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     type_in(monkeypatch, *SHORT)
-    monkeypatch.setitem(sys.modules, "bench.protocol", None)  # importing it would raise
+    monkeypatch.setitem(sys.modules, "bench.run.protocol", None)  # importing it would raise
     type_in(monkeypatch, *SHORT)
     assert "done already" in capfd.readouterr().out
 
@@ -129,7 +129,7 @@ def test_a_new_file_in_methods_is_found_without_yaml(tmp_path: Path, monkeypatch
 
     from hydra.core.config_store import ConfigStore
 
-    from methods.s2d import S2D
+    from bench.methods.s2d import S2D
 
     @dataclass(frozen=True)
     class Config:
@@ -169,7 +169,7 @@ def test_check_passes_every_method(name: str) -> None:
 def test_check_fails_with_the_reason_and_a_status(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from methods.s2d import S2D
+    from bench.methods.s2d import S2D
 
     def broken(self: S2D, context: object) -> object:
         raise BenchError("not today")

@@ -10,29 +10,29 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.bench.test_protocol import Quiet, experiment, options
 from torch import Tensor, nn
 
 from bench import check
-from bench.config import Settings
-from bench.cost import Price
-from bench.curvature import Curvature
+from bench.core.errors import BenchError, Refused
+from bench.core.store import Run
+from bench.curvature.operator import Curvature
 from bench.data import load
-from bench.errors import BenchError, Refused
-from bench.graph import Group, Producer
-from bench.network import load_network
-from bench.plan import GrowthPlan
-from bench.protocol import Experiment
-from bench.refresh import draw_parameters, refresh_norm
-from bench.run import run
-from bench.select import Room
-from bench.store import Run
-from bench.surgery import apply
-from methods import registry
-from methods.net2net import Config as Net2NetConfig
-from methods.net2net import Net2Net
-from methods.static import Config as StaticConfig
-from methods.static import Static, StaticMatched
-from tests.bench.test_protocol import Quiet, experiment, options
+from bench.growth.select import Budget
+from bench.methods import registry
+from bench.methods.net2net import Config as Net2NetConfig
+from bench.methods.net2net import Net2Net
+from bench.methods.static import Config as StaticConfig
+from bench.methods.static import Static, StaticMatched
+from bench.network.cost import CostModel
+from bench.network.graph import Group, Producer
+from bench.network.plan import GrowthPlan
+from bench.network.surgery import apply
+from bench.run.command import run
+from bench.run.config import Settings
+from bench.run.load import load_network
+from bench.run.protocol import Experiment
+from bench.run.refresh import draw_parameters, refresh_norm
 
 
 @pytest.mark.parametrize("method", [Static, StaticMatched])
@@ -48,8 +48,8 @@ def test_a_run_that_another_process_finished_meanwhile_is_kept(tmp_path: Path, m
     chosen = options(tmp_path)
     build = Experiment.__init__
 
-    def while_another_finishes(self: Experiment, settings: Settings, place: Run, observer: Any) -> None:
-        build(self, settings, place, observer)
+    def while_another_finishes(self: Experiment, settings: Settings, place: Run, callback: Any) -> None:
+        build(self, settings, place, callback)
         monkeypatch.undo()
         run(chosen)
 
@@ -72,9 +72,9 @@ def test_a_loss_that_growing_made_nan_is_a_failure(tmp_path: Path) -> None:
 
 def test_every_measuring_pass_is_priced_at_the_size_it_runs_at() -> None:
     made, target = check.event(Net2Net(Net2NetConfig()), check.networks()["linear"](), 4.0)
-    small = made.prices["macs"].of(made.graph.widths())
+    small = made.costs["macs"].of(made.graph.widths())
     record, _ = made.grow(target)
-    large = made.prices["macs"].of(made.graph.widths())
+    large = made.costs["macs"].of(made.graph.widths())
     assert record.flops == 2 * len(made.inputs) * (small + 2 * large)
 
 
@@ -124,11 +124,11 @@ def test_a_target_that_is_met_exactly_is_met_in_every_cost() -> None:
     group = Group("g", (Producer("g", True),), (), ())
     generator = np.random.default_rng(0)
     for _ in range(200):
-        price = Price(("g",), *generator.uniform(0, 1e3, 1), generator.uniform(0, 1e3, 1), np.zeros((1, 1)))
-        room = Room(price, {"g": 3}, price.of({"g": 9}))
-        while room.fits(group.name, 1):
-            room.add(group.name, 1)
-        assert room.widths[0] == 9
+        price = CostModel(("g",), *generator.uniform(0, 1e3, 1), generator.uniform(0, 1e3, 1), np.zeros((1, 1)))
+        budget = Budget(price, {"g": 3}, price.of({"g": 9}))
+        while budget.fits(group.name, 1):
+            budget.add(group.name, 1)
+        assert budget.widths[0] == 9
 
 
 @dataclass(frozen=True)

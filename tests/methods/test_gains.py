@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.graph import Graph
-from bench.method import GrowthContext
-from bench.plan import GrowthPlan, Split, validate
-from bench.surgery import apply
-from methods import registry
-from methods.s3d import SCHEMES, gains, offspring
+from bench.growth.method import GrowthContext
+from bench.methods import registry
+from bench.methods.s3d import SCHEMES, gains, offspring
+from bench.network.graph import Graph
+from bench.network.plan import GrowthPlan, Split, validate
+from bench.network.surgery import apply
 from tests.nets import SMOOTH, Net, grow_context, named
 
 PREDICTING = ("s2d", "s3d", "fast_s2d", "random_split")

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from bench.backbones import build
-from bench.cost import METRICS
-from bench.errors import ConfigError, Refused
-from bench.graph import Graph
-from bench.method import GrowthContext, GrowthMethod, Trained, check_options
-from bench.plan import GrowthPlan, Split, validate
-from bench.registry import Entry
-from bench.surgery import apply
-from methods import registry
-from methods.fast_s2d import Config as FastConfig
-from methods.fast_s2d import FastS2D
+from bench.core.errors import ConfigError, Refused
+from bench.core.registry import Entry
+from bench.growth.method import GrowthContext, GrowthMethod, Trained, check_options
+from bench.methods import registry
+from bench.methods.fast_s2d import Config as FastConfig
+from bench.methods.fast_s2d import FastS2D
+from bench.network.cost import METRICS
+from bench.network.graph import Graph
+from bench.network.plan import GrowthPlan, Split, validate
+from bench.network.surgery import apply
 from tests.nets import NETS, Net, grow_context, named
 from tests.reference import count_cost
 
@@ -123,8 +123,8 @@ def test_calls_go_on_until_nothing_is_proposed(entry: Entry, name: str) -> None:
         apply(graph.model, None, plan, 0.05)
     assert not plan.splits
     if plan.stopped is None:
-        room = context.price.marginal(context.price.vector(graph.widths()))
-        assert context.price.of(graph.widths()) + room.min() > target
+        budget = context.cost.marginal(context.cost.vector(graph.widths()))
+        assert context.cost.of(graph.widths()) + budget.min() > target
 
 
 @pytest.mark.parametrize("entry", METHODS, ids=lambda e: e.name)
@@ -364,13 +364,13 @@ def test_static_widens_in_proportion_and_fills_the_rung(name: str, net: Net) -> 
         assert plan.restart
         assert plan.predicted_change(0.1) is None
         widths = {k: n + plan.added().get(k, 0) for k, n in net.widths.items()}
-        n = context.price.vector(widths)
-        assert context.price.at(n) <= context.target
-        assert context.price.at(n) + context.price.marginal(n).min() > context.target
+        n = context.cost.vector(widths)
+        assert context.cost.at(n) <= context.target
+        assert context.cost.at(n) + context.cost.marginal(n).min() > context.target
         scale = max(widths[k] / net.widths[k] for k in widths)
         step = max(1 / n for n in net.widths.values())
-        cheapest = min(context.price.marginal(n))
-        short = [k for k, m in zip(context.price.groups, context.price.marginal(n), strict=True) if m > cheapest]
+        cheapest = min(context.cost.marginal(n))
+        short = [k for k, m in zip(context.cost.groups, context.cost.marginal(n), strict=True) if m > cheapest]
         assert all(widths[k] / net.widths[k] > scale - 2 * step for k in widths if k not in short)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bench.report.compare import LAST, Comparison, area_means, fronts, reached
-from bench.report.document import Cell, Table
-from bench.report.findings import Findings
-from bench.report.numbers import DASH, TIMES, count, engineering, p_value
+from bench.report.analysis.compare import LAST, Comparison, area_means, fronts, reached
+from bench.report.analysis.findings import Findings
+from bench.report.views.document import Cell, Table
+from bench.report.views.numbers import DASH, TIMES, count, engineering, p_value
 from bench.report.views.scores import area_note
 
 

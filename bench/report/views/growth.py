@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bench.report.document import Axis, Cell, Chart, Point, Series, Table
-from bench.report.findings import Findings
-from bench.report.growing import forecasts, notes, price, widths
-from bench.report.numbers import DASH, count, engineering, scientific, seconds, share, step_text
-from bench.report.tuning import Tried
+from bench.report.analysis.findings import Findings
+from bench.report.analysis.growing import forecasts, growth_cost, notes, widths
+from bench.report.analysis.tuning import Tried
+from bench.report.views.document import Axis, Cell, Chart, Point, Series, Table
+from bench.report.views.numbers import DASH, count, engineering, scientific, seconds, share, step_text
 
 
 def step_table(findings: Findings) -> Table | None:
@@ -52,7 +52,7 @@ def _as_number(text: str) -> tuple[bool, float, str]:
 
 def forecast_table(findings: Findings) -> Table | None:
     """Predicted against measured fall of the loss, by method and step."""
-    found = forecasts(findings.events)
+    found = forecasts(findings.predictions)
     if not found:
         return None
     rows = tuple(
@@ -81,8 +81,8 @@ def forecast_table(findings: Findings) -> Table | None:
 
 
 def forecast_chart(findings: Findings) -> Chart | None:
-    """The events, where both sides are above zero, on logarithmic axes."""
-    shown = [event for event in findings.events if event.predicted > 0 and event.measured > 0]
+    """The predictions, where both sides are above zero, on logarithmic axes."""
+    shown = [event for event in findings.predictions if event.predicted > 0 and event.measured > 0]
     if not shown:
         return None
     series = []
@@ -100,7 +100,7 @@ def forecast_chart(findings: Findings) -> Chart | None:
             if event.method == label
         )
         series.append(Series(label, findings.styles[label], points))
-    absent = len(findings.events) - len(shown)
+    absent = len(findings.predictions) - len(shown)
     return Chart(
         "forecast",
         "Fall of the loss at each growth event",
@@ -116,7 +116,7 @@ def forecast_chart(findings: Findings) -> Chart | None:
 
 def price_table(findings: Findings) -> Table | None:
     """What growing cost."""
-    found = [one for one in map(price, findings.columns) if one]
+    found = [one for one in map(growth_cost, findings.columns) if one]
     if not found:
         return None
     rows = tuple(

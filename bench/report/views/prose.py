@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from bench.report.compare import AREA, LAST, reached
-from bench.report.findings import Findings
-from bench.report.numbers import TIMES, count, listed, plural, step_text
-from bench.report.statistics import FEWEST
+from bench.report.analysis.compare import AREA, LAST, reached
+from bench.report.analysis.findings import Findings
+from bench.report.analysis.statistics import FEWEST
+from bench.report.views.numbers import TIMES, count, listed, plural, step_text
 
 
 def summary(findings: Findings) -> tuple[str, ...]:

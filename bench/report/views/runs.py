@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.report.cells import STATES
-from bench.report.cells import Cell as Run
-from bench.report.document import Cell, Table
-from bench.report.numbers import DASH, step_text
-from bench.report.reading import LeftOut
-from bench.report.settings import Setting
-from bench.report.tuning import Step
+from bench.report.analysis.tuning import Step
+from bench.report.read.cells import STATES
+from bench.report.read.cells import Cell as Run
+from bench.report.read.folder import LeftOut
+from bench.report.read.settings import Setting
+from bench.report.views.document import Cell, Table
+from bench.report.views.numbers import DASH, step_text
 
 MOST = 200
 """Cells that a table lists one by one."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.report.document import Axis, Cell, Chart, Point, Series, Table
-from bench.report.findings import Findings
-from bench.report.numbers import DASH, count, engineering, plural, seconds, step_text
-from bench.report.rungs import Rung
+from bench.report.analysis.findings import Findings
+from bench.report.analysis.rungs import Rung
+from bench.report.views.document import Axis, Cell, Chart, Point, Series, Table
+from bench.report.views.numbers import DASH, count, engineering, plural, seconds, step_text
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def score_chart(findings: Findings) -> Chart:
 
 def area_note(findings: Findings) -> str:
     """The sizes that the area is taken over, and what limits them."""
-    from bench.report.rungs import common_sizes, size_curve
+    from bench.report.analysis.rungs import common_sizes, size_curve
 
     low, high = common_sizes(findings.columns)
     if low >= high:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.backbones import build
-from bench.errors import BenchError, ConfigError
-from bench.graph import Graph
+from bench.core.errors import BenchError, ConfigError
+from bench.network.graph import Graph
 
 NETWORKS = [
     "mobilenet_v3_small",

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.backbones import backbones, build
-from bench.cost import prices
-from bench.curvature import Curvature, Operator
-from bench.eigen import Spectrum
-from bench.errors import Refused
-from bench.graph import Graph
-from bench.method import GrowthContext, Trained
-from bench.surgery import apply
-from methods import registry
+from bench.core.errors import Refused
+from bench.curvature.eigen import Spectrum
+from bench.curvature.operator import Curvature, Operator
+from bench.growth.method import GrowthContext, Trained
+from bench.methods import registry
+from bench.network.cost import cost_models
+from bench.network.graph import Graph
+from bench.network.surgery import apply
 from tests.bench.backbones.test_backbones_external import NETWORKS
 
 CASES: list[tuple[dict[str, Any], tuple[int, ...]]] = [
@@ -57,7 +57,7 @@ def test_every_method_keeps_the_function_at_step_zero(options: dict[str, Any], s
     torch.manual_seed(0)
     model = lively(build(options, shape, 10), generator)
     graph = Graph(model, shape)
-    price, widths = prices(graph), graph.widths()
+    price, widths = cost_models(graph), graph.widths()
     inputs = torch.randn(2, *shape, generator=generator, dtype=torch.float64)
     with torch.no_grad():
         expected = model(inputs)
@@ -65,7 +65,7 @@ def test_every_method_keeps_the_function_at_step_zero(options: dict[str, Any], s
     for entry in registry:
         context = GrowthContext(
             graph=graph,
-            price=price["params"],
+            cost=price["params"],
             macs=price["macs"],
             target=price["params"].of({group: n + 3 * SPLIT for group, n in widths.items()}),
             curvature=Curvature(graph, F.cross_entropy, inputs, torch.zeros(2, dtype=torch.long)),

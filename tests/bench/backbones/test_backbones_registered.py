@@ -13,7 +13,7 @@ from torch import fx, nn
 
 from bench.backbones import backbones, build
 from bench.backbones.layers import ACTIVATIONS
-from bench.errors import ConfigError
+from bench.core.errors import ConfigError
 
 CONF = Path(__file__).parents[3] / "conf" / "backbone"
 SHAPES = [(1,), (16,), (1, 8, 8), (1, 28, 28), (3, 32, 32)]

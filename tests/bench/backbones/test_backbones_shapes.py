@@ -8,9 +8,9 @@ from torch import nn
 from torchvision import models
 
 from bench.backbones import build
-from bench.cost import prices
-from bench.errors import ConfigError
-from bench.graph import Graph
+from bench.core.errors import ConfigError
+from bench.network.cost import cost_models
+from bench.network.graph import Graph
 
 
 def parameters(model: nn.Module) -> int:
@@ -73,8 +73,8 @@ V1_FULL = [32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
 def test_published_sizes(options: dict[str, object], side: int, outputs: int, size: int, macs: int | None) -> None:
     model = build(options, (3, side, side), outputs)
     graph = Graph(model, (3, side, side))
-    assert parameters(model) == size == prices(graph)["params"].of(graph.widths())
-    assert macs in (None, prices(graph)["macs"].of(graph.widths()))
+    assert parameters(model) == size == cost_models(graph)["params"].of(graph.widths())
+    assert macs in (None, cost_models(graph)["macs"].of(graph.widths()))
 
 
 @pytest.mark.parametrize(("name", "convolutions"), [("vgg11_bn", 8), ("vgg16_bn", 13), ("vgg19_bn", 16)])

@@ -15,10 +15,10 @@ import torch
 from torchvision.datasets import CIFAR10, CIFAR100, MNIST, FashionMNIST
 from torchvision.transforms import v2
 
+from bench.core.errors import ConfigError, DataError
 from bench.data import load
 from bench.data.files import read
 from bench.data.split import statistics
-from bench.errors import ConfigError, DataError
 
 CLASSES = {"mnist": MNIST, "fashion_mnist": FashionMNIST, "cifar10": CIFAR10, "cifar100": CIFAR100}
 every = pytest.mark.parametrize("name", CLASSES)

@@ -7,8 +7,8 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+from bench.core.errors import ConfigError
 from bench.data import load
-from bench.errors import ConfigError
 
 
 def test_digits_are_the_real_ones() -> None:

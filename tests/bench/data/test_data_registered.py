@@ -10,8 +10,8 @@ import pytest
 import torch
 import yaml
 
+from bench.core.errors import ConfigError
 from bench.data import datasets, load
-from bench.errors import ConfigError
 
 CONF = Path(__file__).parents[3] / "conf" / "data"
 Small = Callable[[str], dict[str, Any]]

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.core.errors import ConfigError
+from bench.core.streams import stream
 from bench.data import Part
-from bench.data.split import carve, statistics
-from bench.data.streams import stream
-from bench.errors import ConfigError
+from bench.data.split import hold_out, statistics
 
 POOL = Part(torch.arange(20.0).view(20, 1), torch.arange(20))
 
@@ -19,7 +19,7 @@ POOL = Part(torch.arange(20.0).view(20, 1), torch.arange(20))
 @given(st.data(), st.integers(1, 19), st.integers())
 def test_parts_are_of_the_asked_size_and_disjoint(data: st.DataObject, validation: int, seed: int) -> None:
     size = data.draw(st.none() | st.integers(1, 20 - validation))
-    train, held_out = carve(POOL, validation, size, seed)
+    train, held_out = hold_out(POOL, validation, size, seed)
     assert (len(train), len(held_out)) == (size or 20 - validation, validation)
     assert len({*train.targets.tolist(), *held_out.targets.tolist()}) == len(train) + validation
     for part in (train, held_out):
@@ -38,7 +38,7 @@ def test_parts_are_of_the_asked_size_and_disjoint(data: st.DataObject, validatio
 )
 def test_sizes_out_of_range(validation: int, train_size: int | None, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        carve(POOL, validation, train_size, seed=0)
+        hold_out(POOL, validation, train_size, seed=0)
 
 
 def test_statistics_equal_numpy() -> None:

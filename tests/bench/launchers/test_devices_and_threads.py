@@ -11,7 +11,7 @@ import pytest
 import torch
 from filelock import FileLock
 
-from bench import environment
+from bench.run import environment
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from bench.cli import CONF
-from bench.config import Settings
+from bench.core.callbacks import Callback, Callbacks
+from bench.core.store import Run
 from bench.logger import make
-from bench.observer import Observer, Observers
-from bench.protocol import Experiment
-from bench.store import Run
+from bench.run.config import Settings
+from bench.run.protocol import Experiment
 
 SHORT = ["train.epochs=2", "train.seed_epochs=3", "growth.stages=2", "growth.sample=128"]
 
@@ -31,15 +31,15 @@ def options(folder: Path, *overrides: str) -> dict[str, Any]:
     return {str(key): value for key, value in found.items()}
 
 
-def execute(folder: Path, *overrides: str, beside: Observer | None = None) -> tuple[Run, dict[str, Any]]:
+def execute(folder: Path, *overrides: str, beside: Callback | None = None) -> tuple[Run, dict[str, Any]]:
     """A run with its loggers, and ``beside`` told after them."""
     chosen = options(folder, *overrides)
     run = Run(folder, chosen)
     with ExitStack() as stack:
-        observers: list[Observer] = [stack.enter_context(one) for one in make(chosen, run)]
-        observers += [] if beside is None else [beside]
+        callbacks: list[Callback] = [stack.enter_context(one) for one in make(chosen, run)]
+        callbacks += [] if beside is None else [beside]
         run.folder.mkdir(parents=True, exist_ok=True)
-        return run, Experiment(Settings.of(chosen), run, Observers(observers)).execute()
+        return run, Experiment(Settings.of(chosen), run, Callbacks(callbacks)).execute()
 
 
 class Killed(Exception):

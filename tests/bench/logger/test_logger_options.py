@@ -12,9 +12,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from bench.cli import CONF, ROOT
-from bench.errors import ConfigError
+from bench.core.errors import ConfigError
+from bench.core.store import Run
 from bench.logger import log_report, loggers, make
-from bench.store import Run
 from tests.bench.logger.logger_helpers import options
 
 
@@ -70,7 +70,7 @@ def test_nothing_is_loaded_or_written_before_there_is_something_to_tell(tmp_path
     script = f"""
 import json, sys
 from bench.logger import loggers, make
-from bench.store import Run
+from bench.core.store import Run
 options = json.loads({chosen!r})
 for name in loggers.names():
     for guard in make({{**options, "logger": {{"name": name}}}}, Run({str(tmp_path)!r}, options)):

@@ -103,8 +103,8 @@ def test_a_killed_run_goes_on_under_the_same_id(tmp_path: Path) -> None:
 
 
 def test_a_failed_and_a_regression_run(tmp_path: Path) -> None:
-    from bench.errors import TrainingDiverged
-    from bench.store import Run
+    from bench.core.errors import TrainingDiverged
+    from bench.core.store import Run
 
     with pytest.raises(TrainingDiverged):
         execute(tmp_path, "logger=wandb", "train.lr=1e12")
@@ -207,7 +207,7 @@ def test_a_report_that_cannot_be_sent(
 SCRIPT = """
 import json, sys, time
 from bench.logger import make, session
-from bench.store import Run
+from bench.core.store import Run
 session.QUIET.update(init_timeout=2.0, x_graphql_timeout_seconds=2.0)
 options = json.loads(sys.argv[1])
 for seed in range(2):

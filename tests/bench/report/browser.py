@@ -120,7 +120,7 @@ class Browser:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
 
     def settle(self) -> None:
-        """Wait for two frames, so that observers have run and the page is drawn."""
+        """Wait for two frames, so that callbacks have run and the page is drawn."""
         self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))")
 
     def run(self, script: str) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.store import Run, checksum
+from bench.core.store import Run, checksum
 
 STEPLESS = ("static", "static_matched")
 ScoreOf = Callable[[str, int, int, float], float]

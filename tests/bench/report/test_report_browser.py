@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.report.__main__ import report
-from bench.report.arguments import Request
+from bench.report.read.arguments import Request
 from tests.bench.report.browser import BINARY, Browser
 from tests.bench.report.synthetic import begin, ended, options, put, sweep
 
@@ -64,7 +64,7 @@ def test_methods_axes_and_front_can_be_chosen(browser: Browser) -> None:
     title = "document.querySelectorAll('.plot')[0].querySelectorAll('.title')[1].textContent"
     places = "[...document.querySelectorAll('figure.chart:first-of-type .point')].map(p => p.outerHTML).join()"
     before = browser.run(places)
-    choose = "const s = document.querySelector('select'); s.value = 3; s.dispatchEvent(new Event('change'))"
+    choose = "const s = document.querySelector('select'); s.value = 3; s.dispatchEvent(new Prediction('change'))"
     browser.run(f"{{ {choose} }}")
     assert browser.run(title) == "Seconds"
     assert browser.run(places) != before

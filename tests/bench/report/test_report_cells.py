@@ -12,11 +12,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from bench.options import CONF
-from bench.report.cells import Expected, cells
-from bench.report.command import command
-from bench.report.reading import read
-from bench.store import Run, identity
+from bench.core.options import CONF
+from bench.core.store import Run, identity
+from bench.report.read.cells import Expected, cells
+from bench.report.read.command import command
+from bench.report.read.folder import read
 from tests.bench.report.synthetic import begin, ended, options, put, record, signed
 
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from bench.errors import BenchError
-from bench.report import latex, markdown, tidy
+from bench.core.errors import BenchError
 from bench.report.__main__ import report
-from bench.report.arguments import Request, parse
-from bench.report.cells import Expected
+from bench.report.read.arguments import Request, parse
+from bench.report.read.cells import Expected
+from bench.report.write import latex, markdown, tidy
 from tests.bench.report.synthetic import begin, ended, options, put, record, signed, sweep
 
 EVIL = "<script>alert(1)</script>|*x*_&`$\\{}%#~^"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bench.report import statistics as ours
+from bench.report.analysis import statistics as ours
 
 VALUES = [0.91, 0.935, 0.90, 0.95, 0.92]
 OTHERS = [0.90, 0.93, 0.91, 0.93, 0.90]

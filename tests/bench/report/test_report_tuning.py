@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.report.cells import cells
-from bench.report.findings import Findings
-from bench.report.reading import read
-from bench.report.rungs import spent
-from bench.report.settings import Setting, settings
-from bench.report.tuning import columns
+from bench.report.analysis.findings import Findings
+from bench.report.analysis.rungs import spent
+from bench.report.analysis.tuning import columns
+from bench.report.read.cells import cells
+from bench.report.read.folder import read
+from bench.report.read.settings import Setting, settings
 from tests.bench.report.synthetic import ended, options, plausible, put, record, sweep
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from bench.curvature.eigen import rayleigh
 from bench.data import load
-from bench.eigen import rayleigh
 from bench.speed.engines import exact, measure
 from bench.speed.layers import Layer, prepare
 from bench.speed.plain import PlainOperator
@@ -82,7 +82,7 @@ def test_search_takes_the_steps_of_the_engine():
 
 
 def test_search_with_the_published_schedule_is_the_engine(monkeypatch):
-    """After ten passes the search's error is that of `bench.eigen.rayleigh` on the same batches."""
+    """After ten passes the search's error is that of `bench.curvature.eigen.rayleigh` on the same batches."""
     at = subject(LAYERS[1])
     operator = at.curvature().operator(at.group)
     engine = rayleigh(operator, torch.Generator().manual_seed(0), highest=False).lowest.double()

@@ -10,13 +10,13 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from bench.cli import CONF
-from bench.config import Settings
-from bench.errors import ConfigError
+from bench.core.errors import ConfigError
+from bench.run.config import Settings
 from bench.speed import report
 from bench.speed.__main__ import SpeedConfig
-from bench.speed.growing import whole_run
 from bench.speed.layers import Layer
 from bench.speed.tables import show, text, write
+from bench.speed.whole_run import whole_run
 
 SMALL = ["data.train_size=64", "growth.stages=1", "growth.sample=32", "train.epochs=1", "train.seed_epochs=1"]
 ENGINES = {

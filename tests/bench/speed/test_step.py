@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from bench.curvature import Curvature
-from bench.eigen import dense
-from bench.graph import Graph
+from bench.curvature.eigen import dense
+from bench.curvature.operator import Curvature
+from bench.network.graph import Graph
 from bench.speed import step
 from bench.speed.step import Place, random_images, scaling, steps
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from bench.core.errors import ConfigError
 from bench.data.base import Dataset, Part
-from bench.errors import ConfigError
 from bench.speed.throughput import PilImages, throughput
 
 

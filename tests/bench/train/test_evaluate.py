@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.errors import ConfigError
+from bench.core.errors import ConfigError
 from bench.train import evaluate
 
 

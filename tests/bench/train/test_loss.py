@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bench.errors import ConfigError
+from bench.core.errors import ConfigError
 from bench.train import loss_function
 
 

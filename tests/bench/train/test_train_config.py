@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from bench.errors import ConfigError
+from bench.core.errors import ConfigError
 from bench.train import TrainConfig
 
 YAML = Path(__file__).parents[3] / "conf" / "train" / "default.yaml"

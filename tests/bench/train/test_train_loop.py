@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from bench.core.errors import TrainingDiverged
 from bench.data.base import Part
-from bench.errors import TrainingDiverged
 from bench.train import TrainConfig, evaluate, make_optimizer, train
 from bench.train.loop import batch_sizes
 

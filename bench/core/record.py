@@ -1,0 +1,391 @@
+"""A run's record, ``run.json``: one set of types for all who write it, follow it, show it and read it.
+
+What is read is checked against these types; what does not fit is refused with the field's name. Stages also state their
+costs as fields of their own (``params``, ``macs``, ``energy_pj``, ``latency_us``), as the first records did.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from bench.core.errors import BenchError
+from bench.core.identity import identities
+
+SCHEMA = 1
+"""Version of ``run.json``."""
+
+OLD_COSTS = {"params": "params", "macs": "macs", "energy": "energy_pj", "latency": "latency_us"}
+"""Fields of a stage in which the first records have its costs."""
+
+Count = Annotated[int, Meta(ge=0)]
+Name = Annotated[str, Meta(min_length=1)]
+Number = int | float
+
+T = TypeVar("T")
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    MISSING = "missing"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    UNREADABLE = "unreadable"
+    FAILED = "failed"
+    REFUSED = "refused"
+    DONE = "done"
+
+
+ENDED = (RunState.DONE, RunState.REFUSED, RunState.FAILED)
+"""States of which ``run.json`` tells."""
+
+
+class Unreadable(BenchError):
+    """A record that cannot be used; the message says why."""
+
+
+class Seconds(Struct, frozen=True):
+    """Wall time of one stage: its training, the growing before it, and its evaluation."""
+
+    train: float
+    grow: float
+    eval: float = 0.0
+
+
+class Flops(Struct, frozen=True):
+    """Floating-point operations of one stage: its training, and the growing before it."""
+
+    train: float
+    grow: float
+
+
+class History(Struct, frozen=True):
+    """Each epoch of one stage.
+
+    Attributes:
+        train_loss: Mean training losses.
+        val_loss: Losses on the validation part, after the epoch; None for one that is not finite.
+    """
+
+    train_loss: list[float] = []
+    val_loss: list[float | None] = []
+
+
+class GrowthRecord(Struct, kw_only=True):
+    """What a growth event did.
+
+    Attributes:
+        splits: Neurons split.
+        added_neurons: Neurons added, over all groups.
+        rounds: Plans carried out until the rung was full.
+        epsilon: Step of each round.
+        predicted_drop: Fall of the sample's loss that the plans predict, ``-epsilon^2/2 * gain``; None if they do not.
+        measured_drop: Fall of the sample's loss, in float64; None where the network starts afresh.
+        function_gap: Largest change of any logit at epsilon = 0 over the largest logit, in float64.
+        engine: Eigensolver that found the eigenpairs, if any were asked for.
+        curvature: Form of the splitting matrix.
+        surrogate: Second derivative that stood in for ReLU's, if any.
+        products: Products with splitting operators over the whole sample, one per layer and step.
+        residual_max: Largest relative residual of any eigenpair used.
+        sample: Examples measured on.
+        seconds: Wall time of the event.
+        flops: Floating-point operations of the event, products and passes over the sample.
+        stopped: Why growing stopped short of the rung, e.g. ``stable``; None where it is full.
+        restart: Whether the network started from fresh parameters.
+        notes: What the method put on record; of several rounds, the last that said it.
+    """
+
+    splits: Count = 0
+    added_neurons: Count = 0
+    rounds: Count = 0
+    epsilon: list[float] | None = None
+    predicted_drop: float | None = None
+    measured_drop: float | None = None
+    function_gap: float | None = None
+    engine: str | None = None
+    curvature: str = "definition"
+    surrogate: str | None = None
+    products: Count = 0
+    residual_max: float | None = None
+    sample: Count = 0
+    seconds: float = 0.0
+    flops: float = 0.0
+    stopped: str | None = None
+    restart: bool = False
+    notes: dict[str, float] = {}
+
+
+class StageRecord(Struct, kw_only=True):
+    """One rung of the ladder as a run reached it.
+
+    Attributes:
+        stage: Its number; 0 is the seed network.
+        target_cost: Cost that the rung allows.
+        costs: What one inference costs, by the cost's name (`bench.network.cost`); ``params`` and ``macs`` always.
+        widths: Neurons by group.
+        epochs: Epochs of its training.
+        train_loss: Mean loss over its last epoch; None if there was none.
+        val_accuracy: Share of the validation part classified right; None for regression.
+        val_loss: Loss on the validation part.
+        test_accuracy: As ``val_accuracy``, on the test part.
+        test_loss: As ``val_loss``, on the test part.
+        seconds: What it took.
+        flops: What it took.
+        growth: The growth event; None for the seed network.
+        history: Its epochs.
+    """
+
+    stage: Count
+    target_cost: float
+    costs: dict[str, Number]
+    widths: dict[str, Count]
+    epochs: Count = 0
+    train_loss: float | None = None
+    val_accuracy: float | None = None
+    val_loss: float | None = None
+    test_accuracy: float | None = None
+    test_loss: float | None = None
+    seconds: Seconds
+    flops: Flops
+    growth: GrowthRecord | None = None
+    history: History = History()
+
+    def __post_init__(self) -> None:
+        for name in ("params", "macs"):
+            if self.costs.get(name, -1) < (name == "params"):
+                raise ValueError(f"costs.{name}: expected a number of at least {int(name == 'params')}")
+        score = "accuracy" if self.classified else "loss"
+        for part in ("val", "test"):
+            if getattr(self, f"{part}_{score}") is None:
+                raise ValueError(f"{part}_{score}: missing")
+
+    @property
+    def classified(self) -> bool:
+        """Whether scores are accuracies, shares of 1; else they are losses."""
+        return self.test_accuracy is not None
+
+    @property
+    def validation(self) -> float:
+        """Score on the validation part."""
+        return _known(self.val_accuracy if self.classified else self.val_loss)
+
+    @property
+    def test(self) -> float:
+        """Score on the test part."""
+        return _known(self.test_accuracy if self.classified else self.test_loss)
+
+    @property
+    def params(self) -> int:
+        """Trainable parameters."""
+        return int(self.costs["params"])
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of one input."""
+        return int(self.costs["macs"])
+
+
+class Reading(Struct, frozen=True):
+    """Latency at some widths.
+
+    Attributes:
+        widths: Neurons of each group.
+        microseconds: Of one pass; median over the turns.
+        noise: Standard error of the median in microseconds, from the turns' median absolute deviation.
+        fitted: What the fit says.
+    """
+
+    widths: dict[str, Count]
+    microseconds: float
+    noise: float
+    fitted: float = 0.0
+
+
+class LatencyTable(Struct, frozen=True):
+    """Latency as a function of the widths, with what it was fitted to (`bench.network.latency`).
+
+    Attributes:
+        batch: Inputs of one pass.
+        constant: Of the fit, in microseconds.
+        linear: Of the fit, by group.
+        cross: Of the fit: (group, group, coefficient).
+        readings: The table, the seed network first.
+        error: Root mean square of (fitted - measured) / measured over the table.
+    """
+
+    batch: Count
+    constant: float
+    linear: dict[str, float]
+    cross: list[tuple[str, str, float]]
+    readings: list[Reading]
+    error: float
+
+
+class Environment(Struct, frozen=True):
+    """What a run ran on: Python, PyTorch, the device, processor threads, and the code's version."""
+
+    python: str = ""
+    torch: str = ""
+    device: str = ""
+    threads: Count = 0
+    code: str = ""
+
+
+class RunRecord(Struct, kw_only=True):
+    """One ended run.
+
+    Attributes:
+        schema: `SCHEMA`.
+        status: How it ended.
+        reason: Why it failed or was refused.
+        id: Its name by content (`bench.core.identity`).
+        method: The method's name.
+        backbone: The backbone's.
+        data: The data set's.
+        seed: Its seed.
+        config: Its resolved options.
+        environment: What it ran on.
+        stages: The rungs reached.
+        layers: What the first layer of each group is, by the group's name.
+        latency: The table behind a ladder of latency.
+    """
+
+    schema: int
+    status: RunState
+    reason: str | None = None
+    id: Name
+    method: Name
+    backbone: Name
+    data: Name
+    seed: Count
+    config: dict[str, Any]
+    environment: Environment
+    stages: list[StageRecord]
+    layers: dict[str, str] = {}
+    latency: LatencyTable | None = None
+
+    def __post_init__(self) -> None:
+        if self.status not in ENDED:
+            raise ValueError(f"status: expected one of {', '.join(ENDED)}")
+        if self.status is not RunState.DONE:
+            return
+        if not self.stages:
+            raise ValueError("stages: done, but there are none")
+        if [stage.stage for stage in self.stages] != list(range(len(self.stages))):
+            raise ValueError("stages: not numbered 0, 1, 2, ...")
+        if len({stage.classified for stage in self.stages}) > 1:
+            raise ValueError("stages: accuracies at some and none at others")
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all stages."""
+        return sum(s.seconds.train + s.seconds.grow + s.seconds.eval for s in self.stages)
+
+
+def plain(record: Struct) -> dict[str, Any]:
+    """A record, or a part of one, as plain data for JSON."""
+    found: dict[str, Any] = msgspec.to_builtins(record)
+    for stage in [found, *found.get("stages", [])]:
+        costs = stage.get("costs", {})
+        stage.update({old: costs[name] for name, old in OLD_COSTS.items() if name in costs})
+    return found
+
+
+def written(record: RunRecord) -> str:
+    """The text of ``run.json``, with its checksum."""
+    content = plain(record)
+    return json.dumps({**content, "sha256": checksum(content)}, indent=1, allow_nan=False) + "\n"
+
+
+def checksum(content: dict[str, Any]) -> str:
+    """SHA-256 of a record's content, its own checksum left out."""
+    kept = {key: value for key, value in content.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def read(text: bytes) -> RunRecord:
+    """A record from the text of ``run.json``.
+
+    Raises:
+        Unreadable: It is no JSON, or of another schema; it was changed or damaged since it was written; a field is
+            missing or has a value that cannot be; or its name is not that of its configuration.
+    """
+    try:
+        content = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Unreadable(f"run.json is no JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise Unreadable("run.json: expected an object")
+    if content.get("schema") != SCHEMA:
+        raise Unreadable(f"schema {content.get('schema')!r}; this version reads schema {SCHEMA}")
+    if content.get("sha256") != checksum(content):
+        raise Unreadable("sha256: not that of its content, so it was changed or damaged")
+    for stage in content["stages"] if isinstance(content.get("stages"), list) else ():
+        upgrade(stage)
+    record = convert(content, RunRecord)
+    check_options(record.config)
+    if record.id not in identities(record.config):
+        raise Unreadable(f"id {record.id}: its configuration has the id {identities(record.config)[0]}")
+    return record
+
+
+def upgrade(stage: object) -> None:
+    """Give a stage of an early record the field ``costs``."""
+    if isinstance(stage, dict) and "costs" not in stage:
+        stage["costs"] = {name: stage[old] for name, old in OLD_COSTS.items() if old in stage}
+
+
+def convert(content: object, kind: type[T]) -> T:
+    """Plain data as one of this module's types.
+
+    Raises:
+        Unreadable: A field is missing or has a value that cannot be; the message begins with its name.
+    """
+    try:
+        return msgspec.convert(content, kind)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).replace("`", "").partition(" - at $")
+        missing = re.fullmatch(r"Object missing required field (\w+)", text)
+        where = f"{path}.{missing[1]}" if missing else path
+        what = "missing" if missing else text[:1].lower() + text[1:]
+        raise Unreadable(f"{where.lstrip('.')}: {what}" if where else what) from None
+
+
+def check_options(found: object) -> dict[str, Any]:
+    """Resolved options that have every group and a seed.
+
+    Raises:
+        Unreadable: They have not.
+    """
+    convert({"config": found}, _Configured)
+    assert isinstance(found, dict)
+    return found
+
+
+class _Chosen(Struct):
+    name: Name
+
+
+class _Config(Struct):
+    method: _Chosen
+    backbone: _Chosen
+    data: _Chosen
+    train: dict[str, Any]
+    growth: dict[str, Any]
+    seed: Count
+
+
+class _Configured(Struct):
+    config: _Config
+
+
+def _known(score: float | None) -> float:
+    assert score is not None, "checked when the record was made"
+    return score

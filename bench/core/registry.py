@@ -1,0 +1,160 @@
+"""One registry for methods, backbones and data sets: a decorator, found by name, typed options.
+
+A plugin is a factory with a frozen dataclass of options beside it::
+
+    backbones = Registry("backbone", "bench.backbones")
+
+    @dataclass(frozen=True)
+    class Config:
+        width: int = 8
+
+    @backbones.register("mlp", Config)
+    def mlp(config: Config, ...) -> nn.Module: ...
+
+Modules of the registry's package are imported when a name is first asked for, and so are the entry
+points of other packages. The options' defaults stand in ``conf/KIND/NAME.yaml`` for Hydra; a plugin
+without such a file is offered to Hydra from its dataclass (`bench.cli`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+from bench.core.errors import BenchError, ConfigError, did_you_mean, one_line
+from bench.core.options import Options, typed
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """The options of a plugin that has none."""
+
+
+@dataclass(frozen=True)
+class Entry(Generic[F]):
+    """A registered plugin: its factory and the dataclass of its options."""
+
+    kind: str
+    name: str
+    factory: F
+    config: type
+
+    def defaults(self) -> dict[str, Any]:
+        """The options' defaults as plain data, with the plugin's name, as its YAML file holds them."""
+        return {"name": self.name, **asdict(self.config())}
+
+    def configure(self, options: Options) -> Any:
+        """Build the typed options.
+
+        Args:
+            options: The options by name, ``name`` among them or not; what is absent has its default.
+
+        Raises:
+            ConfigError: An option is unknown, or its value has the wrong type or is out of range.
+        """
+        return typed(f"{self.kind}.", self.config, {key: value for key, value in options.items() if key != "name"})
+
+    def make(self, options: Options, *arguments: Any) -> Any:
+        """What the factory makes of the options and ``arguments``.
+
+        Raises:
+            BenchError: An option cannot work, or the plugin raises.
+        """
+        config = self.configure(options)
+        try:
+            return self.factory(config, *arguments)
+        except BenchError:
+            raise
+        except Exception as error:  # somebody's plugin may raise anything
+            raise BenchError(f"{self.kind}={self.name}: {one_line(error)}") from error
+
+
+class Registry(Generic[F]):
+    """Plugins of one kind by name.
+
+    Args:
+        kind: What users call it, and the name of its Hydra group: ``"method"``.
+        package: The package whose modules are imported to find plugins; None for none.
+        group: The entry-point group in which other packages offer theirs.
+    """
+
+    def __init__(self, kind: str, package: str | None = None, group: str | None = None) -> None:
+        self.kind, self.package, self.group = kind, package, group
+        self._entries: dict[str, Entry[F]] = {}
+        self._broken: dict[str, str] = {}
+        self._found = False
+
+    def register(self, name: str, config: type = NoOptions) -> Callable[[F], F]:
+        """Decorator: offer a factory under ``name`` with options of the dataclass ``config``.
+
+        Raises:
+            BenchError: Another factory has this name.
+        """
+
+        def keep(factory: F) -> F:
+            known = self._entries.get(name)
+            if known is not None and (known.factory.__module__, known.factory.__qualname__) != (
+                factory.__module__,
+                factory.__qualname__,
+            ):
+                raise BenchError(
+                    f"{self.kind} {name} is registered twice: {known.factory.__module__}, {factory.__module__}"
+                )
+            self._entries[name] = Entry(self.kind, name, factory, config)
+            return factory
+
+        return keep
+
+    def _discover(self) -> None:
+        if self._found:
+            return
+        self._found = True
+        plugins: list[tuple[str, Callable[[], object]]] = []
+        if self.package is not None:
+            plugins += [
+                (module.name, partial(importlib.import_module, f"{self.package}.{module.name}"))
+                for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__)
+            ]
+        if self.group is not None:
+            plugins += [(point.name, point.load) for point in entry_points(group=self.group)]
+        for name, load in plugins:
+            try:
+                load()
+            except Exception as error:  # somebody's plugin may raise anything; the others still work
+                self._broken[name] = one_line(error)
+
+    def __getitem__(self, name: str) -> Entry[F]:
+        """The plugin of this name.
+
+        Raises:
+            ConfigError: No plugin has it; the message lists the known names.
+            BenchError: Its file or package cannot be imported.
+        """
+        self._discover()
+        if name not in self._entries and name in self._broken:
+            raise BenchError(f"{self.kind}={name}: cannot be imported: {self._broken[name]}")
+        if name not in self._entries:
+            raise ConfigError(self.kind, name, f"one of {', '.join(self.names())}{did_you_mean(name, self._entries)}")
+        return self._entries[name]
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        self._discover()
+        return sorted(self._entries)
+
+    def broken(self) -> dict[str, str]:
+        """Plugins that cannot be imported, with the reason."""
+        self._discover()
+        return {name: reason for name, reason in self._broken.items() if name not in self._entries}
+
+    def __iter__(self) -> Iterator[Entry[F]]:
+        """The plugins, in the order in which they were found."""
+        self._discover()
+        return iter(list(self._entries.values()))

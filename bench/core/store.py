@@ -1,0 +1,157 @@
+"""Runs on disk: one folder per run, named by the hash of what determines its numbers.
+
+In a run's folder: ``config.yaml``; ``stages.jsonl``, one line per finished stage; ``checkpoint.pt``; and
+``run.json``, written last, which marks the run as ended. Files are replaced atomically. Trained seed networks
+are kept in ``seeds/`` beside the runs, shared by all methods.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bench.core.files import PARTIAL, set_aside, write_atomic
+from bench.core.identity import identity
+from bench.core.options import Options
+from bench.core.record import RunRecord, RunState, StageRecord, Unreadable, plain, read, written
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a run stands.
+
+    Attributes:
+        state: In one word.
+        reason: Why it is not done.
+        record: Its record, if it has ended.
+    """
+
+    state: RunState
+    reason: str = ""
+    record: RunRecord | None = None
+
+    def is_due(self, rerun: str) -> bool:
+        """Whether the run is to be done under ``rerun`` (none, failed or all)."""
+        return self.record is None or rerun == "all" or (rerun == "failed" and self.state is RunState.FAILED)
+
+
+class RunFolder:
+    """One run's folder.
+
+    Args:
+        runs_dir: Where runs are kept.
+        options: The run's resolved options.
+        step: Whether its method has a step (`bench.core.identity.identity`).
+    """
+
+    def __init__(self, runs_dir: str | Path, options: Options, step: bool = True) -> None:
+        self.id = identity(options, step)
+        names = [re.sub(r"[^\w.-]", "_", options[group]["name"]) for group in ("data", "backbone", "method")]
+        self.runs_dir = Path(runs_dir)
+        self.path = self.runs_dir / f"{'-'.join(names)}-seed{options['seed']}-{self.id}"
+
+    @classmethod
+    def at(cls, path: Path) -> RunFolder:
+        """A folder as it lies there, whatever its name; its ``id`` is not known yet."""
+        made = cls.__new__(cls)
+        made.id, made.runs_dir, made.path = "", path.parent, path
+        return made
+
+    @property
+    def config_path(self) -> Path:
+        """``config.yaml``."""
+        return self.path / "config.yaml"
+
+    @property
+    def record_path(self) -> Path:
+        """``run.json``."""
+        return self.path / "run.json"
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """``checkpoint.pt``."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def latency_path(self) -> Path:
+        """The table behind the run's ladder, where that is of latency."""
+        return self.path / "latency.json"
+
+    @property
+    def stages_path(self) -> Path:
+        """``stages.jsonl``."""
+        return self.path / "stages.jsonl"
+
+    @property
+    def lock_path(self) -> Path:
+        """The lock that one process at a time holds."""
+        return self.path / ".lock"
+
+    def standing(self) -> Standing:
+        """Where the run stands now."""
+        try:
+            record = read(self.record_path.read_bytes())
+            if self.id not in ("", record.id):
+                raise Unreadable(f"id {record.id}: the record of another run")
+        except FileNotFoundError:
+            return self._unended()
+        except (Unreadable, OSError) as error:
+            return Standing(RunState.UNREADABLE, str(error))
+        return Standing(record.status, record.reason or "", record)
+
+    def record(self) -> RunRecord | None:
+        """The run's record if it has ended; a damaged one counts as none."""
+        return self.standing().record
+
+    def _unended(self) -> Standing:
+        if not self.path.exists():
+            return Standing(RunState.MISSING, "not begun")
+        done = f"{_lines(self.stages_path)} stages done"
+        return Standing(RunState.RUNNING, done) if self.is_busy() else Standing(RunState.INTERRUPTED, done)
+
+    def is_busy(self) -> bool:
+        """Whether another process is at the run now."""
+        return is_locked(self.lock_path)
+
+    def write_stages(self, stages: Sequence[StageRecord]) -> None:
+        """Replace ``stages.jsonl``."""
+        write_atomic(self.stages_path, "".join(json.dumps(plain(one), allow_nan=False) + "\n" for one in stages))
+
+    def write_record(self, record: RunRecord) -> None:
+        """Write ``run.json`` with its checksum: the run has ended."""
+        write_atomic(self.record_path, written(record))
+
+    def tidy(self) -> None:
+        """Set a damaged record aside and remove what a killed writer left. The lock must be held."""
+        if self.record_path.exists() and self.record() is None:
+            set_aside(self.record_path)
+        for partial in self.path.glob(f".*{PARTIAL}"):
+            partial.unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """Drop what an earlier attempt left."""
+        for path in (self.record_path, self.stages_path, self.latency_path, *self.path.glob("checkpoint*.pt")):
+            path.unlink(missing_ok=True)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds a lock."""
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _lines(path: Path) -> int:
+    try:
+        return path.read_bytes().count(b"\n")
+    except OSError:
+        return 0

@@ -1,0 +1,133 @@
+"""What a growth method is, and what it is offered when asked for a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from bench.core.registry import Registry
+from bench.curvature.eigen import Spectrum, solve
+from bench.curvature.operator import Curvature, Operator
+from bench.growth.select import Budget
+from bench.network.cost import CostModel
+from bench.network.graph import Graph, Group
+from bench.network.plan import GrowthPlan
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What one finished stage trained: multiply-adds of one inference, and epochs."""
+
+    macs: float
+    epochs: int
+
+
+@dataclass(eq=False)
+class GrowthContext:
+    """What a method may look at. Nothing here may be changed by a method.
+
+    Attributes:
+        graph: The network's groups; ``graph.model`` is the network, in evaluation mode.
+        cost: The ladder's cost as a function of the widths.
+        macs: Multiply-adds as a function of the widths.
+        target: The rung: the cost that the grown network must not exceed.
+        curvature: Splitting operators on the fixed sample.
+        engine: Finds extreme eigenpairs.
+        generator: The method's own random stream, on the CPU.
+        lineage: For each group the product of ``|w|`` over the splits that led to each neuron, shape ``(n,)``.
+        seed_widths: Widths of the seed network.
+        history: The stages trained so far, the seed network's first.
+        epochs: Training epochs of the coming stage by the recipe.
+    """
+
+    graph: Graph
+    cost: CostModel
+    macs: CostModel
+    target: float
+    curvature: Curvature
+    engine: Callable[[Operator, torch.Generator], Spectrum]
+    generator: torch.Generator
+    lineage: dict[str, Tensor]
+    seed_widths: dict[str, int]
+    history: Sequence[Trained] = ()
+    epochs: int = 0
+    _spectra: dict[str, Spectrum] = field(default_factory=dict)
+
+    def budget(self) -> Budget:
+        """What the rung leaves to spend, nothing of it spent yet."""
+        return Budget(self.cost, self.widths, self.target)
+
+    @property
+    def groups(self) -> list[Group]:
+        """The groups that can be split, in the order of the forward pass."""
+        return list(self.graph.groups.values())
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Neurons of each group now, by name."""
+        return self.graph.widths()
+
+    def operator(self, group: Group) -> Operator:
+        """The splitting operator of a group."""
+        return self.curvature.operator(group)
+
+    def spectrum(self, group: Group) -> Spectrum:
+        """Extreme eigenpairs of a group's neurons, computed when first asked for.
+
+        Groups whose sample does not fit into memory are computed together, in shared passes over it.
+        """
+        if group.name not in self._spectra:
+            left = [g for g in self.groups if g.name not in self._spectra]
+            self._spectra |= solve(self.engine, self.curvature, group, left, self.generator)
+        return self._spectra[group.name]
+
+    @property
+    def residual(self) -> float | None:
+        """Largest relative residual of the eigenpairs computed so far; None without any."""
+        return max((float(found.residual.max()) for found in self._spectra.values()), default=None)
+
+
+class GrowthMethod(Protocol):
+    """A rule that says which neurons to split, into what.
+
+    Registered with ``@register("name", Config)`` (`bench.methods`); built as ``Method(config)``. If it has a method
+    ``check(graph)``, that is called before anything is trained and may raise `ConfigError` for options that do not
+    suit the network.
+
+    A method that displaces nothing says so by an attribute ``step = False``: then ``growth.epsilon`` changes no number,
+    and one run stands for all its values. Without the attribute a method is taken to have a step.
+    """
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        """Splits that together keep the cost at or below ``context.target``.
+
+        Called again on the grown network until it proposes nothing, so a method need not fill the rung at once.
+
+        Raises:
+            Refused: The method cannot work with this network; the reason is shown in the report.
+        """
+        ...
+
+
+methods: Registry[Callable[..., GrowthMethod]] = Registry("method", "bench.methods", "growth_bench.methods")
+"""Methods by name: those in ``methods/``, and other packages' by their entry points."""
+
+
+def has_step(method: object) -> bool:
+    """Whether a method displaces what it splits; its attribute ``step`` says so (`GrowthMethod`)."""
+    return bool(getattr(method, "step", True))
+
+
+def check_options(method: GrowthMethod, graph: Graph) -> None:
+    """Let the method check its options against the network, if it can.
+
+    Raises:
+        ConfigError: They do not suit it.
+    """
+    check = getattr(method, "check", None)
+    if callable(check):
+        check(graph)

@@ -1,0 +1,179 @@
+"""Latency as a cost: measured on the device at a small table of widths for each group, and fitted by a quadratic.
+
+The table has the seed network; the network with one group doubled, and with one group four times as wide; and with two
+groups doubled that one layer joins. The networks are timed in turns, so that what else the machine does falls on all
+of them alike. The fit is of the form that every cost has (`bench.network.cost`), with no coefficient below zero, and no
+group cheaper than the noise of its own readings: what cannot be told from nothing is not free.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+
+import msgspec
+import numpy as np
+import torch
+from filelock import FileLock
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+from torch import Tensor, nn
+
+from bench.core.files import write_atomic
+from bench.core.record import LatencyTable, Reading, Unreadable, convert, plain
+from bench.network.cost import CostModel
+from bench.network.graph import Graph, evaluation
+from bench.network.plan import GrowthPlan, Split
+from bench.network.surgery import apply
+
+ROUNDS = 9
+TURN = 0.005
+"""Seconds of passes in one turn at least."""
+
+
+def fitted(table: LatencyTable) -> CostModel:
+    """The fit as a `CostModel`, in microseconds."""
+    groups = tuple(table.linear)
+    cross = np.zeros((len(groups), len(groups)))
+    for one, two, value in table.cross:
+        cross[groups.index(one), groups.index(two)] += value
+    return CostModel(groups, table.constant, np.array(list(table.linear.values())), cross)
+
+
+def latency(
+    graph: Graph, macs: CostModel, batch: int, device: torch.device, folder: Path, key: Mapping[str, object]
+) -> LatencyTable:
+    """The latency of a seed network: read from its file if it was measured before, else measured.
+
+    One file serves all methods, so that they climb one ladder.
+
+    Args:
+        graph: The seed network.
+        macs: Its multiply-adds; says which groups share a layer.
+        batch: Inputs of one pass.
+        device: Where to measure.
+        folder: Where the file is, or goes.
+        key: What the latency depends on besides the graph, the batch and the threads: the backbone's options, the kind
+            of machine.
+    """
+    shape = [list(graph.widths().items()), macs.of(graph.widths())]
+    named = json.dumps([key, batch, shape, torch.get_num_threads()], sort_keys=True)
+    path = folder / f"latency-{hashlib.sha256(named.encode()).hexdigest()[:16]}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        found = read(path)
+        if found is None:
+            found = measure(graph, macs, batch, device)
+            write(path, found)
+        return found
+
+
+def read(path: Path) -> LatencyTable | None:
+    """A table from its file; None where there is no readable one."""
+    try:
+        return convert(msgspec.json.decode(path.read_bytes()), LatencyTable)
+    except (OSError, msgspec.DecodeError, Unreadable):
+        return None
+
+
+def write(path: Path, table: LatencyTable) -> None:
+    """A table into its file."""
+    write_atomic(path, json.dumps(plain(table), indent=1) + "\n")
+
+
+def measure(graph: Graph, macs: CostModel, batch: int, device: torch.device) -> LatencyTable:
+    """Measure the table and fit it."""
+    groups, seed = macs.groups, graph.widths()
+    joined = macs.cross + macs.cross.T
+    pairs = [(i, j) for i in range(len(groups)) for j in range(i, len(groups)) if joined[i, j]]
+    table: list[dict[str, int]] = [{}]
+    table += [{name: factor} for name in groups for factor in (2, 4)]
+    table += [{groups[i]: 2, groups[j]: 2} for i, j in pairs if i != j]
+    networks = [widened(graph, factors) for factors in table]
+    times = timed([passes(network, graph.input_shape, batch, device) for network in networks])
+    widths = [{name: n * factors.get(name, 1) for name, n in seed.items()} for factors in table]
+    middle = [median(turns) for turns in times]
+    noise = [
+        1.4826 * median(abs(t - m) for t in turns) / len(turns) ** 0.5 for turns, m in zip(times, middle, strict=True)
+    ]
+    scaled = np.array([[found[name] / seed[name] for name in groups] for found in widths])
+    solution = _fit(scaled, pairs, np.array(middle))
+    own = np.array([max(noise[1 + 2 * i], noise[2 + 2 * i]) for i in range(len(groups))])
+    sizes = np.array([seed[name] for name in groups])
+    linear = np.maximum(solution[1 : 1 + len(groups)], own) / sizes
+    cross = [
+        (groups[i], groups[j], float(value / sizes[i] / sizes[j]))
+        for (i, j), value in zip(pairs, solution[1 + len(groups) :], strict=True)
+    ]
+    slopes = dict(zip(groups, linear.tolist(), strict=True))
+    bare = fitted(LatencyTable(batch, float(solution[0]), slopes, cross, [], 0.0))
+    readings = [Reading(found, m, float(s), bare.of(found)) for found, m, s in zip(widths, middle, noise, strict=True)]
+    error = float(np.sqrt(np.mean([(r.fitted / r.microseconds - 1) ** 2 for r in readings])))
+    return LatencyTable(batch, float(solution[0]), slopes, cross, readings, error)
+
+
+def _fit(scaled: NDArray[np.float64], pairs: list[tuple[int, int]], times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Coefficients of 1, of each width over the seed's and of each pair's product, none below zero."""
+    products = np.array([[row[i] * row[j] for i, j in pairs] for row in scaled]).reshape(len(scaled), len(pairs))
+    rows = np.hstack([np.ones((len(scaled), 1)), scaled, products])
+    answer: NDArray[np.float64] = nnls(rows / times[:, None], np.ones(len(times)))[0]
+    return answer
+
+
+def now(graph: Graph, batch: int, device: torch.device) -> float:
+    """Microseconds of one pass of the network as it is, the median over turns."""
+    return median(timed([passes(graph.model, graph.input_shape, batch, device)])[0])
+
+
+def widened(graph: Graph, factors: Mapping[str, int]) -> nn.Module:
+    """A copy of the network with some groups so many times as wide."""
+    model = copy.deepcopy(graph.model)
+    splits = [
+        Split(group, neuron, (1 / factor,) * factor)
+        for name, factor in factors.items()
+        for group in (graph.groups[name],)
+        for neuron in range(graph.widths()[name])
+    ]
+    apply(model, None, GrowthPlan(tuple(splits)), 0.0)
+    return model
+
+
+def passes(model: nn.Module, input_shape: tuple[int, ...], batch: int, device: torch.device) -> Callable[[int], None]:
+    """A function that makes so many passes and waits for the device."""
+    inputs = torch.zeros(batch, *input_shape, device=device, dtype=next(model.parameters()).dtype)
+    if inputs.dim() == 4:
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+
+    def run(count: int) -> None:
+        with evaluation(model), torch.inference_mode():
+            for _ in range(count):
+                found: Tensor = model(inputs)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            elif device.type != "cpu":
+                found.cpu()
+
+    return run
+
+
+def timed(runs: list[Callable[[int], None]], rounds: int = ROUNDS) -> list[list[float]]:
+    """Microseconds of one pass in each of ``rounds`` turns, the runs taking turns."""
+    counts = []
+    for run in runs:
+        run(2)
+        started = time.perf_counter()
+        run(2)
+        counts.append(max(2, round(TURN / max((time.perf_counter() - started) / 2, 1e-9))))
+    times: list[list[float]] = [[] for _ in runs]
+    for number in range(rounds):
+        order = range(len(runs)) if number % 2 == 0 else reversed(range(len(runs)))
+        for i in order:
+            started = time.perf_counter()
+            runs[i](counts[i])
+            times[i].append((time.perf_counter() - started) / counts[i] * 1e6)
+    return times

@@ -1,0 +1,136 @@
+"""A growth plan: which neurons to split, into what. Plain data, filled by methods, carried out by `bench.network.surgery`.
+
+A split replaces a neuron with parameters ``theta`` by m offspring with parameters
+``theta + epsilon * directions[j]`` whose outgoing weights are the neuron's times ``weights[j]``
+(S2D, arXiv 1910.02366, section 3). ``sum_j weights[j] = 1`` leaves the function unchanged at epsilon = 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+
+import torch
+from torch import Tensor, nn
+
+from bench.core.errors import PlanError
+from bench.network.graph import Group, theta
+
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One neuron and what becomes of it.
+
+    Attributes:
+        group: The group it belongs to.
+        neuron: Its index in the group.
+        weights: Factors ``w_j`` of the outgoing weights, one per offspring; they sum to 1.
+        directions: Displacements ``delta_j``, shape ``(offspring, d)`` with ``||delta_j|| <= 1``;
+            None for exact copies.
+        gain: ``sum_j w_j delta_j^T S delta_j``, so that the loss should change by ``epsilon^2 / 2 * gain``;
+            None where the method predicts nothing.
+    """
+
+    group: Group
+    neuron: int
+    weights: tuple[float, ...]
+    directions: Tensor | None = None
+    gain: float | None = None
+
+    @property
+    def added(self) -> int:
+        """Neurons it adds."""
+        return len(self.weights) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class GrowthPlan:
+    """Splits to be made at once.
+
+    Attributes:
+        splits: At most one per neuron; none means that the method finds nothing useful that fits.
+        stopped: Why a method that could go on in principle proposes nothing, e.g. ``"stable"``.
+        restart: Whether the grown network starts again from fresh parameters (the static controls).
+        epochs: Training epochs of the stage; None for the recipe's.
+        notes: Finite numbers that the method wants on record, by name.
+    """
+
+    splits: tuple[Split, ...] = ()
+    stopped: str | None = None
+    restart: bool = False
+    epochs: int | None = None
+    notes: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def has_directions(self) -> bool:
+        """Whether any offspring is displaced, so that the step matters."""
+        return any(split.directions is not None for split in self.splits)
+
+    def added(self) -> dict[str, int]:
+        """Neurons added to each group, by name."""
+        total: dict[str, int] = {}
+        for split in self.splits:
+            total[split.group.name] = total.get(split.group.name, 0) + split.added
+        return total
+
+    def predicted_change(self, epsilon: float) -> float | None:
+        """Change of the loss to second order, ``epsilon^2 / 2 * sum of gains``; None if any gain is unknown."""
+        gains = [split.gain for split in self.splits]
+        known = [gain for gain in gains if gain is not None]
+        return epsilon**2 / 2 * sum(known) if known and len(known) == len(gains) else None
+
+
+def validate(plan: GrowthPlan, model: nn.Module, groups: Mapping[str, Group]) -> None:
+    """Check that a plan can be carried out on the model and leaves the function unchanged at epsilon = 0.
+
+    Raises:
+        PlanError: A group or neuron does not exist or is split twice, the weights do not sum to 1, or
+            directions have the wrong shape, are not finite, or are longer than 1.
+    """
+    if plan.epochs is not None and (not isinstance(plan.epochs, int) or plan.epochs < 0):
+        raise PlanError(f"the plan asks for {plan.epochs} epochs; expected a whole number of at least 0, or None")
+    for name, note in plan.notes.items():
+        if not isinstance(name, str) or not isinstance(note, int | float) or not isfinite(note):
+            raise PlanError(f"the plan's note {name!r} is {note!r}; expected a finite number under a name")
+    for name, splits in by_group(plan.splits).items():
+        if any(groups.get(name) != split.group for split in splits):
+            raise PlanError(f"the plan splits group {name}: expected one of {', '.join(groups)}")
+        neurons, size = theta(model, groups[name]).shape
+        seen: set[int] = set()
+        for split in splits:
+            where = f"split of {name}[{split.neuron}]"
+            if not 0 <= split.neuron < neurons:
+                raise PlanError(f"{where}: expected a neuron from 0 to {neurons - 1}")
+            if split.neuron in seen:
+                raise PlanError(f"{where}: the neuron is split twice in one plan")
+            seen.add(split.neuron)
+            _validate_split(split, where, size)
+
+
+def _validate_split(split: Split, where: str, size: int) -> None:
+    if split.gain is not None and not isfinite(split.gain):
+        raise PlanError(f"{where}: a gain of {split.gain}; expected a finite number, or None")
+    if len(split.weights) < 2:
+        raise PlanError(f"{where}: {len(split.weights)} offspring; expected at least 2")
+    total = sum(split.weights)
+    if not abs(total - 1) <= TOLERANCE:
+        raise PlanError(f"{where}: the weights {tuple(split.weights)} sum to {total:.6g}; expected 1")
+    if split.directions is None:
+        return
+    if tuple(split.directions.shape) != (len(split.weights), size):
+        shape = tuple(split.directions.shape)
+        raise PlanError(f"{where}: directions of shape {shape}; expected {(len(split.weights), size)}")
+    longest = float(torch.linalg.vector_norm(split.directions.cpu().double(), dim=1).max())
+    if not longest <= 1 + TOLERANCE:
+        raise PlanError(f"{where}: a direction has length {longest:.6g}; expected at most 1")
+
+
+def by_group(splits: Iterable[Split]) -> dict[str, list[Split]]:
+    """Splits of each group, by name, in the order given."""
+    found: dict[str, list[Split]] = {}
+    for split in splits:
+        found.setdefault(split.group.name, []).append(split)
+    return found

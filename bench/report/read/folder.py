@@ -1,0 +1,115 @@
+"""A runs folder: the runs in it, ended or not, and what is left out and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bench.core.errors import one_line
+from bench.core.identity import identities
+from bench.core.record import RunState, Unreadable, check_options
+from bench.core.store import RunFolder
+from bench.report.read.command import overrides
+from bench.run.cell import Cell
+
+OWN = ("seeds",)
+"""Folders of the store that hold no run."""
+
+LONGEST = 200
+"""Characters of a reason that are shown."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Something in the runs folder that the report does not use.
+
+    Attributes:
+        name: The file or folder.
+        reason: Why.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass
+class Found:
+    """All that lies in a runs folder: a cell for each run, by the run's name by content, and what is no run."""
+
+    cells: dict[str, Cell] = field(default_factory=dict)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+
+def read(runs_dir: str) -> Found:
+    """Read a runs folder, in the order of the names in it; nothing there stops the reading.
+
+    Args:
+        runs_dir: The folder, as the user types it.
+    """
+    found, folder = Found(), Path(runs_dir)
+    entries = sorted(folder.iterdir(), key=lambda path: path.name) if folder.is_dir() else []
+    for path in entries:
+        if path.name.startswith(".") or path.name in OWN:
+            continue
+        try:
+            _read_one(path, runs_dir, found)
+        except (Unreadable, OSError, ValueError, RecursionError) as error:
+            found.left_out.append(LeftOut(path.name, _shortened(error)))
+    return found
+
+
+def _read_one(path: Path, runs_dir: str, found: Found) -> None:
+    if not path.is_dir():
+        raise Unreadable("not a run's folder")
+    folder = RunFolder.at(path)
+    standing = folder.standing()
+    if standing.record is not None:
+        options, folder.id = standing.record.config, standing.record.id
+    else:
+        unreadable = Unreadable(standing.reason) if standing.state is RunState.UNREADABLE else None
+        if not folder.config_path.exists():
+            raise unreadable or Unreadable("neither run.json nor config.yaml")
+        if unreadable:
+            found.left_out.append(LeftOut(path.name, _shortened(unreadable)))
+        options = _config(folder.config_path)
+        with_step, without = identities(options)
+        folder.id = without if path.name.endswith(without) else with_step
+    if folder.id in found.cells:
+        raise Unreadable(f"the same run as {found.cells[folder.id].folder.path.name}")
+    found.cells[folder.id] = Cell(options, folder, overrides(options, runs_dir))
+
+
+def cells(found: Found, expected: Iterable[Cell] | None = None) -> list[Cell]:
+    """All cells, sorted by content.
+
+    Args:
+        found: What lies in the runs folder.
+        expected: The cells of an experiment; with it, other runs are no cells. None takes what was found.
+    """
+    if expected is None:
+        return sorted(found.cells.values(), key=_order)
+    return sorted(
+        (replace(one, folder=found.cells[one.id].folder) if one.id in found.cells else one for one in expected),
+        key=_order,
+    )
+
+
+def _order(cell: Cell) -> tuple[str, str, str, int, str]:
+    return cell.name("data"), cell.name("backbone"), cell.name("method"), cell.seed, cell.id
+
+
+def _config(path: Path) -> dict[str, Any]:
+    from omegaconf import OmegaConf  # rarely needed, and slow to import
+
+    try:
+        loaded = OmegaConf.to_container(OmegaConf.load(path))
+    except Exception as error:  # whatever a damaged YAML file raises
+        raise Unreadable(f"config.yaml: {_shortened(error)}") from error
+    return check_options(loaded)
+
+
+def _shortened(error: Exception) -> str:
+    text = str(error) if isinstance(error, Unreadable) else one_line(error)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

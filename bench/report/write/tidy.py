@@ -1,0 +1,30 @@
+"""CSV: one row per thing, full precision, columns in a fixed order."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from bench.report.views.document import Row
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Rows as CSV; the columns are those of all rows, in the order in which they appear."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([_value(row.get(name)) for name in names] for row in rows)
+    return text.getvalue()
+
+
+def _value(value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return f"'{value}"  # a spreadsheet would run it as a formula
+    return value

@@ -1,0 +1,86 @@
+"""A cell: one run that a sweep asks for, or that lies in a runs folder."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from bench.core.options import Options
+from bench.core.record import RunRecord, RunState
+from bench.core.store import RunFolder, Standing
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One run.
+
+    Attributes:
+        options: Its resolved options.
+        folder: Its folder.
+        overrides: What to type for it after ``python -m bench``.
+    """
+
+    options: Options
+    folder: RunFolder
+    overrides: Sequence[str]
+
+    def name(self, group: str) -> str:
+        """The chosen plugin of a group."""
+        return str(self.options[group]["name"])
+
+    @property
+    def seed(self) -> int:
+        """Its seed."""
+        return int(self.options["seed"])
+
+    @property
+    def id(self) -> str:
+        """Its name by content."""
+        return self.folder.id
+
+    @property
+    def command(self) -> str:
+        """The command that fills the cell."""
+        return shlex.join(["python", "-m", "bench", *self.overrides])
+
+    @cached_property
+    def standing(self) -> Standing:
+        """Where it stood when this was first asked."""
+        return self.folder.standing()
+
+    @property
+    def state(self) -> RunState:
+        """The state of `standing`."""
+        return self.standing.state
+
+    @property
+    def record(self) -> RunRecord | None:
+        """The record of `standing`."""
+        return self.standing.record
+
+    @property
+    def remedy(self) -> str:
+        """What to type so that it becomes done; empty where nothing helps or nothing is needed."""
+        if self.state in (RunState.DONE, RunState.REFUSED):
+            return ""
+        return f"{self.command} rerun=failed" if self.state is RunState.FAILED else self.command
+
+
+def run_folder(options: Options) -> RunFolder:
+    """The folder of a run with these options.
+
+    A method without a step has one run for all of ``growth.epsilon``, under a name of its own. Which name holds can be
+    seen from what is there; the method is asked, and PyTorch loaded, only where neither is.
+
+    Raises:
+        ConfigError: The method's name or an option of it is unknown, or a value cannot work.
+    """
+    with_step, without = (RunFolder(options["runs_dir"], options, step) for step in (True, False))
+    for folder in (with_step, without):
+        if folder.path.exists():
+            return folder
+    from bench.growth.method import has_step, methods
+
+    return with_step if has_step(methods[str(options["method"]["name"])].make(options["method"])) else without

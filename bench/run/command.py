@@ -1,0 +1,93 @@
+"""One run from its resolved options: skipped, resumed or begun, and shown."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from filelock import FileLock, Timeout
+from rich.console import Console
+
+from bench.core.errors import BenchError, Busy
+from bench.core.options import Options, check_form
+from bench.core.record import RunRecord, RunState
+from bench.core.store import RunFolder
+from bench.run.cell import run_folder
+
+
+def run(options: Options, brief: bool = False) -> RunRecord:
+    """Carry out a run, or say that it is done already, and show it.
+
+    Args:
+        options: The resolved configuration.
+        brief: Show one line instead of the table.
+
+    Returns:
+        The run's record.
+
+    Raises:
+        BenchError: An option cannot work, or the run failed.
+        Busy: Another process is at the run.
+    """
+    check_form(options)
+    folder = run_folder(options)
+    record = _ended(folder, str(options["rerun"]))
+    note = "done already"
+    if record is None:
+        record, note = _execute(folder, options)
+    _show(record, f"{note}: {folder.record_path}", brief)
+    return record
+
+
+def _ended(folder: RunFolder, rerun: str) -> RunRecord | None:
+    """The record of a run that is not to be done again.
+
+    Raises:
+        BenchError: It failed, and ``rerun`` does not ask for another try.
+    """
+    standing = folder.standing()
+    if standing.is_due(rerun):
+        return None
+    if standing.state is RunState.FAILED:
+        raise BenchError(f"this run failed before: {standing.reason} (rerun=failed tries again; {folder.path})")
+    return standing.record
+
+
+def _execute(folder: RunFolder, options: Options) -> tuple[RunRecord, str]:
+    from bench.core.callbacks import Callbacks
+    from bench.logger import make
+    from bench.run.config import Settings  # torch, only when there is something to do
+    from bench.run.protocol import Run
+    from bench.run.terminal import ProgressBar
+
+    settings = Settings.of(options)
+    with ExitStack() as stack:
+        bar = stack.enter_context(ProgressBar(settings.name("method")))
+        loggers = [stack.enter_context(logger) for logger in make(options, folder)]
+        made = Run(settings, folder, Callbacks([bar, *loggers]))
+        folder.path.mkdir(parents=True, exist_ok=True)
+        try:
+            stack.enter_context(FileLock(folder.lock_path, timeout=0).acquire())
+        except Timeout:
+            raise Busy(f"another process is at this run: {folder.path}") from None
+        folder.tidy()
+        standing = folder.standing()
+        if standing.record is not None:
+            if not standing.is_due(settings.run.rerun):
+                return standing.record, "done already"  # by another process, meanwhile
+            folder.forget()
+        return made.execute(), "written"
+
+
+def _show(record: RunRecord, note: str, brief: bool) -> None:
+    from bench.run.terminal import summary, table
+
+    console = Console()
+    console.width = max(console.width, 100)  # a log has no width of its own
+    if brief:
+        console.print(summary(record), markup=False, highlight=False, soft_wrap=True)
+        return
+    if record.status is RunState.REFUSED:
+        console.print(f"refused: {record.reason}", markup=False)
+    else:
+        console.print(table(record))
+    console.print(note, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,80 @@
+"""The options of a run, checked before anything is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.core.errors import require, require_choice
+from bench.core.options import GROUPS, Options, typed
+from bench.growth.config import GrowthConfig
+from bench.train.config import TrainConfig
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Options that belong to no group.
+
+    Attributes:
+        seed: The one seed; network, data order, validation part and method have separate streams of it.
+        device: auto, cpu, cuda or mps.
+        precision: Of training and evaluation: fp32 or bf16. Growing is always fp32.
+        threads: Processor threads; None for PyTorch's choice.
+        runs_dir: Where runs are kept.
+        rerun: Which finished runs to do again: none, failed or all.
+        checkpoint_seconds: Least time between checkpoints inside a stage.
+    """
+
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "fp32"
+    threads: int | None = None
+    runs_dir: str = "results/runs"
+    rerun: str = "none"
+    checkpoint_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**53, "seed", self.seed, "a whole number from 0 to 2**53 - 1")
+        require_choice("device", self.device, DEVICES)
+        require_choice("precision", self.precision, PRECISIONS)
+        require(self.threads is None or self.threads >= 1, "threads", self.threads, "at least 1, or null")
+        require_choice("rerun", self.rerun, ("none", "failed", "all"))
+        require(self.checkpoint_seconds >= 0, "checkpoint_seconds", self.checkpoint_seconds, "at least 0")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole run's options, typed.
+
+    Attributes:
+        options: The resolved configuration as plain data.
+        run: Options of no group.
+        train: The recipe.
+        growth: The ladder and the growth event.
+    """
+
+    options: Options
+    run: RunConfig
+    train: TrainConfig
+    growth: GrowthConfig
+
+    @classmethod
+    def of(cls, options: Options) -> Settings:
+        """Check the resolved configuration.
+
+        Raises:
+            ConfigError: An option is unknown or has a value that cannot work.
+        """
+        single = {key: value for key, value in options.items() if key not in GROUPS}
+        return cls(
+            options,
+            typed("", RunConfig, single),
+            typed("train.", TrainConfig, options["train"]),
+            typed("growth.", GrowthConfig, options["growth"]),
+        )
+
+    def name(self, group: str) -> str:
+        """The chosen plugin of a group, e.g. ``name("method")``."""
+        return str(self.options[group]["name"])

@@ -1,0 +1,68 @@
+"""The ladder of a run: the sizes that it climbs, and what its network costs on the way."""
+
+from __future__ import annotations
+
+import torch
+
+from bench.core.errors import BenchError, one_line
+from bench.core.record import LatencyTable, Number
+from bench.core.store import RunFolder
+from bench.growth.config import GrowthConfig, rungs
+from bench.network import latency
+from bench.network.cost import LATENCY, CostModel, cost_models, whole
+from bench.network.graph import Graph
+
+
+class Ladder:
+    """One ladder for all methods: rung k allows ``ratio^k`` times the seed network's cost.
+
+    Latency is measured: the run's own table holds if it has begun, so that its rungs stay; else the one that all
+    methods share, beside the seed networks.
+
+    Args:
+        graph: The seed network.
+        config: The ladder's cost, rungs and budget.
+        device: Where latency is measured.
+        folder: The run's folder.
+        key: What latency depends on besides the graph, the batch and the threads.
+
+    Attributes:
+        models: Each cost as a function of the widths, by name; latency where the ladder is of it.
+        rungs: What each rung allows.
+        table: What latency was fitted to; None for other ladders.
+
+    Raises:
+        ConfigError: The budget is below the seed's cost.
+        BenchError: Latency cannot be measured.
+    """
+
+    def __init__(
+        self, graph: Graph, config: GrowthConfig, device: torch.device, folder: RunFolder, key: dict[str, object]
+    ) -> None:
+        self.config, self.device, self.folder = config, device, folder
+        self.models: dict[str, CostModel] = cost_models(graph)
+        self.table: LatencyTable | None = None
+        if config.cost == LATENCY:
+            self.table = latency.read(folder.latency_path) or self._measured(graph, key)
+            self.models[LATENCY] = latency.fitted(self.table)
+        self.rungs = rungs(self.models[config.cost].of(graph.widths()), config)
+
+    def _measured(self, graph: Graph, key: dict[str, object]) -> LatencyTable:
+        batch, shared = self.config.latency_batch, self.folder.runs_dir / "seeds"
+        try:
+            return latency.latency(graph, self.models["macs"], batch, self.device, shared, key)
+        except RuntimeError as error:  # out of memory, on the device or off it
+            raise BenchError(f"growth.cost=latency: {one_line(error)}; try a smaller growth.latency_batch") from error
+
+    def keep(self) -> None:
+        """Write down what was measured, for when the run goes on."""
+        if self.table is not None:
+            latency.write(self.folder.latency_path, self.table)
+
+    def costs(self, graph: Graph) -> dict[str, Number]:
+        """What the network costs as it is, by name; latency as measured now."""
+        widths = graph.widths()
+        found = {name: whole(model.of(widths)) for name, model in self.models.items() if name != LATENCY}
+        if self.table is not None:
+            found[LATENCY] = latency.now(graph, self.table.batch, self.device)
+        return found

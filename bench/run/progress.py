@@ -1,0 +1,66 @@
+"""Where a run stands while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from torch import Tensor
+
+from bench.core.record import GrowthRecord, StageRecord, convert, plain, upgrade
+
+
+@dataclass
+class Progress:
+    """With the network and the optimiser all that a checkpoint holds.
+
+    Attributes:
+        stage: The stage at hand.
+        epochs: Its length.
+        epoch: Its epochs done.
+        growth: How it grew; None for the seed.
+        train_seconds: Its training time so far.
+        eval_seconds: Time of its evaluations after epochs so far.
+        train_losses: Mean training loss of each of its epochs.
+        val_losses: Loss on the validation part after each of its epochs, None where not finite.
+        stages: Records of the stages done.
+        history: Multiply-adds and epochs of the stages done.
+        lineage: Product of ``|w|`` along each neuron's lineage, by group.
+    """
+
+    stage: int = 0
+    epochs: int = 0
+    epoch: int = 0
+    growth: GrowthRecord | None = None
+    train_seconds: float = 0.0
+    eval_seconds: float = 0.0
+    train_losses: list[float] = field(default_factory=list)
+    val_losses: list[float | None] = field(default_factory=list)
+    stages: list[StageRecord] = field(default_factory=list)
+    history: list[tuple[float, int]] = field(default_factory=list)
+    lineage: dict[str, Tensor] = field(default_factory=dict)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As tensors and plain data."""
+        return {
+            **vars(self),
+            "growth": None if self.growth is None else msgspec.to_builtins(self.growth),
+            "stages": [plain(stage) for stage in self.stages],
+        }
+
+    @classmethod
+    def from_state_dict(cls, state: dict[str, Any]) -> Progress:
+        """From what `state_dict` gave; early checkpoints have stages without ``costs``, and one ``train_loss``.
+
+        Raises:
+            Unreadable: A stage is none.
+        """
+        kept = {name: value for name, value in state.items() if name in cls.__dataclass_fields__}
+        for stage in kept["stages"]:
+            upgrade(stage)
+        kept["stages"] = [convert(stage, StageRecord) for stage in kept["stages"]]
+        kept["growth"] = None if kept["growth"] is None else convert(kept["growth"], GrowthRecord)
+        if not kept.get("train_losses") and state.get("train_loss") is not None:
+            kept["train_losses"] = [state["train_loss"]]
+        return cls(**kept)

@@ -1,0 +1,319 @@
+"""The protocol: one seed network, one ladder of sizes; grow, train, measure. The same for every method."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from math import isfinite
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+
+from bench.backbones import build
+from bench.core.callbacks import Callback
+from bench.core.errors import BenchError, ConfigError, PlanError, Refused, StorageError, TrainingDiverged
+from bench.core.files import PARTIAL, write_atomic
+from bench.core.identity import seed_identity
+from bench.core.record import SCHEMA, Flops, History, RunRecord, RunState, Seconds, StageRecord
+from bench.core.store import RunFolder
+from bench.core.streams import stream
+from bench.data import load
+from bench.growth.event import GrowthEvent
+from bench.growth.method import GrowthMethod, Trained, check_options, methods
+from bench.network.graph import Graph, label
+from bench.network.surgery import load as load_shapes
+from bench.run import checkpoint
+from bench.run.config import Settings
+from bench.run.environment import choose_device, describe, give_back_memory, reset
+from bench.run.ladder import Ladder
+from bench.run.progress import Progress
+from bench.run.refresh import draw_parameters, refresh_norm
+from bench.train import evaluate, loss_function, make_optimizer, train
+
+
+class Run:
+    """One run: everything is built and checked here, before anything is trained.
+
+    Args:
+        settings: The run's options.
+        folder: Its folder.
+        callback: Hears how it goes on.
+
+    Raises:
+        BenchError: An option cannot work, data are missing, or the backbone has nothing to split.
+    """
+
+    def __init__(self, settings: Settings, folder: RunFolder, callback: Callback) -> None:
+        self.settings, self.folder, self.callback = settings, folder, callback
+        options, self.seed = settings.options, settings.run.seed
+        reset(settings.run.threads, self.seed)
+        self.method: GrowthMethod = methods[settings.name("method")].make(options["method"])
+        self.device = choose_device(settings.run.device)
+        self.data = load(options["data"], self.seed).to(self.device)
+        self.loss = loss_function(self.data.task, settings.train.label_smoothing)
+        self.sample = self.data.sample(settings.growth.examples, self.seed)
+        self.model = self._build()
+        self.graph = Graph(self.model, self.data.input_shape)
+        if not self.graph.groups:
+            reasons = "; ".join(f"{one.name}: {one.reason}" for one in self.graph.unsplittable)
+            raise ConfigError("backbone", settings.name("backbone"), f"a network with channels to split ({reasons})")
+        check_options(self.method, self.graph)
+        self.seed_widths = self.graph.widths()
+        self.ladder = self._ladder()
+        self.optimizer = make_optimizer(self.model, settings.train)
+        self.progress = Progress(lineage=self._seed_lineage())
+
+    def _build(self) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._stream("init").initial_seed())
+            model = build(self.settings.options["backbone"], self.data.input_shape, self.data.outputs)
+        return model.to(self.device)
+
+    def _ladder(self) -> Ladder:
+        machine, options = describe(self.device), self.settings.options
+        key = {"backbone": options["backbone"], "inputs": self.data.input_shape, "outputs": self.data.outputs}
+        key |= {"device": machine.device, "torch": machine.torch}
+        return Ladder(self.graph, self.settings.growth, self.device, self.folder, key)
+
+    def _seed_lineage(self) -> dict[str, Tensor]:
+        return {name: torch.ones(n, dtype=torch.float64) for name, n in self.seed_widths.items()}
+
+    def _stream(self, purpose: str) -> torch.Generator:
+        return stream(self.seed, purpose)
+
+    # -- the run ------------------------------------------------------------------------------------
+
+    def execute(self) -> RunRecord:
+        """Run to the end, from the last checkpoint if there is one, and write ``run.json``.
+
+        Returns:
+            The record. Its status is ``done``, or ``refused`` with the method's reason.
+
+        Raises:
+            BenchError: The run failed; the record says so.
+        """
+        options = OmegaConf.create(dict(self.settings.options))
+        write_atomic(self.folder.config_path, OmegaConf.to_yaml(options))
+        self.ladder.keep()
+        try:
+            if not self._resume():
+                self._train_seed()
+            while self.progress.stage < len(self.ladder.rungs):
+                self._stage()
+        except torch.OutOfMemoryError as error:
+            reason = f"{self.device} ran out of memory: try a smaller train.batch_size, growth.sample or growth.memory"
+            raise self._failed(BenchError(reason)) from error
+        except Refused as refusal:
+            return self._end(RunState.REFUSED, str(refusal))
+        except StorageError:
+            raise  # says nothing of the run, which goes on from its last checkpoint
+        except BenchError as error:
+            self._failed(error)
+            raise
+        return self._end(RunState.DONE, None)
+
+    def _failed(self, error: BenchError) -> BenchError:
+        """Record that the run failed; the error, marked as recorded."""
+        self._end(RunState.FAILED, str(error))
+        error.recorded = True
+        return error
+
+    def _stage(self) -> None:
+        """Grow, unless a checkpoint says that is done, then train and measure."""
+        progress = self.progress
+        if progress.growth is None and progress.stage > 0:
+            self._grow()
+            self._save()
+        self._train(self._save)
+        self._finish()
+        self._save()
+
+    def _train_seed(self) -> None:
+        """The seed network: trained once for all methods, then read from its file."""
+        path = self.folder.runs_dir / "seeds" / f"{seed_identity(self.settings.options)}.pt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            partial = path.with_suffix(".partial.pt")
+            if self._restore(path):
+                self.callback.on_stage_end(self.progress.stages[0])
+            else:
+                if not self._restore(partial):
+                    self.progress.epochs = self.settings.train.seed_epochs
+                self._train(lambda: self._save(partial))
+                self._finish()
+                self._save(path)
+            for leftover in (partial, checkpoint.previous(partial), *path.parent.glob(f".{path.stem}.*{PARTIAL}")):
+                leftover.unlink(missing_ok=True)
+        first = self.progress.stages[0]  # whoever trained the seed may have climbed another ladder
+        first.target_cost, first.costs = self.ladder.rungs[0], self.ladder.costs(self.graph)
+        self.progress.lineage = self._seed_lineage()
+        self._save()
+
+    def _grow(self) -> None:
+        settings, progress = self.settings, self.progress
+        started = time.perf_counter()
+        event = GrowthEvent(
+            graph=self.graph,
+            optimizer=self.optimizer,
+            method=self.method,
+            name=settings.name("method"),
+            config=settings.growth,
+            costs=self.ladder.models,
+            loss=self.loss,
+            inputs=self.sample.inputs,
+            targets=self.sample.targets,
+            prepare=self.data.normalised,
+            lineage=progress.lineage,
+            seed_widths=self.seed_widths,
+            history=[Trained(macs, epochs) for macs, epochs in progress.history],
+            epochs=settings.train.epochs,
+            generator=self._stream(f"method {progress.stage}"),
+        )
+        record, plan = event.grow(self.ladder.rungs[progress.stage])
+        give_back_memory()
+        if plan.restart:
+            draw_parameters(self.model, self._stream(f"restart {progress.stage}"))
+            self.optimizer = make_optimizer(self.model, settings.train)
+        elif settings.growth.refresh_norm:
+            images = refresh_norm(
+                self.model,
+                self.data,
+                settings.growth.refresh_norm,
+                settings.train.batch_size,
+                self._stream(f"norm {progress.stage}"),
+            )
+            record.flops += 2 * self._macs() * images
+        record.seconds = time.perf_counter() - started
+        progress.growth = record
+        progress.epochs = settings.train.epochs if plan.epochs is None else plan.epochs
+
+    def _train(self, save: Callable[[], None]) -> None:
+        progress, settings, data = self.progress, self.settings, self.data
+        self.callback.on_stage_begin(progress.stage, len(self.ladder.rungs), progress.epochs, progress.epoch)
+        before, saved = progress.train_seconds, time.monotonic()
+        started = time.perf_counter()
+        unpaid = 0.0
+
+        def on_epoch(epoch: int, loss: float) -> None:
+            nonlocal saved, unpaid
+            entered = time.perf_counter()
+            val_loss = evaluate(self.model, data, data.validation, settings.run.precision).loss
+            progress.eval_seconds += time.perf_counter() - entered
+            progress.epoch = epoch + 1
+            progress.train_losses.append(loss)
+            progress.val_losses.append(val_loss if isfinite(val_loss) else None)
+            self.callback.on_epoch_end(loss, val_loss)
+            if time.monotonic() - saved >= settings.run.checkpoint_seconds and progress.epoch < progress.epochs:
+                progress.train_seconds = before + entered - started - unpaid
+                save()
+                saved = time.monotonic()
+            unpaid += time.perf_counter() - entered
+
+        result = train(
+            self.model,
+            self.optimizer,
+            data,
+            settings.train,
+            epochs=progress.epochs,
+            seed=self._stream(f"stage {progress.stage}").initial_seed(),
+            precision=settings.run.precision,
+            start_epoch=progress.epoch,
+            on_epoch=on_epoch,
+        )
+        progress.train_seconds = before + result.seconds
+
+    def _finish(self) -> None:
+        """Measure the stage and write its record."""
+        progress, data, precision = self.progress, self.data, self.settings.run.precision
+        started = time.perf_counter()
+        validation = evaluate(self.model, data, data.validation, precision)
+        test = evaluate(self.model, data, data.test, precision)
+        give_back_memory()
+        if not (isfinite(validation.loss) and isfinite(test.loss)):
+            raise TrainingDiverged(f"the loss on held-out data became {test.loss} in stage {progress.stage}")
+        growth, evaluating = progress.growth, progress.eval_seconds + time.perf_counter() - started
+        record = StageRecord(
+            stage=progress.stage,
+            target_cost=self.ladder.rungs[progress.stage],
+            costs=self.ladder.costs(self.graph),
+            widths=self.graph.widths(),
+            epochs=progress.epochs,
+            train_loss=progress.train_losses[-1] if progress.train_losses else None,
+            val_accuracy=validation.accuracy,
+            val_loss=validation.loss,
+            test_accuracy=test.accuracy,
+            test_loss=test.loss,
+            seconds=Seconds(progress.train_seconds, growth.seconds if growth else 0.0, evaluating),
+            flops=Flops(6 * self._macs() * progress.epochs * len(data.train), growth.flops if growth else 0.0),
+            growth=growth,
+            history=History(progress.train_losses, progress.val_losses),
+        )
+        self.progress = Progress(
+            stage=progress.stage + 1,
+            stages=[*progress.stages, record],
+            history=[*progress.history, (self._macs(), progress.epochs)],
+            lineage=progress.lineage,
+        )
+        self.callback.on_stage_end(record)
+
+    def _macs(self) -> float:
+        return self.ladder.models["macs"].of(self.graph.widths())
+
+    # -- on disk ------------------------------------------------------------------------------------
+
+    def _save(self, path: Path | None = None) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "state": self.progress.state_dict(),
+            "input_shape": list(self.data.input_shape),
+            "outputs": self.data.outputs,
+        }
+        checkpoint.save(path or self.folder.checkpoint_path, state)
+        if path is None:
+            self.folder.write_stages(self.progress.stages)
+
+    def _resume(self) -> bool:
+        if not self._restore(self.folder.checkpoint_path):
+            return False
+        for record in self.progress.stages:
+            self.callback.on_stage_end(record)
+        return True
+
+    def _restore(self, path: Path) -> bool:
+        found = checkpoint.load(path)
+        if found is None:
+            return False
+        try:
+            load_shapes(self.model, found["model"])
+        except PlanError as error:
+            raise BenchError(f"{path}: {error}") from None
+        self.optimizer = make_optimizer(self.model, self.settings.train)
+        self.optimizer.load_state_dict(found["optimizer"])
+        self.progress = Progress.from_state_dict(found["state"])
+        return True
+
+    def _end(self, status: RunState, reason: str | None) -> RunRecord:
+        settings = self.settings
+        record = RunRecord(
+            schema=SCHEMA,
+            status=status,
+            reason=reason,
+            id=self.folder.id,
+            method=settings.name("method"),
+            backbone=settings.name("backbone"),
+            data=settings.name("data"),
+            seed=self.seed,
+            config=dict(settings.options),
+            environment=describe(self.device),
+            stages=self.progress.stages,
+            layers={name: label(self.model, group) for name, group in self.graph.groups.items()},
+            latency=self.ladder.table,
+        )
+        self.folder.write_stages(record.stages)
+        self.folder.write_record(record)
+        self.callback.on_run_end(record)
+        return record

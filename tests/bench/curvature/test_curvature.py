@@ -1,0 +1,304 @@
+"""S against the Hessian of the split net, and against the textbook formula by hooks and unfolding."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.curvature.operator import Curvature
+from bench.network.graph import Graph
+from tests.nets import NETS, SMOOTH, Net, named
+from tests.reference import blocks, sizes, splitting_hessian
+
+
+def matrices(curvature: Curvature) -> dict[str, Tensor]:
+    return {name: curvature.operator(group).dense() for name, group in curvature.graph.groups.items()}
+
+
+def close(one: Tensor, two: Tensor, tolerance: float = 1e-10) -> bool:
+    return float((one - two).abs().max()) <= tolerance * float(two.abs().max())
+
+
+@pytest.mark.parametrize("net", SMOOTH, ids=str)
+def test_s_is_the_hessian_of_the_split_net(net: Net) -> None:
+    graph = net.graph()
+    inputs, targets = net.sample()
+    hessian = splitting_hessian(graph.model, graph.groups, inputs, targets)
+    expected, outside = blocks(hessian, [sizes(graph.model, group) for group in graph.groups.values()])
+    assert outside < 1e-12 * float(hessian.abs().max())  # neither neurons nor layers interact
+    found = matrices(Curvature(graph, F.cross_entropy, inputs, targets))
+    for name, block in zip(graph.groups, expected, strict=True):
+        assert block.abs().max() > 1e-4
+        assert close(found[name], block), name
+        assert close(found[name], found[name].transpose(1, 2))
+
+
+@settings(max_examples=8)
+@given(
+    widths=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    kernel=st.integers(1, 3),
+    stride=st.integers(1, 2),
+    padding=st.integers(0, 1),
+    bias=st.booleans(),
+    seed=st.integers(0, 100),
+)
+def test_s_is_the_hessian_for_any_convolution(
+    widths: list[int], kernel: int, stride: int, padding: int, bias: bool, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    layers: list[nn.Module] = []
+    for one, two in zip([2, *widths[:-1]], widths, strict=True):
+        layers += [nn.Conv2d(one, two, kernel, stride, padding, bias=bias), nn.Tanh()]
+        kernel, stride = 1, 1
+    model = nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(3)).double()
+    inputs, targets = torch.randn(4, 2, 4, 5, dtype=torch.float64), torch.tensor([0, 1, 2, 1])
+    model(inputs)
+    graph = Graph(model, (2, 4, 5))
+    hessian = splitting_hessian(model, graph.groups, inputs, targets)
+    expected, _ = blocks(hessian, [sizes(model, group) for group in graph.groups.values()])
+    found = matrices(Curvature(graph, F.cross_entropy, inputs, targets))
+    assert all(close(found[name], block) for name, block in zip(graph.groups, expected, strict=True))
+
+
+@pytest.mark.parametrize("net", NETS, ids=str)
+def test_products_are_those_of_the_dense_form(net: Net) -> None:
+    graph = net.graph()
+    curvature = Curvature(graph, F.cross_entropy, *net.sample())
+    generator = torch.Generator().manual_seed(0)
+    for group in graph.groups.values():
+        operator = curvature.operator(group)
+        dense = operator.dense()
+        assert operator.products == operator.size
+        v = torch.randn(operator.neurons, operator.size, generator=generator, dtype=torch.float64)
+        product = torch.einsum("nij,nj->ni", dense, v)
+        kept = v.clone()
+        assert close(operator(v), product)
+        some = torch.tensor([operator.neurons - 1, 0])
+        assert close(operator(v[some], some), product[some])
+        assert torch.equal(v, kept)
+        assert operator.products == operator.size + 2
+
+
+@pytest.mark.parametrize("net", NETS, ids=str)
+def test_neither_memory_nor_batches_matter(net: Net) -> None:
+    graph = net.graph()
+    sample = net.sample(7)
+    whole = Curvature(graph, F.cross_entropy, *sample)
+    expected = matrices(whole)
+    assert (whole.passes, whole.batch_size) == (1, 7)
+    streamed = Curvature(graph, F.cross_entropy, *sample, memory=1)
+    assert streamed.batch_size == 1
+    found = matrices(streamed)
+    assert streamed.passes == len(graph.groups)
+    assert all(close(found[name], expected[name]) for name in expected)
+    thirds = Curvature(graph, F.cross_entropy, *sample)
+    thirds.batch_size = 3
+    found = matrices(thirds)
+    assert all(close(found[name], expected[name]) for name in expected)
+
+
+def test_what_is_let_go_is_collected_again() -> None:
+    net = named("norm")
+    graph = net.graph()
+    curvature = Curvature(graph, F.cross_entropy, *net.sample())
+    operator = curvature.operator(graph.groups["0"])
+    expected = operator.dense()
+    held = weakref.ref(next(iter(operator.batches())))
+    assert held() is not None
+    curvature.release()
+    assert held() is None  # though operators and their curvature know of each other
+    assert torch.equal(operator.dense(), expected)
+    assert curvature.passes == 2
+
+
+def test_memory_for_one_group_at_a_time() -> None:
+    graph = named("norm").graph()
+    sample = named("norm").sample(6)
+    most = Curvature(graph, F.cross_entropy, *sample)
+    limit = max(most._bytes(name) for name in graph.groups)
+    tight = Curvature(graph, F.cross_entropy, *sample, memory=limit)
+    expected, found = matrices(most), matrices(tight)
+    assert tight.passes == 2
+    assert all(close(found[name], expected[name]) for name in expected)
+    again = tight.operator(graph.groups["0"])
+    assert close(again.dense(), expected["0"])
+    assert close(again.dense(), expected["0"])
+    assert tight.passes == 3
+
+
+# -- the textbook form ----------------------------------------------------------------------------------------------
+
+
+def textbook(
+    model: nn.Sequential, layer: int, norm: int | None, act: int, bent: Any, sample: tuple[Tensor, Tensor]
+) -> Tensor:
+    """``sum_p (dL/dh)_p sigma''(z_p) c^2 patch_p patch_p^T`` with the activation's output h."""
+    kept: dict[str, Tensor] = {}
+
+    def keep(_: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        kept["h"] = output.clone()
+        kept["h"].retain_grad()
+        return kept["h"]
+
+    source: Any = model[layer]
+    handles = [
+        source.register_forward_pre_hook(lambda _, args: kept.update(x=args[0].detach().clone())),
+        model[act].register_forward_pre_hook(lambda _, args: kept.update(z=args[0].detach().clone())),
+        model[act].register_forward_hook(keep),
+    ]
+    F.cross_entropy(model(sample[0]), sample[1]).backward()
+    for handle in handles:
+        handle.remove()
+    weights = kept["h"].grad * bent(kept["z"])
+    if norm is not None:
+        scale: Any = model[norm]
+        c = scale.weight.detach() / (scale.running_var + scale.eps).sqrt()
+        weights = weights * (c**2)[:, None, None]
+    x = kept["x"]
+    if isinstance(source, nn.Conv2d):
+        x = F.unfold(x, source.kernel_size, padding=source.padding, stride=source.stride).transpose(1, 2)
+        weights = weights.flatten(2).transpose(1, 2)
+    if source.bias is not None and norm is None:
+        x = torch.cat([x, torch.ones_like(x[..., :1])], -1)
+    x, weights = x.flatten(0, -2), weights.flatten(0, -2)
+    return torch.stack([(x * w[:, None]).T @ x for w in weights.T])
+
+
+def softplus3(z: Tensor) -> Tensor:
+    s = torch.sigmoid(3 * z)
+    return 3 * s * (1 - s)
+
+
+def silu2(z: Tensor) -> Tensor:
+    s = torch.sigmoid(z)
+    return s * (1 - s) * (2 + z * (1 - 2 * s))
+
+
+TEXTBOOK = [
+    ("mlp_relu", "0", (0, None, 1), softplus3),
+    ("mlp_relu", "2", (2, None, 3), softplus3),
+    ("norm_relu", "0", (0, 1, 2), softplus3),
+    ("norm_relu", "3", (3, 4, 5), softplus3),
+    ("mlp", "0", (0, None, 1), silu2),
+    ("norm", "3", (3, 4, 5), silu2),
+    ("depthwise", "0", (0, 1, 2), silu2),
+    ("depthwise_relu", "0", (0, 1, 2), softplus3),
+    ("depthwise_relu", "6", (6, 7, 8), softplus3),
+]
+
+
+@pytest.mark.parametrize(("name", "group", "where", "bent"), TEXTBOOK)
+def test_the_published_form_is_the_textbooks(
+    name: str, group: str, where: tuple[int, int | None, int], bent: Any
+) -> None:
+    net = named(name)
+    graph = net.graph()
+    sample = net.sample()
+    expected = textbook(graph.model, *where, bent, sample)
+    published = matrices(Curvature(graph, F.cross_entropy, *sample, form="published"))[group]
+    assert close(published, expected)
+    definition = matrices(Curvature(graph, F.cross_entropy, *sample))[group]
+    assert close(definition, expected) == (net.pointwise or group == "6")
+
+
+@pytest.mark.parametrize("net", NETS, ids=str)
+def test_the_forms_agree_where_one_activation_stands_alone(net: Net) -> None:
+    graph = net.graph()
+    sample = net.sample()
+    one = matrices(Curvature(graph, F.cross_entropy, *sample))
+    two = matrices(Curvature(graph, F.cross_entropy, *sample, form="published"))
+    assert all(close(one[name], two[name], 1e-9) for name in one) == net.pointwise
+
+
+@pytest.mark.parametrize(
+    ("kinked", "second"),
+    [
+        (nn.ReLU(), softplus3),
+        (nn.LeakyReLU(0.3), lambda z: 0.7 * softplus3(z)),
+        (nn.ReLU6(), lambda z: softplus3(z) - softplus3(z - 6)),
+        (nn.PReLU(6, 0.25), lambda z: 0.75 * softplus3(z)),
+        (nn.PReLU(1, 0.5), lambda z: 0.5 * softplus3(z)),
+        (nn.Hardtanh(-0.5, 0.7), lambda z: softplus3(z + 0.5) - softplus3(z - 0.7)),
+        (nn.Hardsigmoid(), lambda z: (softplus3(z + 3) - softplus3(z - 3)) / 6),
+    ],
+    ids=str,
+)
+def test_kinked_activations_get_the_surrogate_and_say_so(kinked: nn.Module, second: Any) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), kinked, nn.Linear(6, 3)).double()
+    graph = Graph(model, (4,))
+    sample = torch.randn(9, 4, dtype=torch.float64), torch.arange(9) % 3
+    curvature = Curvature(graph, F.cross_entropy, *sample)
+    assert curvature.surrogate == "softplus3"
+    assert close(matrices(curvature)["0"], textbook(model, 0, None, 1, second, sample))
+
+
+@pytest.mark.parametrize("net", NETS, ids=str)
+def test_the_surrogate_is_named_where_it_is_used(net: Net) -> None:
+    curvature = Curvature(net.graph(), F.cross_entropy, *net.sample())
+    assert curvature.surrogate == (None if net.smooth else "softplus3")
+
+
+# -- what it must leave alone, and what it must bear ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("net", NETS, ids=str)
+def test_training_mode_and_gradients_are_left_alone(net: Net) -> None:
+    expected = matrices(Curvature(net.graph(), F.cross_entropy, *net.sample()))
+    graph = net.graph()
+    graph.model.train()
+    state = {key: value.clone() for key, value in graph.model.state_dict().items()}
+    with torch.no_grad():
+        found = matrices(Curvature(graph, F.cross_entropy, *net.sample()))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert all(module.training for module in graph.model.modules())
+    assert all(torch.equal(state[key], value) for key, value in graph.model.state_dict().items())
+    assert all(parameter.grad is None for parameter in graph.model.parameters())
+
+
+def test_frozen_layers_and_branches_that_lead_nowhere() -> None:
+    class Dead(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.unused, self.head = nn.Linear(3, 4), nn.Linear(4, 2), nn.Linear(2, 2), nn.Linear(4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = F.silu(self.a(x))
+            self.unused(torch.tanh(self.b(h)))
+            return self.head(h)
+
+    torch.manual_seed(0)
+    model = Dead().double()
+    sample = torch.randn(6, 3, dtype=torch.float64), torch.arange(6) % 3
+    graph = Graph(model, (3,))
+    expected = matrices(Curvature(graph, F.cross_entropy, *sample))
+    assert not expected["b"].any()
+    assert expected["a"].any()
+    model.a.requires_grad_(False)
+    assert close(matrices(Curvature(graph, F.cross_entropy, *sample))["a"], expected["a"])
+
+
+def test_sizes_read_off_the_input_before_the_first_layer() -> None:
+    class Sized(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.head = nn.Conv2d(2, 3, 3), nn.Linear(12, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            batch = x.shape[0]
+            return self.head(F.silu(self.a(x)).reshape(batch, -1))
+
+    torch.manual_seed(0)
+    model = Sized().double()
+    sample = torch.randn(5, 2, 4, 4, dtype=torch.float64), torch.arange(5) % 3
+    graph = Graph(model, (2, 4, 4))
+    hessian = splitting_hessian(model, graph.groups, *sample)
+    expected, _ = blocks(hessian, [sizes(model, graph.groups["a"])])
+    assert close(matrices(Curvature(graph, F.cross_entropy, *sample))["a"], expected[0])

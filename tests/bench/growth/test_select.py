@@ -1,0 +1,237 @@
+"""Selections against brute force, and never over the true cost."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+
+from bench.growth.select import DAMPING, Budget, Candidate, by_gain, by_gain_per_cost, exact, relaxed, useful
+from bench.network.cost import CostModel
+from bench.network.graph import Group
+
+NAMES = ("a", "b", "c")
+GROUPS = {name: Group(name, (), (), ()) for name in NAMES}
+
+
+def price(linear: list[int], cross: list[int] | None = None) -> CostModel:
+    """A cost linear in three widths, with products of neighbours where ``cross`` is given."""
+    quadratic = np.zeros((3, 3))
+    if cross is not None:
+        quadratic[0, 1], quadratic[2, 1] = cross
+    return CostModel(NAMES, 7.0, np.array(linear, dtype=float), quadratic)
+
+
+@st.composite
+def instances(draw: st.DrawFn, schemes: int = 1, crossed: bool = False) -> tuple[list[Candidate], Budget]:
+    """Up to six neurons over three groups, some schemes each, and a budget between nothing and everything."""
+    neurons = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=6 if schemes == 1 else 4))
+    candidates, count = [], Counter[str]()
+    for name in neurons:
+        for added in draw(st.lists(st.integers(1, 3), min_size=1, max_size=schemes, unique=True)):
+            gain = -draw(st.integers(1, 1000)) / 100
+            candidates.append(Candidate(GROUPS[name], count[name], added, gain, str(added)))
+        count[name] += 1
+    linear = draw(st.lists(st.integers(1, 9), min_size=3, max_size=3))
+    cross = draw(st.lists(st.integers(0, 5), min_size=2, max_size=2)) if crossed else None
+    cost = price(linear, cross)
+    widths = {name: draw(st.integers(1, 6)) + count[name] for name in NAMES}
+    now = cost.of(widths)
+    most = {name: widths[name] + 3 * count[name] for name in NAMES}
+    target = now + draw(st.floats(-0.1, 1.1)) * (cost.of(most) - now)
+    return candidates, Budget(cost, widths, target)
+
+
+def copy_of(budget: Budget) -> Budget:
+    return Budget(budget.cost, dict(zip(NAMES, budget.widths.astype(int), strict=True)), budget.target)
+
+
+def true_cost(budget: Budget, start: np.ndarray, taken: list[Candidate]) -> float:
+    widths = start.copy()
+    for candidate in taken:
+        widths[budget.index[candidate.group.name]] += candidate.added
+    return budget.cost.at(widths)
+
+
+def brute_force(candidates: list[Candidate], budget: Budget) -> float:
+    """Best total gain within the true budget, over all choices of at most one scheme per neuron."""
+    neurons: dict[tuple[str, int], list[Candidate | None]] = {}
+    for candidate in candidates:
+        neurons.setdefault((candidate.group.name, candidate.neuron), [None]).append(candidate)
+    best = 0.0
+    for choice in product(*neurons.values()):
+        taken = [c for c in choice if c is not None]
+        if true_cost(budget, budget.widths, taken) <= budget.target:
+            best = min(best, sum(c.gain for c in taken))
+    return best
+
+
+def check(candidates: list[Candidate], before: Budget, after: Budget, taken: list[Candidate]) -> None:
+    """At most one scheme per neuron, within the true budget, nothing more fits, and the budget's books agree."""
+    keys = [(c.group.name, c.neuron) for c in taken]
+    assert len(keys) == len(set(keys))
+    cost = true_cost(before, before.widths, taken)
+    assert not taken or cost <= before.target
+    assert after.spent == pytest.approx(cost)
+    assert list(after.taken.values()) == taken
+    for candidate in candidates:
+        if (candidate.group.name, candidate.neuron) not in keys:
+            assert true_cost(before, before.widths, [*taken, candidate]) > before.target
+
+
+@settings(max_examples=60)
+@given(instances(schemes=3))
+def test_exact_is_brute_force_at_linear_prices(case: tuple[list[Candidate], Budget]) -> None:
+    candidates, budget = case
+    before = copy_of(budget)
+    taken = exact(candidates, budget)
+    assert sum(c.gain for c in taken) == pytest.approx(brute_force(candidates, before), abs=1e-9)
+    check(candidates, before, budget, taken)
+
+
+@settings(max_examples=60)
+@given(instances(schemes=3, crossed=True))
+def test_exact_stays_within_true_quadratic_prices(case: tuple[list[Candidate], Budget]) -> None:
+    candidates, budget = case
+    before = copy_of(budget)
+    taken = exact(candidates, budget)
+    check(candidates, before, budget, taken)
+    greedy = copy_of(before).fill(by_gain_per_cost(candidates, before))
+    assert sum(c.gain for c in taken) <= sum(c.gain for c in greedy) + 1e-9
+
+
+@settings(max_examples=60)
+@given(
+    instances(crossed=True),
+    st.sampled_from(sorted(DAMPING)),
+    st.sampled_from([(), (3,), (1, 2), (1, 1, 1)]),
+    st.sampled_from([0.5, 0.99, 1.0]),
+)
+def test_relaxed_stays_within_and_exact_from_there_is_no_worse(
+    case: tuple[list[Candidate], Budget], damping: str, layer_groups: tuple[int, ...], threshold: float
+) -> None:
+    candidates, budget = case
+    before = copy_of(budget)
+    taken = relaxed(candidates, budget, None, damping, layer_groups, threshold)
+    check(candidates, before, budget, taken)
+    after = copy_of(before)
+    better = exact(candidates, after, start=taken)
+    check(candidates, before, after, better)
+    assert sum(c.gain for c in better) <= sum(c.gain for c in taken) + 1e-9
+
+
+@pytest.mark.parametrize("damping", sorted(DAMPING))
+@pytest.mark.parametrize("layer_groups", [(), (1, 2)])
+def test_the_relaxed_choice_is_the_linear_programmes(damping: str, layer_groups: tuple[int, ...]) -> None:
+    """What is taken before filling, against scipy's answer to the same programme at the largest share that fits."""
+    random = np.random.default_rng(1)
+    cost = CostModel(NAMES, 0.0, np.array([31.7, 57.1, 83.9]), np.zeros((3, 3)))
+    widths = {"a": 7, "b": 12, "c": 9}
+    budget = Budget(cost, widths, 1.4 * cost.of(widths))
+    candidates = [Candidate(GROUPS[n], i, 1, -float(random.random())) for n in NAMES for i in range(widths[n] - 1)]
+    index = np.array([NAMES.index(c.group.name) for c in candidates])
+    damped = DAMPING[damping](np.array([31.7, 57.1, 83.9]))
+    part = np.repeat(range(len(layer_groups or (3,))), layer_groups or (3,))
+    rows = (part[index] == np.arange(part.max() + 1)[:, None]) * damped[index]
+    totals = np.bincount(part, damped * np.array(list(widths.values())))
+
+    def solution(share: float) -> set[int]:
+        gains = np.array([c.gain for c in candidates])
+        answer = linprog(gains, A_ub=rows, b_ub=share * totals, bounds=(0, 1))
+        return set(np.flatnonzero(answer.x >= 0.99).tolist())
+
+    def fits(chosen: set[int]) -> bool:
+        grown = budget.widths + np.bincount(index[list(chosen)], minlength=3)
+        return cost.at(grown) <= budget.target
+
+    shares = np.linspace(0, 1, 400)
+    best = solution(max(share for share in shares if fits(solution(share))))
+    taken = {candidates.index(c) for c in relaxed(candidates, budget, None, damping, layer_groups)}
+    assert best <= taken  # then filled
+    assert len(taken - best) <= 3
+
+
+@given(instances(schemes=2, crossed=True), st.booleans())
+def test_filling_stays_within_and_leaves_nothing_that_fits(
+    case: tuple[list[Candidate], Budget], per_cost: bool
+) -> None:
+    candidates, budget = case
+    before = copy_of(budget)
+    ranked = by_gain_per_cost(candidates, budget) if per_cost else by_gain(candidates)
+    check(candidates, before, budget, budget.fill(ranked))
+
+
+def test_exact_on_a_crossed_instance_is_near_the_best() -> None:
+    """A fair share of random quadratic instances is solved to the optimum, and none is far off."""
+    random, ratios = np.random.default_rng(0), []
+    for _ in range(40):
+        cost = price(list(random.integers(1, 9, 3)), list(random.integers(0, 5, 2)))
+        candidates = [Candidate(GROUPS[n], i, 1, -float(random.random())) for n in NAMES for i in range(3)]
+        widths = dict.fromkeys(NAMES, 4)
+        target = cost.of(widths) + random.random() * (cost.of(dict.fromkeys(NAMES, 7)) - cost.of(widths))
+        best = brute_force(candidates, Budget(cost, widths, target))
+        found = sum(c.gain for c in exact(candidates, Budget(cost, widths, target)))
+        ratios.append(found / best if best else 1.0)
+    assert min(ratios) > 0.8
+    assert np.mean(np.array(ratios) > 1 - 1e-9) > 0.7
+
+
+def test_hundreds_of_neurons_are_chosen_in_seconds() -> None:
+    random = np.random.default_rng(0)
+    cost = CostModel(NAMES, 0.0, np.array([31.7, 57.1, 83.9]), np.array([[0, 9.0, 0], [0, 0, 0], [0, 4.0, 0]]))
+    candidates = [Candidate(GROUPS[n], i, 1, -float(random.random() ** 3)) for n in NAMES for i in range(120)]
+    widths = dict.fromkeys(NAMES, 120)
+    before = Budget(cost, widths, 1.3 * cost.of(widths))
+    budget = copy_of(before)
+    check(candidates, before, budget, exact(candidates, budget))
+
+
+@pytest.mark.parametrize("schemes", [1, 3])
+def test_ten_thousand_candidates_take_less_than_five_seconds(schemes: int) -> None:
+    random = np.random.default_rng(0)
+    cost = CostModel(NAMES, 0.0, np.array([31.7, 57.1, 83.9]), np.array([[0, 9.0, 0], [0, 0, 0], [0, 4.0, 0]]))
+    neurons = 10_000 // 3 // schemes
+    gains = {(n, i): float(random.random() ** 3) for n in NAMES for i in range(neurons)}
+    candidates = [
+        Candidate(GROUPS[n], i, added, -gain * added**0.7, str(added))
+        for (n, i), gain in gains.items()
+        for added in range(1, schemes + 1)
+    ]
+    widths = dict.fromkeys(NAMES, neurons)
+    before = Budget(cost, widths, 1.3 * cost.of(widths))
+    budget = copy_of(before)
+    started = time.perf_counter()
+    single = [c for c in candidates if c.added == 1]
+    published = relaxed(single, copy_of(before))
+    chosen = exact(candidates, budget, start=published)
+    assert sum(c.gain for c in chosen) <= sum(c.gain for c in published)
+    assert time.perf_counter() - started < 5
+    check(candidates, before, budget, chosen)
+
+
+def test_useful_leaves_out_rounding() -> None:
+    gains = [-1.0, -1e-3, -1e-9, 0.0, 1.0, -0.0]
+    kept = useful(Candidate(GROUPS["a"], i, 1, g) for i, g in enumerate(gains))
+    assert [c.gain for c in kept] == [-1.0, -1e-3]
+    assert useful([]) == []
+    assert useful([Candidate(GROUPS["a"], 0, 1, 0.0)]) == []
+
+
+def test_ranks() -> None:
+    budget = Budget(price([1, 10, 1]), dict.fromkeys(NAMES, 2), 1e9)
+    one, two, three = (Candidate(GROUPS[n], 0, k, g) for n, k, g in (("a", 1, -2.0), ("b", 1, -9.0), ("c", 3, -9.0)))
+    assert by_gain([one, two, three]) == [two, three, one]
+    assert by_gain_per_cost([one, two, three], budget) == [three, one, two]
+
+
+@pytest.mark.parametrize("solve", [exact, relaxed])
+def test_nothing_to_choose_from(solve: object) -> None:
+    budget = Budget(price([1, 1, 1]), dict.fromkeys(NAMES, 2), 100.0)
+    assert solve([], budget) == []  # type: ignore[operator]
+    assert budget.spent == 13

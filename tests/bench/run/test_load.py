@@ -1,0 +1,26 @@
+"""A finished run's network, loaded without its data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.bench.test_protocol import experiment
+
+from bench.core.errors import BenchError
+from bench.run.load import load_network
+
+
+def test_the_network_of_a_run(tmp_path: Path) -> None:
+    made = experiment(tmp_path, "backbone=convnet", "growth.stages=1")
+    made.execute()
+    inputs, _ = made.data.batch(made.data.test, torch.arange(9))
+    model = load_network(made.run.folder)
+    made.model.eval()
+    assert torch.equal(model(inputs), made.model(inputs))
+
+
+def test_a_folder_without_a_run(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="expected the folder of a run"):
+        load_network(tmp_path)
