@@ -1,4 +1,4 @@
-"""``python -m bench.inspect backbone=NAME``: what can be split, at what price, and what cannot and why."""
+"""``python -m bench.inspect backbone=NAME``: what can be split, at what cost, and what cannot and why."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def inspect(options: Options) -> None:
     if table is not None:
         noise = max(reading.noise / reading.microseconds for reading in table.readings)
         console.print(
-            f"latency of {table.batch} input(s) at once on {device}, {table.readings[0].microseconds:,.0f} us measured; "
+            f"latency is of {table.batch} input(s) at once on {device}: {table.readings[0].microseconds:,.0f} us measured, "
             f"noise up to {noise:.1%}, the fit is off by {table.error:.1%}",
             highlight=False,
         )

@@ -16,8 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bench.core.errors import require, require_choice
+from bench.growth.budget import Candidate
 from bench.growth.method import GrowthContext
-from bench.growth.select import DAMPING, Candidate, exact, relaxed
+from bench.growth.select import DAMPING, exact, relaxed
 from bench.methods import register
 from bench.methods.s2d import candidates, plan
 from bench.network.counting import released_cost
@@ -40,7 +41,7 @@ class Config:
         preset: ``published`` for the released run: the linear programme on the released cost, with caps and two budgets
             for the 14 layers of MobileNetV1 where neither is given.
         solver: ``exact`` (integer programme) or ``relaxed`` (published linear programme).
-        cost: What ``relaxed`` takes a neuron to cost: the ``true`` price, or what the ``released`` code counts.
+        cost: What ``relaxed`` takes a neuron to cost: the ``true`` cost, or what the ``released`` code counts.
         damping: Damping of the costs for ``relaxed``: none, sqrt (published for CIFAR) or log (ImageNet).
         layer_groups: How many layers each budget of ``relaxed`` serves, in order; None for one budget for all.
         threshold: A neuron is split where ``relaxed`` gives it at least this much.

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from bench.core.registry import NoOptions
+from bench.growth.budget import Candidate
 from bench.growth.method import GrowthContext
-from bench.growth.select import Candidate
 from bench.methods import register
 from bench.network.plan import GrowthPlan, Split
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import torch
 
 from bench.core.errors import require_choice
+from bench.growth.budget import Candidate, by_gain, by_gain_per_cost, useful
 from bench.growth.method import GrowthContext
-from bench.growth.select import Candidate, by_gain, by_gain_per_cost, useful
 from bench.methods import register
 from bench.network.plan import GrowthPlan, Split
 

@@ -29,8 +29,8 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import require, require_choice
+from bench.growth.budget import Candidate, by_gain, by_gain_per_cost, useful
 from bench.growth.method import GrowthContext
-from bench.growth.select import Candidate, by_gain, by_gain_per_cost, useful
 from bench.methods import register
 from bench.methods.s2d import RANKS
 from bench.network.graph import Group

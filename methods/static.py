@@ -11,8 +11,8 @@ All groups are widened in proportion to the seed network, up to the rung, and ev
 from __future__ import annotations
 
 from bench.core.registry import NoOptions
+from bench.growth.budget import Budget
 from bench.growth.method import GrowthContext
-from bench.growth.select import Budget
 from bench.methods import register
 from bench.network.plan import GrowthPlan, Split
 

@@ -158,12 +158,12 @@ class GrowthEvent:
         gap = float((grown_outputs - outputs).abs().max() / outputs.abs().max().clamp(min=1e-300))
         record.function_gap = max(record.function_gap or 0.0, gap)
         epsilon = 0.0 if plan.restart else self._step(plan)
-        receipt = apply(self.graph.model, self.optimizer, plan, epsilon, self.config.optimizer_state)
-        for name, expansion in receipt.expansions.items():
+        done = apply(self.graph.model, self.optimizer, plan, epsilon, self.config.optimizer_state)
+        for name, expansion in done.expansions.items():
             factors = expansion.factors.abs().cpu()
             self.lineage[name] = self.lineage[name][expansion.parents.cpu()] * factors
-        record.splits += receipt.splits
-        record.added_neurons += sum(receipt.added.values())
+        record.splits += done.splits
+        record.added_neurons += sum(done.added.values())
         record.rounds += 1
         if plan.restart:
             return

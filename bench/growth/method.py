@@ -12,7 +12,7 @@ from torch import Tensor
 from bench.core.registry import Registry
 from bench.curvature.eigen import Spectrum, solve
 from bench.curvature.operator import Curvature, Operator
-from bench.growth.select import Budget
+from bench.growth.budget import Budget
 from bench.network.cost import CostModel
 from bench.network.graph import Graph, Group
 from bench.network.plan import GrowthPlan

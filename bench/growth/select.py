@@ -2,123 +2,29 @@
 
     minimise  sum_i x_i g_i   subject to   cost(grown network) <= target,   x_i in {0, 1},   one scheme per neuron
 
-(bench/MATHS.md, section 5). The cost is quadratic in the widths, so every rule here prices candidates linearly and
-then checks the true cost: no selection exceeds the target, and each ends by filling what budget is left.
+(bench/MATHS.md, section 5). The cost is quadratic in the widths, so every rule here takes a linear cost of candidates and
+then checks the true one: no selection exceeds the target, and each ends by filling what budget is left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.growth.budget import Budget, Candidate, by_gain_per_cost
 from bench.growth.knapsack import knapsack
-from bench.network.cost import CostModel, Vector
-from bench.network.graph import Group
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """A split that could be made.
-
-    Attributes:
-        group: The neuron's group.
-        neuron: Its index.
-        added: Neurons that the split adds.
-        gain: Change of the loss per ``epsilon^2 / 2``; useful below zero.
-        scheme: The method's own note of how to split.
-    """
-
-    group: Group
-    neuron: int
-    added: int
-    gain: float
-    scheme: str = ""
-
-
-class Budget:
-    """The budget: what the network costs with the candidates taken so far."""
-
-    def __init__(self, cost: CostModel, widths: dict[str, int], target: float) -> None:
-        self.cost, self.target = cost, target
-        self.index = {name: i for i, name in enumerate(cost.groups)}
-        self.widths = cost.vector(widths)
-        self.taken: dict[tuple[str, int], Candidate] = {}
-        self.cross = cost.cross + cost.cross.T
-        self._own = np.diag(cost.cross).tolist()
-        self._count()
-
-    def _count(self) -> None:
-        """What follows from the widths; rounding lets `fits` pass by this screen what it then checks exactly."""
-        self.spent = self.cost.at(self.widths)
-        """What the network costs now."""
-        self._slope = (self.cost.linear + self.cross @ self.widths).tolist()
-        self._left = self.target - self.spent + 1e-9 * abs(self.target)
-
-    def fits(self, group: str, added: int) -> bool:
-        """Whether ``added`` more neurons of a group keep the cost at or below the target."""
-        where = self.index[group]
-        if added * (self._slope[where] + added * self._own[where]) > self._left:
-            return False
-        widths = self.widths.copy()
-        widths[where] += added
-        return self.cost.at(widths) <= self.target
-
-    def take(self, candidate: Candidate) -> bool:
-        """Take a candidate if its neuron is still whole and it fits; says whether it did."""
-        key = (candidate.group.name, candidate.neuron)
-        if key in self.taken or not self.fits(candidate.group.name, candidate.added):
-            return False
-        self.add(candidate.group.name, candidate.added)
-        self.taken[key] = candidate
-        return True
-
-    def add(self, group: str, added: int) -> None:
-        """Count ``added`` more neurons of a group."""
-        self.widths[self.index[group]] += added
-        self._count()
-
-    def marginal(self) -> Vector:
-        """What one more neuron of each group adds."""
-        return self.cost.marginal(self.widths)
-
-    def fill(self, ranked: Iterable[Candidate]) -> list[Candidate]:
-        """Take candidates in order wherever they fit; all taken so far.
-
-        Prices only rise as widths grow, so one sweep leaves none that would still fit.
-        """
-        for candidate in ranked:
-            self.take(candidate)
-        return list(self.taken.values())
-
-
-def useful(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Candidates that lower the loss by more than rounding."""
-    found = list(candidates)
-    largest = max((abs(c.gain) for c in found), default=0.0)
-    return [c for c in found if c.gain < -1e-7 * largest]
-
-
-def by_gain(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Most gain per added neuron first (published S2D and S3D)."""
-    return sorted(candidates, key=lambda c: c.gain / c.added)
-
-
-def by_gain_per_cost(candidates: Iterable[Candidate], budget: Budget) -> list[Candidate]:
-    """Most gain per unit of added cost first, at the prices of the network as it is."""
-    cost = budget.marginal()
-    return sorted(candidates, key=lambda c: c.gain / (c.added * cost[budget.index[c.group.name]]))
+from bench.network.cost import Vector
 
 
 def exact(
     candidates: Sequence[Candidate], budget: Budget, start: Sequence[Candidate] = (), rounds: int = 4
 ) -> list[Candidate]:
-    """Solve the integer programme, with each group's price following the growth of its neighbours.
+    """Solve the integer programme, with each group's marginal cost following the growth of its neighbours.
 
     The true increase is ``sum_g a_g p_g(a)`` with ``p_g`` depending on the neurons a added to the groups next to it.
-    Starting from today's prices, the programme is solved at the prices of its last solution until that no
+    Starting from today's marginal costs, the programme is solved at those of its last solution until that no
     longer changes; each solution is trimmed to the true cost and filled, and the best one found is kept.
 
     Args:
@@ -141,8 +47,8 @@ def exact(
         greedy = _taken(candidates, order.tolist(), budget)
         best = greedy if gains[greedy].sum() < gains[best].sum() else best
     for _ in range(rounds if len(candidates) else 0):
-        prices = budget.cost.linear + budget.cross @ seed + budget.cross @ grown / 2
-        costs = added * prices[groups]
+        marginal = budget.cost.linear + budget.cross @ seed + budget.cross @ grown / 2
+        costs = added * marginal[groups]
         solution = knapsack(gains, costs, neurons, max(budget.target - budget.spent, 0.0))
         chosen = trim(candidates, solution, budget, costs)
         if gains[chosen].sum() < gains[best].sum():
@@ -215,9 +121,9 @@ def relaxed(
     Args:
         candidates: Useful candidates, one scheme per neuron.
         budget: The budget; its ``taken`` holds the answer afterwards.
-        cost: What one more neuron of each of the price's groups costs; None for the true price now.
+        cost: What one more neuron of each of the cost model's groups costs; None for the true marginal cost now.
         damping: A key of `DAMPING`.
-        layer_groups: How many of the price's groups each budget serves, in order; empty for one budget for all.
+        layer_groups: How many of the cost model's groups each budget serves, in order; empty for one budget for all.
         threshold: A neuron is split where ``x >= threshold``.
     """
     if not candidates:

@@ -1,8 +1,9 @@
 """Weights & Biases, offline by default.
 
-Plotted over ``epoch``, counted over all stages: ``train/loss``, ``val/loss`` and ``train/stage``. Plotted over ``stage``:
-``stage/...`` (accuracies, losses), ``costs/...`` (parameters, multiply-adds, ...), ``seconds/...``, ``flops/...``, ``growth/...`` (the receipt of the growth
-event) and ``widths/...``. At the end the table ``stages`` and the summary: ``status``, ``final/...``, ``total/...``.
+Plotted over ``epoch``, counted over all stages: ``train/loss``, ``val/loss`` and ``train/stage``. Plotted over
+``stage``: ``stage/...`` (accuracies, losses), ``costs/...`` (parameters, multiply-adds ...), ``seconds/...``,
+``flops/...``, ``growth/...`` (what the growth event did) and ``widths/...``. At the end the table ``stages`` and the
+summary: ``status``, ``final/...``, ``total/...``.
 
 A run that goes on from a checkpoint has the same id and tells its earlier stages again, so that each session's files
 are whole; equal points fall on each other.

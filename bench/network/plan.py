@@ -1,4 +1,4 @@
-"""A growth plan: which neurons to split, into what. Plain data, filled by methods, carried out by `bench.network.surgery`.
+"""A growth plan: which neurons to split, into what. Methods fill it, `bench.network.surgery` carries it out.
 
 A split replaces a neuron with parameters ``theta`` by m offspring with parameters
 ``theta + epsilon * directions[j]`` whose outgoing weights are the neuron's times ``weights[j]``

@@ -49,7 +49,7 @@ class Expansion:
 
 
 @dataclass(frozen=True)
-class Receipt:
+class SurgeryResult:
     """What one surgery did: splits made, neurons added and the `Expansion` by group name."""
 
     splits: int
@@ -63,7 +63,7 @@ def apply(
     plan: GrowthPlan,
     epsilon: float,
     optimizer_state: str = "carry",
-) -> Receipt:
+) -> SurgeryResult:
     """Split neurons in place.
 
     Args:
@@ -87,7 +87,7 @@ def apply(
     for name, splits in grouped.items():
         for consumer in splits[0].group.consumers:
             editor.split_columns(consumer, expansions[name])
-    return Receipt(len(plan.splits), plan.added(), expansions)
+    return SurgeryResult(len(plan.splits), plan.added(), expansions)
 
 
 def expand(neurons: int, splits: list[Split], epsilon: float, like: Tensor) -> Expansion:

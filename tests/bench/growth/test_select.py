@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from bench.growth.select import DAMPING, Budget, Candidate, by_gain, by_gain_per_cost, exact, relaxed, useful
+from bench.growth.budget import Budget, Candidate, by_gain, by_gain_per_cost, useful
+from bench.growth.select import DAMPING, exact, relaxed
 from bench.network.cost import CostModel
 from bench.network.graph import Group
 
