@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from bench.core.errors import Refused
 from bench.core.record import GrowthRecord
+from bench.curvature.sample import Sample
 from bench.growth.config import GrowthConfig
 from bench.growth.event import GrowthEvent
 from bench.growth.method import GrowthMethod, Trained
@@ -105,9 +106,7 @@ def event(
         name=type(method).__name__,
         config=config,
         costs=costs,
-        loss=F.cross_entropy,
-        inputs=inputs,
-        targets=targets,
+        sample=Sample(inputs, targets, F.cross_entropy),
         lineage={name: torch.ones(n, dtype=torch.float64) for name, n in widths.items()},
         seed_widths=widths,
         history=[Trained(costs["macs"].of(widths), 1)],

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from bench.curvature.eigen import ENGINES
 from bench.curvature.operator import Curvature
+from bench.curvature.sample import Sample
 from bench.growth.method import GrowthContext, Trained
 from bench.network.cost import cost_models
 from bench.network.graph import Graph
@@ -368,7 +369,7 @@ def grow_context(
         graph=graph,
         cost=price[metric],
         macs=price["macs"],
-        curvature=Curvature(graph, F.cross_entropy, inputs, targets, form=form),
+        curvature=Curvature(graph, Sample(inputs, targets, F.cross_entropy), form),
         engine=ENGINES[engine],
         generator=torch.Generator().manual_seed(seed),
         **{**fields, **options},

@@ -24,12 +24,12 @@ from torch.nn.grad import conv2d_weight
 
 from bench.curvature.chain import SURROGATE, Chain
 from bench.curvature.hessian import ChainHessian, held
+from bench.curvature.sample import Sample
 from bench.network.graph import Graph, Group, evaluation, theta, width
 
 Form = Literal["definition", "published"]
 FORMS: tuple[str, ...] = get_args(Form)
 
-Loss = Callable[[Tensor, Tensor], Tensor]
 Values = dict[fx.Node, Tensor]
 
 BATCH = 64
@@ -210,27 +210,13 @@ class Curvature:
 
     Args:
         graph: The model's graph.
-        loss: ``loss(outputs, targets)``, the mean over the examples.
-        inputs: The sample, shape ``(N, ...)``, on the model's device.
-        targets: Its targets, shape ``(N, ...)``.
+        sample: The examples.
         form: ``definition`` or ``published`` (the textbook form, up to the first activation).
         memory: Bytes to hold at most for products; beyond it, batches are made again for each product.
-        prepare: Makes a batch of ``inputs`` what the model takes, e.g. normalised images of raw ones; None if they are
-            that already.
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        loss: Loss,
-        inputs: Tensor,
-        targets: Tensor,
-        form: str = "definition",
-        memory: float = 2 * 2**30,
-        prepare: Callable[[Tensor], Tensor] | None = None,
-    ) -> None:
-        self.graph, self.loss, self.inputs, self.targets = graph, loss, inputs, targets
-        self.memory, self.prepare = memory, prepare
+    def __init__(self, graph: Graph, sample: Sample, form: str = "definition", memory: float = 2 * 2**30) -> None:
+        self.graph, self.sample, self.memory = graph, sample, memory
         self.chains = {name: Chain(graph, group, form == "published") for name, group in graph.groups.items()}
         self._operators: dict[str, Operator] = {}
         self._held: dict[str, list[Batch]] = {}
@@ -239,8 +225,8 @@ class Curvature:
         size = next(graph.model.parameters()).element_size()
         self._example_bytes = {n: self._example_size(n) * size for n in traced}
         network = 3 * sum(self._example_bytes.values())
-        most = BATCH if inputs.device.type == "cpu" else BATCH_ON_DEVICE
-        self.batch_size = int(min(max(memory / 4 // max(network, 1), 1), most, len(inputs)))
+        most = BATCH if sample.inputs.device.type == "cpu" else BATCH_ON_DEVICE
+        self.batch_size = int(min(max(memory / 4 // max(network, 1), 1), most, len(sample)))
 
     @property
     def surrogate(self) -> str | None:
@@ -254,7 +240,7 @@ class Curvature:
 
     def flops(self, macs: float) -> float:
         """Floating-point operations so far, for a network of ``macs`` multiply-adds: passes and products."""
-        return 6 * macs * len(self.inputs) * self.passes + sum(o.flops for o in self._operators.values())
+        return 6 * macs * len(self.sample) * self.passes + sum(o.flops for o in self._operators.values())
 
     def operator(self, group: Group) -> Operator:
         """The operator of a group. Its batches are held until another group needs the memory."""
@@ -312,7 +298,7 @@ class Curvature:
         chain = self.chains[name]
         alone = chain.diagonal and len(chain.sources) == 1
         nodes = [*chain.inputs, *(chain.sources if alone else held(chain))]
-        return float(sum(self._example_bytes[n] for n in nodes) * len(self.inputs))
+        return float(sum(self._example_bytes[n] for n in nodes) * len(self.sample))
 
     def _example_size(self, node: fx.Node) -> int:
         """Numbers in one example's tensor at a node, at the widths of now; the graph was read at the seed's."""
@@ -335,18 +321,16 @@ class Curvature:
             groups' chains, and ``g_k = dL/du_k`` at the ends.
         """
         self.passes += 1
-        for start in range(0, len(self.inputs), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            inputs = self.inputs[part] if self.prepare is None else self.prepare(self.inputs[part])
-            share = len(inputs) / len(self.inputs)
-            yield share, *self._ends(inputs, self.targets[part], share, [self.chains[n] for n in names])
+        for inputs, targets in self.sample.batches(self.batch_size):
+            share = len(inputs) / len(self.sample)
+            yield share, *self._ends(inputs, targets, share, [self.chains[n] for n in names])
 
     def _ends(self, inputs: Tensor, targets: Tensor, share: float, chains: Sequence[Chain]) -> tuple[Values, Values]:
         wanted = {n for c in chains for n in (*c.inputs, *c.sources, *c.ends)}
         with evaluation(self.graph.model), torch.enable_grad():
             capture = _Capture(self.graph, wanted, {read for c in chains for read in c.reads})
             outputs = capture.run(inputs)
-            loss = self.loss(outputs, targets) * share
+            loss = self.sample.loss(outputs, targets) * share
             read = [value for _, value in capture.read]
             found = torch.autograd.grad(loss, read, allow_unused=True, materialize_grads=True)
             gradients: Values = {}

@@ -17,7 +17,8 @@ from torch.optim import Optimizer
 from bench.core.errors import BenchError, one_line
 from bench.core.record import GrowthRecord
 from bench.curvature.eigen import ENGINES
-from bench.curvature.operator import Curvature, Loss
+from bench.curvature.operator import Curvature
+from bench.curvature.sample import Sample
 from bench.growth.config import LINE_SEARCH, GrowthConfig
 from bench.growth.method import GrowthContext, GrowthMethod, Trained
 from bench.network.cost import CostModel
@@ -40,15 +41,12 @@ class GrowthEvent:
         name: The method's name, for messages.
         config: How to grow.
         costs: Cost models by name.
-        loss: Mean loss of outputs and targets.
-        inputs: The sample's inputs.
-        targets: The sample's targets.
+        sample: What curvature and loss are measured on.
         lineage: Product of ``|w|`` along each neuron's lineage, by group; updated.
         seed_widths: Widths of the seed network.
         history: What was trained so far.
         epochs: Epochs of the coming stage.
         generator: The method's random stream.
-        prepare: Makes a batch of the inputs what the network takes; None if they are that already.
         measured: Multiply-adds of passes over the sample that measured a loss, since last counted.
     """
 
@@ -58,15 +56,12 @@ class GrowthEvent:
     name: str
     config: GrowthConfig
     costs: dict[str, CostModel]
-    loss: Loss
-    inputs: Tensor
-    targets: Tensor
+    sample: Sample
     lineage: dict[str, Tensor]
     seed_widths: dict[str, int]
     history: list[Trained]
     epochs: int
     generator: torch.Generator
-    prepare: Callable[[Tensor], Tensor] | None = None
     measured: float = 0.0
 
     def grow(self, target: float) -> tuple[GrowthRecord, GrowthPlan]:
@@ -78,7 +73,7 @@ class GrowthEvent:
         """
         started = time.perf_counter()
         config = self.config
-        record = GrowthRecord(curvature=config.curvature, sample=len(self.inputs))
+        record = GrowthRecord(curvature=config.curvature, sample=len(self.sample))
         last = GrowthPlan()
         while True:
             context = self._context(target)
@@ -104,9 +99,7 @@ class GrowthEvent:
 
     def _context(self, target: float) -> GrowthContext:
         config = self.config
-        curvature = Curvature(
-            self.graph, self.loss, self.inputs, self.targets, config.curvature, config.memory * 2**30, self.prepare
-        )
+        curvature = Curvature(self.graph, self.sample, config.curvature, config.memory * 2**30)
         return GrowthContext(
             graph=self.graph,
             cost=self.costs[config.cost],
@@ -192,17 +185,15 @@ class GrowthEvent:
 
     def measure(self, plan: GrowthPlan, epsilon: float) -> tuple[float, Tensor]:
         """Loss and outputs on the sample after a plan, on a copy, in float64 where the device has it."""
-        precise = torch.float32 if self.inputs.device.type == "mps" else torch.float64
+        precise = torch.float32 if self.sample.inputs.device.type == "mps" else torch.float64
         twin = copy.deepcopy(self.graph.model).to(precise)
         apply(twin, None, plan, epsilon)
-        self.measured += self.costs["macs"].of(self.graph.on(twin).widths()) * len(self.inputs)
-        outputs = []
+        self.measured += self.costs["macs"].of(self.graph.on(twin).widths()) * len(self.sample)
         with evaluation(twin), torch.no_grad():
-            for inputs in torch.split(self.inputs, 256):
-                outputs.append(twin((inputs if self.prepare is None else self.prepare(inputs)).to(precise)))
-        everything = torch.cat(outputs)
-        targets = self.targets.to(precise) if self.targets.is_floating_point() else self.targets
-        return float(self.loss(everything, targets)), everything
+            outputs = torch.cat([twin(inputs.to(precise)) for inputs, _ in self.sample.batches(256)])
+        targets = self.sample.targets
+        targets = targets.to(precise) if targets.is_floating_point() else targets
+        return float(self.sample.loss(outputs, targets)), outputs
 
     def _account(self, context: GrowthContext, record: GrowthRecord, macs: float) -> None:
         curvature = context.curvature

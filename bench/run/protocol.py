@@ -20,6 +20,7 @@ from bench.core.identity import seed_identity
 from bench.core.record import SCHEMA, Flops, History, RunRecord, RunState, Seconds, StageRecord
 from bench.core.store import RunFolder
 from bench.core.streams import stream
+from bench.curvature.sample import Sample
 from bench.data import load
 from bench.growth.event import GrowthEvent
 from bench.growth.method import GrowthMethod, Trained, check_options, methods
@@ -54,7 +55,8 @@ class Run:
         self.device = choose_device(settings.run.device)
         self.data = load(options["data"], self.seed).to(self.device)
         self.loss = loss_function(self.data.task, settings.train.label_smoothing)
-        self.sample = self.data.sample(settings.growth.examples, self.seed)
+        part = self.data.sample(settings.growth.examples, self.seed)
+        self.sample = Sample(part.inputs, part.targets, self.loss, self.data.normalised)
         self.model = self._build()
         self.graph = Graph(self.model, self.data.input_shape)
         if not self.graph.groups:
@@ -162,10 +164,7 @@ class Run:
             name=settings.name("method"),
             config=settings.growth,
             costs=self.ladder.models,
-            loss=self.loss,
-            inputs=self.sample.inputs,
-            targets=self.sample.targets,
-            prepare=self.data.normalised,
+            sample=self.sample,
             lineage=progress.lineage,
             seed_widths=self.seed_widths,
             history=[Trained(macs, epochs) for macs, epochs in progress.history],

@@ -102,7 +102,7 @@ def measure(subject: Subject, seed: int, repeats: int, cap: int = CAP) -> tuple[
 
 def exact(subject: Subject) -> Reference:
     """S in float64, batch by batch, and its eigenvalues."""
-    device = subject.inputs.device
+    device = subject.sample.inputs.device
     precise = torch.device("cpu") if device.type == "mps" else device
     twin = replace(subject, model=copy.deepcopy(subject.model)).double(precise)
     operator = twin.curvature().operator(twin.group)
@@ -152,8 +152,8 @@ def _plain(subject: Subject) -> Timed:
 
 
 def _now(subject: Subject) -> float:
-    if subject.inputs.device.type == "cuda":
-        torch.cuda.synchronize(subject.inputs.device)
+    if subject.sample.inputs.device.type == "cuda":
+        torch.cuda.synchronize(subject.sample.inputs.device)
     return time.perf_counter()
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
-from bench.curvature.operator import Curvature, Loss
+from bench.curvature.operator import Curvature
+from bench.curvature.sample import Sample
 from bench.data.base import Dataset, Part
 from bench.network.graph import Graph, Group
 from bench.train import TrainConfig, loss_function, make_optimizer, train
@@ -72,9 +73,7 @@ class Subject:
     layer: Layer
     model: nn.Module
     graph: Graph
-    loss: Loss
-    inputs: Tensor
-    targets: Tensor
+    sample: Sample
 
     @property
     def group(self) -> Group:
@@ -83,14 +82,15 @@ class Subject:
 
     def curvature(self) -> Curvature:
         """A fresh operator factory: nothing of the sample collected yet."""
-        return Curvature(self.graph, self.loss, self.inputs, self.targets)
+        return Curvature(self.graph, self.sample)
 
     def double(self, device: torch.device) -> Subject:
         """The same in float64 on ``device``; the model itself is converted."""
         model = self.model.to(device, torch.float64)
-        targets = self.targets.double() if self.targets.is_floating_point() else self.targets
-        graph = self.graph.on(model)
-        return replace(self, graph=graph, inputs=self.inputs.to(device, torch.float64), targets=targets.to(device))
+        inputs, targets = self.sample.inputs, self.sample.targets
+        targets = targets.double() if targets.is_floating_point() else targets
+        sample = replace(self.sample, inputs=inputs.to(device, torch.float64), targets=targets.to(device))
+        return replace(self, graph=self.graph.on(model), sample=sample)
 
 
 def prepare(
@@ -112,9 +112,9 @@ def prepare(
         model = layer.network(data).to(data.train.inputs.device)
     train(model, make_optimizer(model, config), data, config, epochs=epochs, seed=seed)
     part = data.sample(sample, seed)
-    inputs, targets = data.normalised(part.inputs), part.targets
     loss = loss_function(data.task, config.label_smoothing)
-    return Subject(layer, model, Graph(model, data.input_shape), loss, inputs, targets)
+    normalised = Sample(data.normalised(part.inputs), part.targets, loss)
+    return Subject(layer, model, Graph(model, data.input_shape), normalised)
 
 
 def scaled(data: Dataset, side: int) -> Dataset:

@@ -24,6 +24,7 @@ from bench.backbones import build
 from bench.core.errors import BenchError
 from bench.curvature.eigen import ENGINES, Spectrum, solve
 from bench.curvature.operator import Curvature
+from bench.curvature.sample import Sample
 from bench.data.base import Dataset, Part
 from bench.network.graph import Graph, Group
 from bench.run.environment import reset
@@ -178,8 +179,8 @@ def _settle(place: Place) -> None:
 
 
 def _curvature(graph: Graph, data: Dataset, sample: int) -> Curvature:
-    part = Part(data.train.inputs[:sample], data.train.targets[:sample])
-    return Curvature(graph, F.cross_entropy, part.inputs, part.targets, prepare=data.normalised)
+    inputs, targets = data.train.inputs[:sample], data.train.targets[:sample]
+    return Curvature(graph, Sample(inputs, targets, F.cross_entropy, data.normalised))
 
 
 def _timed(

@@ -18,7 +18,7 @@ from bench.core.errors import BenchError, Refused
 from bench.core.store import Run
 from bench.curvature.operator import Curvature
 from bench.data import load
-from bench.growth.select import Budget
+from bench.growth.budget import Budget
 from bench.methods import registry
 from bench.methods.net2net import Config as Net2NetConfig
 from bench.methods.net2net import Net2Net
@@ -75,14 +75,14 @@ def test_every_measuring_pass_is_priced_at_the_size_it_runs_at() -> None:
     small = made.costs["macs"].of(made.graph.widths())
     record, _ = made.grow(target)
     large = made.costs["macs"].of(made.graph.widths())
-    assert record.flops == 2 * len(made.inputs) * (small + 2 * large)
+    assert record.flops == 2 * len(made.sample) * (small + 2 * large)
 
 
 def test_the_memory_limit_counts_the_network_as_it_is_now() -> None:
     made, target = check.event(Net2Net(Net2NetConfig()), check.networks()["norm, pooling and flatten"](), 9.0)
 
     def held() -> tuple[float, float]:
-        curvature = Curvature(made.graph, made.loss, made.inputs, made.targets)
+        curvature = Curvature(made.graph, made.sample)
         group = next(iter(made.graph.groups.values()))
         batches = list(curvature.operator(group).batches())
         real = sum(t.nbytes for b in batches for t in (*b.inputs, b.hessian) if isinstance(t, Tensor))

@@ -14,6 +14,7 @@ from bench.backbones import backbones, build
 from bench.core.errors import Refused
 from bench.curvature.eigen import Spectrum
 from bench.curvature.operator import Curvature, Operator
+from bench.curvature.sample import Sample
 from bench.growth.method import GrowthContext, Trained
 from bench.methods import registry
 from bench.network.cost import cost_models
@@ -68,7 +69,7 @@ def test_every_method_keeps_the_function_at_step_zero(options: dict[str, Any], s
             cost=price["params"],
             macs=price["macs"],
             target=price["params"].of({group: n + 3 * SPLIT for group, n in widths.items()}),
-            curvature=Curvature(graph, F.cross_entropy, inputs, torch.zeros(2, dtype=torch.long)),
+            curvature=Curvature(graph, Sample(inputs, torch.zeros(2, dtype=torch.long), F.cross_entropy)),
             engine=any_spectrum,
             generator=generator,
             lineage={group: torch.ones(n, dtype=torch.float64) for group, n in widths.items()},

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.curvature.operator import Curvature
+from bench.curvature.sample import Sample
 from bench.network.graph import Graph
 from tests.nets import NETS, SMOOTH, Net, named
 from tests.reference import blocks, sizes, splitting_hessian
@@ -33,7 +34,7 @@ def test_s_is_the_hessian_of_the_split_net(net: Net) -> None:
     hessian = splitting_hessian(graph.model, graph.groups, inputs, targets)
     expected, outside = blocks(hessian, [sizes(graph.model, group) for group in graph.groups.values()])
     assert outside < 1e-12 * float(hessian.abs().max())  # neither neurons nor layers interact
-    found = matrices(Curvature(graph, F.cross_entropy, inputs, targets))
+    found = matrices(Curvature(graph, Sample(inputs, targets, F.cross_entropy)))
     for name, block in zip(graph.groups, expected, strict=True):
         assert block.abs().max() > 1e-4
         assert close(found[name], block), name
@@ -63,14 +64,14 @@ def test_s_is_the_hessian_for_any_convolution(
     graph = Graph(model, (2, 4, 5))
     hessian = splitting_hessian(model, graph.groups, inputs, targets)
     expected, _ = blocks(hessian, [sizes(model, group) for group in graph.groups.values()])
-    found = matrices(Curvature(graph, F.cross_entropy, inputs, targets))
+    found = matrices(Curvature(graph, Sample(inputs, targets, F.cross_entropy)))
     assert all(close(found[name], block) for name, block in zip(graph.groups, expected, strict=True))
 
 
 @pytest.mark.parametrize("net", NETS, ids=str)
 def test_products_are_those_of_the_dense_form(net: Net) -> None:
     graph = net.graph()
-    curvature = Curvature(graph, F.cross_entropy, *net.sample())
+    curvature = Curvature(graph, Sample(*net.sample(), F.cross_entropy))
     generator = torch.Generator().manual_seed(0)
     for group in graph.groups.values():
         operator = curvature.operator(group)
@@ -90,15 +91,15 @@ def test_products_are_those_of_the_dense_form(net: Net) -> None:
 def test_neither_memory_nor_batches_matter(net: Net) -> None:
     graph = net.graph()
     sample = net.sample(7)
-    whole = Curvature(graph, F.cross_entropy, *sample)
+    whole = Curvature(graph, Sample(*sample, F.cross_entropy))
     expected = matrices(whole)
     assert (whole.passes, whole.batch_size) == (1, 7)
-    streamed = Curvature(graph, F.cross_entropy, *sample, memory=1)
+    streamed = Curvature(graph, Sample(*sample, F.cross_entropy), memory=1)
     assert streamed.batch_size == 1
     found = matrices(streamed)
     assert streamed.passes == len(graph.groups)
     assert all(close(found[name], expected[name]) for name in expected)
-    thirds = Curvature(graph, F.cross_entropy, *sample)
+    thirds = Curvature(graph, Sample(*sample, F.cross_entropy))
     thirds.batch_size = 3
     found = matrices(thirds)
     assert all(close(found[name], expected[name]) for name in expected)
@@ -107,7 +108,7 @@ def test_neither_memory_nor_batches_matter(net: Net) -> None:
 def test_what_is_let_go_is_collected_again() -> None:
     net = named("norm")
     graph = net.graph()
-    curvature = Curvature(graph, F.cross_entropy, *net.sample())
+    curvature = Curvature(graph, Sample(*net.sample(), F.cross_entropy))
     operator = curvature.operator(graph.groups["0"])
     expected = operator.dense()
     held = weakref.ref(next(iter(operator.batches())))
@@ -121,9 +122,9 @@ def test_what_is_let_go_is_collected_again() -> None:
 def test_memory_for_one_group_at_a_time() -> None:
     graph = named("norm").graph()
     sample = named("norm").sample(6)
-    most = Curvature(graph, F.cross_entropy, *sample)
+    most = Curvature(graph, Sample(*sample, F.cross_entropy))
     limit = max(most._bytes(name) for name in graph.groups)
-    tight = Curvature(graph, F.cross_entropy, *sample, memory=limit)
+    tight = Curvature(graph, Sample(*sample, F.cross_entropy), memory=limit)
     expected, found = matrices(most), matrices(tight)
     assert tight.passes == 2
     assert all(close(found[name], expected[name]) for name in expected)
@@ -202,9 +203,9 @@ def test_the_published_form_is_the_textbooks(
     graph = net.graph()
     sample = net.sample()
     expected = textbook(graph.model, *where, bent, sample)
-    published = matrices(Curvature(graph, F.cross_entropy, *sample, form="published"))[group]
+    published = matrices(Curvature(graph, Sample(*sample, F.cross_entropy), form="published"))[group]
     assert close(published, expected)
-    definition = matrices(Curvature(graph, F.cross_entropy, *sample))[group]
+    definition = matrices(Curvature(graph, Sample(*sample, F.cross_entropy)))[group]
     assert close(definition, expected) == (net.pointwise or group == "6")
 
 
@@ -212,8 +213,8 @@ def test_the_published_form_is_the_textbooks(
 def test_the_forms_agree_where_one_activation_stands_alone(net: Net) -> None:
     graph = net.graph()
     sample = net.sample()
-    one = matrices(Curvature(graph, F.cross_entropy, *sample))
-    two = matrices(Curvature(graph, F.cross_entropy, *sample, form="published"))
+    one = matrices(Curvature(graph, Sample(*sample, F.cross_entropy)))
+    two = matrices(Curvature(graph, Sample(*sample, F.cross_entropy), form="published"))
     assert all(close(one[name], two[name], 1e-9) for name in one) == net.pointwise
 
 
@@ -235,14 +236,14 @@ def test_kinked_activations_get_the_surrogate_and_say_so(kinked: nn.Module, seco
     model = nn.Sequential(nn.Linear(4, 6), kinked, nn.Linear(6, 3)).double()
     graph = Graph(model, (4,))
     sample = torch.randn(9, 4, dtype=torch.float64), torch.arange(9) % 3
-    curvature = Curvature(graph, F.cross_entropy, *sample)
+    curvature = Curvature(graph, Sample(*sample, F.cross_entropy))
     assert curvature.surrogate == "softplus3"
     assert close(matrices(curvature)["0"], textbook(model, 0, None, 1, second, sample))
 
 
 @pytest.mark.parametrize("net", NETS, ids=str)
 def test_the_surrogate_is_named_where_it_is_used(net: Net) -> None:
-    curvature = Curvature(net.graph(), F.cross_entropy, *net.sample())
+    curvature = Curvature(net.graph(), Sample(*net.sample(), F.cross_entropy))
     assert curvature.surrogate == (None if net.smooth else "softplus3")
 
 
@@ -251,12 +252,12 @@ def test_the_surrogate_is_named_where_it_is_used(net: Net) -> None:
 
 @pytest.mark.parametrize("net", NETS, ids=str)
 def test_training_mode_and_gradients_are_left_alone(net: Net) -> None:
-    expected = matrices(Curvature(net.graph(), F.cross_entropy, *net.sample()))
+    expected = matrices(Curvature(net.graph(), Sample(*net.sample(), F.cross_entropy)))
     graph = net.graph()
     graph.model.train()
     state = {key: value.clone() for key, value in graph.model.state_dict().items()}
     with torch.no_grad():
-        found = matrices(Curvature(graph, F.cross_entropy, *net.sample()))
+        found = matrices(Curvature(graph, Sample(*net.sample(), F.cross_entropy)))
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     assert all(module.training for module in graph.model.modules())
     assert all(torch.equal(state[key], value) for key, value in graph.model.state_dict().items())
@@ -278,11 +279,11 @@ def test_frozen_layers_and_branches_that_lead_nowhere() -> None:
     model = Dead().double()
     sample = torch.randn(6, 3, dtype=torch.float64), torch.arange(6) % 3
     graph = Graph(model, (3,))
-    expected = matrices(Curvature(graph, F.cross_entropy, *sample))
+    expected = matrices(Curvature(graph, Sample(*sample, F.cross_entropy)))
     assert not expected["b"].any()
     assert expected["a"].any()
     model.a.requires_grad_(False)
-    assert close(matrices(Curvature(graph, F.cross_entropy, *sample))["a"], expected["a"])
+    assert close(matrices(Curvature(graph, Sample(*sample, F.cross_entropy)))["a"], expected["a"])
 
 
 def test_sizes_read_off_the_input_before_the_first_layer() -> None:
@@ -301,4 +302,4 @@ def test_sizes_read_off_the_input_before_the_first_layer() -> None:
     graph = Graph(model, (2, 4, 4))
     hessian = splitting_hessian(model, graph.groups, *sample)
     expected, _ = blocks(hessian, [sizes(model, graph.groups["a"])])
-    assert close(matrices(Curvature(graph, F.cross_entropy, *sample))["a"], expected[0])
+    assert close(matrices(Curvature(graph, Sample(*sample, F.cross_entropy)))["a"], expected[0])

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from bench.curvature.eigen import ENGINES, Answer, Spectrum, dense, lanczos, rayleigh, together
 from bench.curvature.operator import Curvature
+from bench.curvature.sample import Sample
 from bench.network.graph import Graph
 from tests.nets import NETS, Net, grow_context, named
 
@@ -140,7 +141,7 @@ def test_lanczos_says_how_far_it_got_when_it_is_cut_short() -> None:
 @pytest.mark.parametrize("net", NETS, ids=str)
 def test_engines_agree_on_every_net(net: Net) -> None:
     graph = net.graph()
-    curvature = Curvature(graph, F.cross_entropy, *net.sample())
+    curvature = Curvature(graph, Sample(*net.sample(), F.cross_entropy))
     for group in graph.groups.values():
         matrices = curvature.operator(group).dense()
         check(dense(curvature.operator(group), generator()), matrices, 1e-10)
@@ -162,7 +163,7 @@ def test_lanczos_on_a_trained_net_within_24_common_products() -> None:
         optimizer.step()
     model.double().eval()
     graph = Graph(model, (2, 7, 7))
-    curvature = Curvature(graph, F.cross_entropy, inputs.double(), targets)
+    curvature = Curvature(graph, Sample(inputs.double(), targets, F.cross_entropy))
     for group in graph.groups.values():
         operator = Counted(curvature.operator(group))
         found = lanczos(operator, generator())
@@ -189,7 +190,7 @@ def test_rayleigh_finds_the_ends_given_enough_steps() -> None:
     net = named("mlp")
     graph = net.graph()
     inputs, targets = net.sample(12)
-    curvature = Curvature(graph, F.cross_entropy, inputs.repeat(30, 1), targets.repeat(30))
+    curvature = Curvature(graph, Sample(inputs.repeat(30, 1), targets.repeat(30), F.cross_entropy))
     curvature.batch_size = 12
     for group in graph.groups.values():
         operator = curvature.operator(group)
@@ -199,7 +200,7 @@ def test_rayleigh_finds_the_ends_given_enough_steps() -> None:
 def test_rayleigh_to_its_tolerance_on_mini_batches_of_a_sample() -> None:
     net = named("mlp")
     graph = net.graph()
-    curvature = Curvature(graph, F.cross_entropy, *net.sample(96))
+    curvature = Curvature(graph, Sample(*net.sample(96), F.cross_entropy))
     curvature.batch_size = 4
     for group in graph.groups.values():
         operator = curvature.operator(group)
@@ -218,7 +219,7 @@ def test_rayleigh_to_its_tolerance_on_mini_batches_of_a_sample() -> None:
 def test_rayleigh_converges_on_whole_batches() -> None:
     net = named("norm")
     graph = net.graph()
-    operator = Curvature(graph, F.cross_entropy, *net.sample()).operator(graph.groups["3"])
+    operator = Curvature(graph, Sample(*net.sample(), F.cross_entropy)).operator(graph.groups["3"])
     matrices = operator.dense()
     values = torch.linalg.eigvalsh(matrices)
     short = rayleigh(operator, generator(), passes=2, lr=0.05)
@@ -236,7 +237,9 @@ def test_the_same_seed_gives_the_same_spectrum(engine: str) -> None:
     net = named("norm")
     graph = net.graph()
     found = [
-        ENGINES[engine](Curvature(graph, F.cross_entropy, *net.sample()).operator(graph.groups["0"]), generator(5))
+        ENGINES[engine](
+            Curvature(graph, Sample(*net.sample(), F.cross_entropy)).operator(graph.groups["0"]), generator(5)
+        )
         for _ in range(2)
     ]
     assert torch.equal(found[0].lowest_vectors, found[1].lowest_vectors)
@@ -248,7 +251,7 @@ def test_a_pass_of_the_rayleigh_search_is_all_batches(examples: int) -> None:
     """However few examples the last batch has, a pass ends with it."""
     net = named("mlp")
     graph = net.graph()
-    curvature = Curvature(graph, F.cross_entropy, *net.sample(examples))
+    curvature = Curvature(graph, Sample(*net.sample(examples), F.cross_entropy))
     curvature.batch_size = 8
     operator = curvature.operator(graph.groups["0"])
     search = ENGINES["rayleigh"].search(operator, generator(), passes=3, highest=False)
@@ -284,7 +287,7 @@ def test_the_size_of_the_numbers_does_not_matter(power: int) -> None:
 def test_searches_that_share_their_passes_find_the_same(net: Net, engine: str) -> None:
     """Together over a sample that is not held, and each alone over one that is: to the last bit, in fewer passes."""
     graph, sample = net.graph(), net.sample(10)
-    alone, shared = (Curvature(graph, F.cross_entropy, *sample, memory=memory) for memory in (2**30, 1))
+    alone, shared = (Curvature(graph, Sample(*sample, F.cross_entropy), memory=memory) for memory in (2**30, 1))
     alone.batch_size = shared.batch_size = 4
     searches = {}
     for seed, (name, group) in enumerate(graph.groups.items()):

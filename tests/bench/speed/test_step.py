@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from bench.curvature.eigen import dense
 from bench.curvature.operator import Curvature
+from bench.curvature.sample import Sample
 from bench.network.graph import Graph
 from bench.speed import step
 from bench.speed.step import Place, random_images, scaling, steps
@@ -40,10 +42,8 @@ def test_dense_is_scaled_without_its_decomposition(monkeypatch):
     monkeypatch.setattr(step, "_now", lambda place: next(clock))
     model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Tanh(), torch.nn.Linear(2, 2))
     graph = Graph(model, (3,))
-    curvature = Curvature(graph, torch.nn.functional.cross_entropy, torch.randn(5, 3), torch.tensor([0, 1, 0, 1, 1]))
+    curvature = Curvature(graph, Sample(torch.randn(5, 3), torch.tensor([0, 1, 0, 1, 1]), F.cross_entropy))
     found, seconds = step._timed(curvature, [graph.groups["0"]], "dense", 64, HERE)
     assert seconds == 64 * 3 + 0.5
-    expected = dense(
-        Curvature(graph, curvature.loss, curvature.inputs, curvature.targets).operator(graph.groups["0"]), None
-    )
+    expected = dense(Curvature(graph, curvature.sample).operator(graph.groups["0"]), None)
     assert torch.equal(found["0"].lowest, expected.lowest)
