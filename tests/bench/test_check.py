@@ -1,0 +1,235 @@
+"""The verdict on a method: each rule is broken by a method that breaks it, also where Python leaves asserts out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from bench.check import outcomes
+from bench.core.errors import Refused
+from bench.core.registry import NoOptions
+from bench.growth.method import GrowthContext, GrowthMethod, has_step
+from bench.growth.rules import (
+    RULES,
+    Rule,
+    counts_are_true,
+    displaces_nothing_without_a_step,
+    grows_within_rung,
+    leaves_the_model_alone,
+    predicts_its_drop,
+    repeats_itself,
+    says_why_it_stops,
+)
+from bench.growth.trial import NETWORKS
+from bench.methods import registry
+from bench.methods.net2net import Config, Net2Net
+from bench.methods.static import Static
+from bench.network.plan import GrowthPlan, Split
+
+ROOT = Path(__file__).resolve().parents[2]
+CALLS = [0]
+
+
+def halves(context: GrowthContext, direction: torch.Tensor | None = None, gain: float | None = None) -> GrowthPlan:
+    """The first neuron split in two, if that fits."""
+    group = context.groups[0]
+    fits = context.budget().fits(group.name, 1)
+    return GrowthPlan((Split(group, 0, (0.5, 0.5), direction, gain),) if fits else (), stopped="full")
+
+
+def along(context: GrowthContext) -> torch.Tensor:
+    """Two opposite directions of length 1 for the first group's neurons."""
+    size = context.operator(context.groups[0]).size
+    direction = torch.ones(size, dtype=torch.float64) / size**0.5
+    return torch.stack([direction, -direction])
+
+
+class Honest:
+    """Splits one neuron at a time into copies."""
+
+    step = False
+
+    def __init__(self, config: NoOptions) -> None: ...
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        return halves(context)
+
+
+class Displacing(Honest):
+    """Says that it displaces nothing, and does."""
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        return halves(context, along(context))
+
+
+class LateDisplacing(Honest):
+    """Displaces nothing in the plan that is asked for first."""
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        first = context.widths == context.seed_widths
+        return halves(context, None if first else along(context))
+
+
+class Restarting(Honest):
+    """Has directions, which are not carried out, for the network starts afresh."""
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        return GrowthPlan(halves(context, along(context)).splits, restart=True)
+
+
+class Boasting(Honest):
+    """States a gain that it does not have."""
+
+    step = True
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        return halves(context, along(context), gain=-100.0)
+
+
+class Silent(Honest):
+    """Proposes nothing and does not say why."""
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        return GrowthPlan()
+
+
+class Moody(Honest):
+    """Another neuron each time."""
+
+    step = True
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        CALLS[0] += 1
+        plan = halves(context)
+        group = context.groups[0]
+        neuron = CALLS[0] % 2
+        return GrowthPlan(tuple(Split(group, neuron, one.weights) for one in plan.splits), stopped="full")
+
+
+class Meddling(Honest):
+    """Changes the network itself."""
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        with torch.no_grad():
+            next(context.graph.model.parameters()).add_(1.0)
+        return halves(context)
+
+
+class Greedy(Honest):
+    """Takes more than the rung allows."""
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        return GrowthPlan((Split(context.groups[0], 0, (0.01,) * 100),))
+
+
+class Declining(Honest):
+    """Refuses every network."""
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        raise Refused("not here")
+
+
+class Asserting(Honest):
+    """Fails by an assert of its own."""
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        raise AssertionError("of its own")
+
+
+BREAKERS: list[tuple[type[Honest], Rule, str]] = [
+    (Displacing, displaces_nothing_without_a_step, "it says step = False and displaces what it splits by [0.01"),
+    (LateDisplacing, displaces_nothing_without_a_step, "it says step = False and displaces what it splits by ["),
+    (Restarting, displaces_nothing_without_a_step, "it says step = False and its plan has directions"),
+    (Boasting, predicts_its_drop, "predicted a change of -"),
+    (Silent, says_why_it_stops, "nothing was proposed although there was room, without a reason"),
+    (Moody, repeats_itself, "two runs with the same seed differ in "),
+    (Meddling, leaves_the_model_alone, "propose changed "),
+    (Greedy, grows_within_rung, "BenchError: method=Greedy: the plan grows the network to "),
+    (Asserting, counts_are_true, "BenchError: method=Asserting: AssertionError: of its own"),
+]
+
+
+@pytest.fixture
+def registered(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of a method that is registered for one test."""
+    registry.names()
+    registry.register("tried")(request.param)
+    yield "tried"
+    del registry._entries["tried"]
+
+
+def broken(name: str) -> set[tuple[str, str]]:
+    """Rules that a method breaks, with the reasons."""
+    return {(rule, reason) for rule, _, reason in outcomes(name) if reason is not None}
+
+
+@pytest.mark.parametrize("registered", [Honest, Declining], indirect=True)
+def test_who_keeps_the_rules_or_declines_passes(registered: str) -> None:
+    assert broken(registered) == set()
+
+
+@pytest.mark.parametrize(("registered", "rule", "reason"), BREAKERS, indirect=["registered"])
+def test_who_breaks_a_rule_is_told(registered: str, rule: Rule, reason: str) -> None:
+    title = str(rule.__doc__).splitlines()[0]
+    assert any(found.startswith(reason) for name, found in broken(registered) if name == title)
+
+
+def test_every_rule_is_broken_by_somebody() -> None:
+    assert {rule for _, rule, _ in BREAKERS} == set(RULES)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("method", [Static(NoOptions()), Net2Net(Config(step=False)), Net2Net(Config())])
+def test_methods_without_a_step_keep_the_rule_and_others_are_not_asked(method: GrowthMethod, network: str) -> None:
+    assert has_step(method) == (isinstance(method, Net2Net) and method.step)
+    displaces_nothing_without_a_step(lambda: method, NETWORKS[network])
+
+
+def test_a_method_that_says_nothing_has_a_step() -> None:
+    assert has_step(object())
+
+
+def test_the_networks_have_every_kind_of_chain() -> None:
+    kinds = {type(module) for build in NETWORKS.values() for module in build().modules()}
+    assert {nn.Linear, nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d, nn.Flatten, nn.ReLU, nn.SiLU} <= kinds
+    layers = [module for build in NETWORKS.values() for module in build().modules() if isinstance(module, nn.Conv2d)]
+    assert any(layer.groups > 1 for layer in layers)
+
+
+LIAR = """
+import sys
+import torch
+from bench import check
+from bench.methods.static import Static
+from bench.network.plan import GrowthPlan, Split
+
+def lie(self, context):
+    group = context.groups[0]
+    v = torch.ones(context.operator(group).size, dtype=torch.float64)
+    v /= v.norm()
+    fits = context.budget().fits(group.name, 1)
+    return GrowthPlan((Split(group, 0, (0.5, 0.5), torch.stack([v, -v]), -100.0),) if fits else ())
+
+if {lying}:
+    Static.propose = lie
+sys.argv = ["bench.check", "method=static"]
+check.main()
+"""
+
+
+@pytest.mark.parametrize("lying", [True, False])
+def test_the_verdict_needs_no_assert(lying: bool, tmp_path: Path) -> None:
+    command = [sys.executable, "-O", "-c", LIAR.format(lying=lying)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (ended.returncode != 0) == lying, ended.stderr
+    assert ("method=static breaks the rules" in ended.stderr) == lying
+    for reason in ("displaces what it splits by", "predicted a change of"):
+        assert (reason in ended.stdout) == lying
