@@ -1,0 +1,105 @@
+"""What a run is called."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from bench.core.identity import identities, identity, seed_identity
+
+OPTIONS: dict[str, Any] = {
+    "method": {"name": "s3d", "c": 3.0},
+    "backbone": {"name": "mlp", "width": 4},
+    "data": {"name": "mnist", "root": "data", "download": True, "validation": 5000},
+    "train": {"epochs": 10, "lr": 0.1},
+    "growth": {"stages": 5},
+    "logger": {"name": "none"},
+    "seed": 0,
+    "device": "auto",
+    "precision": "fp32",
+    "threads": None,
+    "runs_dir": "results/runs",
+    "rerun": "none",
+    "checkpoint_seconds": 30.0,
+}
+
+
+def changed(path: str, value: object) -> dict[str, Any]:
+    options = copy.deepcopy(OPTIONS)
+    *groups, key = path.split(".")
+    node = options
+    for group in groups:
+        node = node[group]
+    node[key] = value
+    return options
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("device", "cuda"),
+        ("threads", 1),
+        ("runs_dir", "elsewhere"),
+        ("rerun", "all"),
+        ("checkpoint_seconds", 0),
+        ("logger.name", "wandb"),
+        ("data.root", "elsewhere"),
+        ("data.download", False),
+        ("method.c", 3),
+    ],
+)
+def test_what_changes_no_number_does_not_change_the_identity(path: str, value: object) -> None:
+    assert identity(changed(path, value)) == identity(OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("method.c", 2.0),
+        ("method.name", "s2d"),
+        ("backbone.width", 5),
+        ("data.validation", 100),
+        ("train.lr", 0.2),
+        ("growth.stages", 4),
+        ("seed", 1),
+        ("precision", "bf16"),
+        ("train.new", True),
+    ],
+)
+def test_what_changes_a_number_changes_the_identity(path: str, value: object) -> None:
+    assert identity(changed(path, value)) != identity(OPTIONS)
+
+
+def test_the_step_does_not_enter_where_nothing_is_displaced() -> None:
+    for method, same in (({"name": "static", "step": False}, True), ({"name": "net2net", "step": True}, False)):
+        small, large = ({**OPTIONS, "method": method, "growth": {"epsilon": e}} for e in (0.01, 0.1))
+        assert (identity(small) == identity(large)) is same
+
+
+def test_order_of_options_does_not_matter() -> None:
+    assert identity(dict(reversed(OPTIONS.items()))) == identity(OPTIONS)
+
+
+def test_seed_network_is_shared_by_methods_and_ladders_only() -> None:
+    assert seed_identity(changed("method.c", 1)) == seed_identity(OPTIONS)
+    assert seed_identity(changed("growth.stages", 1)) == seed_identity(OPTIONS)
+    for path, value in (("train.lr", 1), ("backbone.width", 9), ("seed", 5), ("data.validation", 7)):
+        assert seed_identity(changed(path, value)) != seed_identity(OPTIONS)
+
+
+def test_a_method_that_says_so_in_its_options_has_no_step_either() -> None:
+    """As the controls did in early records: the same name, whoever says it."""
+    said = {**OPTIONS, "method": {"name": "static", "step": False}}
+    known = {**OPTIONS, "method": {"name": "static"}}
+    assert identity(said) == identity(known, step=False) != identity(known)
+    assert identities(known) == (identity(known), identity(known, step=False))
+    assert len(set(identities(said))) == 1
+
+
+def test_without_a_step_one_name_holds_for_all_steps() -> None:
+    small, large = ({**OPTIONS, "growth": {"epsilon": epsilon}} for epsilon in (0.01, "line_search"))
+    assert identity(small, step=False) == identity(large, step=False)
+    assert identity(small) != identity(large)
+    assert identity({**small, "growth": {"epsilon": 0.01, "stages": 1}}, step=False) != identity(small, step=False)
