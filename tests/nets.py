@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.curvature.eigen import ENGINES
-from bench.curvature.operator import Curvature
+from bench.curvature.eigensolvers import eigensolver
+from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
 from bench.growth.method import GrowthContext, Trained
 from bench.network.cost import cost_models
@@ -352,7 +352,7 @@ def grow_context(
         targets: Its classes.
         ratio: The rung, as a multiple of the cost now.
         metric: The cost.
-        engine: A key of `ENGINES`.
+        engine: Name of an eigensolver.
         seed: Of the method's generator.
         form: Of the curvature.
         options: Other fields of the context.
@@ -370,7 +370,7 @@ def grow_context(
         cost=price[metric],
         macs=price["macs"],
         curvature=Curvature(graph, Sample(inputs, targets, F.cross_entropy), form),
-        engine=ENGINES[engine],
+        eigensolver=eigensolver(engine),
         generator=torch.Generator().manual_seed(seed),
         **{**fields, **options},
     )

@@ -1,8 +1,8 @@
 """The second derivative of a chain as a product: ``H t = (d^2 phi / dz^2) t`` for any tangent t of the same batch.
 
-``phi(z) = sum_k < g_k, u_k(z) >`` (`bench.curvature.chain`) is a composition of steps, so its second derivative is a sum over
-the steps that bend: with ``t_s`` the tangent that reaches step s and ``b_s`` the step's second derivative times
-``d phi / d (its output)``,
+``phi(z) = sum_k < g_k, u_k(z) >`` (`bench.curvature.chain`) is a composition of steps, so its second derivative is a
+sum over the steps that bend: with ``t_s`` the tangent that reaches step s and ``b_s`` the step's second derivative
+times ``d phi / d (its output)``,
 
     < t, H t > = sum_s < t_s, b_s t_s >.
 

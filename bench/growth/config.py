@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import isfinite, log
 
 from bench.core.errors import require, require_choice
-from bench.curvature.eigen import ENGINES
-from bench.curvature.operator import FORMS
+from bench.curvature.eigensolvers import eigensolver
+from bench.curvature.passes import FORMS
 from bench.network.cost import costs
 from bench.network.surgery import OPTIMIZER_STATES
 
@@ -29,7 +29,7 @@ class GrowthConfig:
         epsilon: Step along a plan's directions: a number, or ``line_search`` for the one that lowers the loss on the
             sample most. For equal split it is the size of the noise.
         sample: Training examples on which curvature and loss are measured: a number, or ``all``.
-        engine: Finds eigenpairs: dense, lanczos or rayleigh.
+        engine: The eigensolver: dense, lanczos, rayleigh or another package's (`bench.curvature.eigensolvers`).
         curvature: The splitting matrix by its definition, or the textbook form (published).
         memory: GiB that products with the splitting matrix may hold; layers beyond it share passes over the sample.
         optimizer_state: What happens to it at a split: carry, zero (for newborn neurons) or reset.
@@ -61,7 +61,7 @@ class GrowthConfig:
         require(step_ok, "growth.epsilon", self.epsilon, expected)
         some = self.sample == ALL if isinstance(self.sample, str) else self.sample >= 1
         require(some, "growth.sample", self.sample, "a whole number of at least 1, or all")
-        require_choice("growth.engine", self.engine, tuple(ENGINES))
+        eigensolver(self.engine)  # says which there are, if there is none of this name
         require_choice("growth.curvature", self.curvature, FORMS)
         require(0 < self.memory < float("inf"), "growth.memory", self.memory, "GiB above 0")
         require_choice("growth.optimizer_state", self.optimizer_state, OPTIMIZER_STATES)

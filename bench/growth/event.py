@@ -16,8 +16,8 @@ from torch.optim import Optimizer
 
 from bench.core.errors import BenchError, one_line
 from bench.core.record import GrowthRecord
-from bench.curvature.eigen import ENGINES
-from bench.curvature.operator import Curvature
+from bench.curvature.eigensolvers import eigensolver
+from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
 from bench.growth.config import LINE_SEARCH, GrowthConfig
 from bench.growth.method import GrowthContext, GrowthMethod, Trained
@@ -106,7 +106,7 @@ class GrowthEvent:
             macs=self.costs["macs"],
             target=target,
             curvature=curvature,
-            engine=ENGINES[config.engine],
+            eigensolver=eigensolver(config.engine),
             generator=self.generator,
             lineage=self.lineage,
             seed_widths=self.seed_widths,

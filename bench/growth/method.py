@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from bench.core.registry import Registry
-from bench.curvature.eigen import Spectrum, solve
-from bench.curvature.operator import Curvature, Operator
+from bench.curvature.operator import Operator
+from bench.curvature.passes import Curvature
+from bench.curvature.solve import solve
+from bench.curvature.spectrum import Eigensolver, Spectrum
 from bench.growth.budget import Budget
 from bench.network.cost import CostModel
 from bench.network.graph import Graph, Group
@@ -36,7 +38,7 @@ class GrowthContext:
         macs: Multiply-adds as a function of the widths.
         target: The rung: the cost that the grown network must not exceed.
         curvature: Splitting operators on the fixed sample.
-        engine: Finds extreme eigenpairs.
+        eigensolver: Finds extreme eigenpairs.
         generator: The method's own random stream, on the CPU.
         lineage: For each group the product of ``|w|`` over the splits that led to each neuron, shape ``(n,)``.
         seed_widths: Widths of the seed network.
@@ -49,7 +51,7 @@ class GrowthContext:
     macs: CostModel
     target: float
     curvature: Curvature
-    engine: Callable[[Operator, torch.Generator], Spectrum]
+    eigensolver: Eigensolver
     generator: torch.Generator
     lineage: dict[str, Tensor]
     seed_widths: dict[str, int]
@@ -82,7 +84,7 @@ class GrowthContext:
         """
         if group.name not in self._spectra:
             left = [g for g in self.groups if g.name not in self._spectra]
-            self._spectra |= solve(self.engine, self.curvature, group, left, self.generator)
+            self._spectra |= solve(self.eigensolver, self.curvature, group, left, self.generator)
         return self._spectra[group.name]
 
     @property

@@ -1,4 +1,4 @@
-"""``python -m bench.speed``: the engines, the training loop and a whole run, measured on this machine.
+"""``python -m bench.speed``: the eigensolvers, the training loop and a whole run, measured on this machine.
 
 python -m bench.speed
 python -m bench.speed threads=1 growth.sample=512
@@ -10,12 +10,11 @@ Its own options: parts, a list of engines, training, run, networks, growing; rep
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
 
 from bench.cli import application
 from bench.core.errors import require, require_choice
+from bench.core.options import Options, typed
 
 PARTS = ("engines", "training", "run", "networks", "growing")
 USUAL = PARTS[:3]
@@ -42,10 +41,9 @@ class SpeedConfig:
             require_choice("parts", part, PARTS)
 
 
-def _task(options: Mapping[str, Any]) -> None:
-    from bench.core.options import typed
+def _task(options: Options) -> None:
     from bench.run.config import Settings  # torch, only after the options are read
-    from bench.speed.report import report
+    from bench.speed.parts import report
 
     own = {field.name for field in fields(SpeedConfig)}
     config = typed("", SpeedConfig, {key: value for key, value in options.items() if key in own})

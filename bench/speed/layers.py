@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.curvature.operator import Curvature
+from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
 from bench.data.base import Dataset, Part
 from bench.network.graph import Graph, Group

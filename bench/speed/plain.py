@@ -1,4 +1,4 @@
-"""A product with S by automatic differentiation alone: what one would write without the form of `bench.curvature.operator`."""
+"""A product with S by automatic differentiation alone: what one writes without `bench.curvature.operator`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from bench.curvature.operator import Curvature
+from bench.curvature.passes import Curvature
 from bench.network.graph import Group
 
 
@@ -24,8 +24,8 @@ class PlainOperator:
         chain, operator = curvature.chains[group.name], curvature.operator(group)
         self.chain, self.like = chain, operator.like
         self.batches = [
-            (operator.layers[0].prepare(values[chain.inputs[0]]), [gradients[end] for end in chain.ends])
-            for _, values, gradients in curvature.sweep([group.name])
+            (operator.layers[0].prepare(swept.values[chain.inputs[0]]), [swept.gradients[end] for end in chain.ends])
+            for swept in curvature.sweep([group.name])
         ]
         (producer,) = group.producers
         self.layer = curvature.graph.model.get_submodule(producer.module)

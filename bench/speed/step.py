@@ -1,37 +1,34 @@
 """Time and memory of one whole growth step: both ends of all neurons' spectra, in every layer.
 
-Each measurement has a process of its own, so that its peak of memory is its own; on a GPU the peak is of what PyTorch
-has allocated there. The network is trained for an epoch on a few images first, and a second epoch, timed and scaled to
-the size of CIFAR-10's training part, says what an epoch takes.
+Each measurement has a process of its own, so that its peak of memory is its own. The network is trained for an epoch on
+a few images first, and a second epoch, timed and scaled to the size of CIFAR-10's training part, says what an epoch
+takes.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import resource
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from bench.backbones import build
-from bench.core.errors import BenchError
-from bench.curvature.eigen import ENGINES, Spectrum, solve
-from bench.curvature.operator import Curvature
+from bench.core.options import Options
+from bench.curvature.eigensolvers import eigensolver
+from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
+from bench.curvature.solve import solve
 from bench.data.base import Dataset, Part
 from bench.network.graph import Graph, Group
-from bench.run.environment import reset
 from bench.speed.layers import Layer, scaled
+from bench.speed.machine import Machine, apart
+from bench.speed.tables import Row
 from bench.train import TrainConfig, make_optimizer, train
 
-NETWORKS: tuple[dict[str, Any], ...] = ({"name": "mobilenet_v1", "width": 32}, {"name": "vgg19_bn", "width": 64})
+NETWORKS: tuple[Options, ...] = ({"name": "mobilenet_v1", "width": 32}, {"name": "vgg19_bn", "width": 64})
+ENGINES = ("dense", "lanczos", "rayleigh")
 WIDTHS, SAMPLES = (32, 64, 128, 256), (512, 1024, 2048, 4096, 8192)
 IMAGES = 2048
 """Trained on before measuring."""
@@ -41,36 +38,26 @@ DENSE_ON = 16
 """Examples that forming S is timed on; its time is extrapolated from there, as it grows with their number."""
 RECIPE = TrainConfig(batch_size=128)
 
-Row = dict[str, Any]
 
-
-@dataclass(frozen=True)
-class Place:
-    """Where a process measures."""
-
-    device: str
-    threads: int
-    seed: int
-
-
-def steps(data: Dataset, networks: Sequence[Mapping[str, Any]], sample: int, place: Place) -> list[Row]:
-    """A row for each network and engine: ``backbone``, ``width``, ``engine``, ``layers``, ``neurons``, ``sample``,
+def steps(data: Dataset, networks: Sequence[Options], sample: int, machine: Machine) -> list[Row]:
+    """A row for each network and eigensolver: ``backbone``, ``width``, ``engine``, ``layers``, ``neurons``, ``sample``,
     ``products`` of the slowest layer, ``seconds``, ``epoch s``, ``of epoch``, ``peak GiB`` of the process.
 
     Args:
         data: Colour images of 32 by 32 pixels.
         networks: Options of backbones.
         sample: Examples.
-        place: Where to measure.
+        machine: Where to measure.
     """
+    few = _few(data, max(sample, IMAGES))
     return [
-        _alone(_network_step, _few(data, max(sample, IMAGES)), dict(network), engine, sample, place)
-        for network in networks
-        for engine in ("dense", "lanczos", "rayleigh")
+        apart(_network_step, few, dict(network), engine, sample, machine) for network in networks for engine in ENGINES
     ]
 
 
-def scaling(data: Dataset, place: Place, widths: Sequence[int] = WIDTHS, samples: Sequence[int] = SAMPLES) -> list[Row]:
+def scaling(
+    data: Dataset, machine: Machine, widths: Sequence[int] = WIDTHS, samples: Sequence[int] = SAMPLES
+) -> list[Row]:
     """Lanczos on one layer by width, at the least sample, and by sample, at the least width.
 
     Returns:
@@ -78,7 +65,7 @@ def scaling(data: Dataset, place: Place, widths: Sequence[int] = WIDTHS, samples
     """
     sizes = [(width, samples[0]) for width in widths] + [(widths[0], sample) for sample in samples[1:]]
     return [
-        _alone(_layer_step, _few(data, max(sample, IMAGES)), Layer("conv", width, width, 8), sample, place)
+        apart(_layer_step, _few(data, max(sample, IMAGES)), Layer("conv", width, width, 8), sample, machine)
         for width, sample in sizes
     ]
 
@@ -105,39 +92,19 @@ def _few(data: Dataset, count: int) -> Dataset:
     return replace(small, mean=data.mean.cpu(), std=data.std.cpu())
 
 
-def _alone(function: Callable[..., Row], *arguments: Any) -> Row:
-    """What the function returns in a process of its own.
-
-    Raises:
-        BenchError: The system ended the process, most likely for want of memory.
-    """
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            return pool.submit(function, *arguments).result()
-        except BrokenProcessPool as error:
-            raise BenchError("a measurement was ended by the system: too little memory?") from error
-        except BaseException:  # Ctrl-C: the process does not hear it
-            for child in multiprocessing.active_children():
-                child.kill()
-            raise
-
-
-def _network_step(data: Dataset, network: dict[str, Any], engine: str, sample: int, place: Place) -> Row:
-    _settle(place)
-    data = data.to(place.device)
-    model = build(network, data.input_shape, data.outputs).to(place.device)
-    optimizer = make_optimizer(model, RECIPE)
-    few = replace(data, train=Part(data.train.inputs[:IMAGES], data.train.targets[:IMAGES]))
-    epochs = [train(model, optimizer, few, RECIPE, epochs=1, seed=place.seed).seconds for _ in range(2)]
-    epoch = epochs[1] * EPOCH / len(few.train)
+def _network_step(data: Dataset, network: Options, engine: str, sample: int, machine: Machine) -> Row:
+    machine.settle()
+    data = data.to(machine.device)
+    model = build(network, data.input_shape, data.outputs).to(machine.device)
+    epoch = _trained(model, data, machine, epochs=2)
     graph = Graph(model, data.input_shape)
     measured = DENSE_ON if engine == "dense" else sample
     curvature = _curvature(graph, data, measured)
-    products, seconds = 0.0, 0.0
+    seconds = 0.0
     left = list(graph.groups.values())
     while left:
-        found, took = _timed(curvature, left, engine, sample / measured, place)
-        products, seconds = max(products, *(one.products for one in found.values())), seconds + took
+        found, took = _timed(curvature, left, engine, sample / measured, machine)
+        seconds += took
         left = [group for group in left if group.name not in found]
     return {
         "backbone": network["name"],
@@ -146,36 +113,39 @@ def _network_step(data: Dataset, network: dict[str, Any], engine: str, sample: i
         "layers": len(graph.groups),
         "neurons": sum(graph.widths().values()),
         "sample": sample,
-        "products": int(products),
+        "products": max(curvature.operator(group).products for group in graph.groups.values()),
         "seconds": seconds,
         "epoch s": epoch,
         "of epoch": seconds / epoch,
-        "peak GiB": _peak(place),
+        "peak GiB": machine.peak(),
         "timed on": measured,
     }
 
 
-def _layer_step(data: Dataset, layer: Layer, sample: int, place: Place) -> Row:
-    _settle(place)
-    data = scaled(data, layer.side).to(place.device)
-    model = layer.network(data).to(place.device)
-    few = replace(data, train=Part(data.train.inputs[:IMAGES], data.train.targets[:IMAGES]))
-    train(model, make_optimizer(model, RECIPE), few, RECIPE, epochs=1, seed=place.seed)
+def _layer_step(data: Dataset, layer: Layer, sample: int, machine: Machine) -> Row:
+    machine.settle()
+    data = scaled(data, layer.side).to(machine.device)
+    model = layer.network(data).to(machine.device)
+    _trained(model, data, machine, epochs=1)
     graph = Graph(model, data.input_shape)
-    found, seconds = _timed(_curvature(graph, data, sample), [graph.groups["layer"]], "lanczos", 1, place)
-    products = found["layer"].products
+    curvature = _curvature(graph, data, sample)
+    _, seconds = _timed(curvature, [graph.groups["layer"]], "lanczos", 1, machine)
     return {
         "layer": layer.name,
         "sample": sample,
-        "products": int(products),
+        "products": curvature.products,
         "seconds": seconds,
-        "ms a product": seconds / products * 1e3,
-        "peak GiB": _peak(place),
+        "ms a product": seconds / curvature.products * 1e3,
+        "peak GiB": machine.peak(),
     }
 
 
-def _settle(place: Place) -> None:
-    reset(place.threads, place.seed)
+def _trained(model: nn.Module, data: Dataset, machine: Machine, epochs: int) -> float:
+    """Train on `IMAGES`; seconds of the last epoch, scaled to `EPOCH`."""
+    few = replace(data, train=Part(data.train.inputs[:IMAGES], data.train.targets[:IMAGES]))
+    optimizer = make_optimizer(model, RECIPE)
+    seconds = [train(model, optimizer, few, RECIPE, epochs=1, seed=machine.seed).seconds for _ in range(epochs)]
+    return seconds[-1] * EPOCH / len(few.train)
 
 
 def _curvature(graph: Graph, data: Dataset, sample: int) -> Curvature:
@@ -184,30 +154,18 @@ def _curvature(graph: Graph, data: Dataset, sample: int) -> Curvature:
 
 
 def _timed(
-    curvature: Curvature, groups: Sequence[Group], engine: str, scale: float, place: Place
-) -> tuple[dict[str, Spectrum], float]:
-    """Spectra of the first group and what is solved with it, and seconds on ``scale`` times the sample at hand."""
-    generator = torch.Generator().manual_seed(place.seed)
-    started = _now(place)
-    if engine == "dense":
-        operator = curvature.operator(groups[0])
+    curvature: Curvature, groups: Sequence[Group], engine: str, scale: float, machine: Machine
+) -> tuple[set[str], float]:
+    """Solve the first group; names of all that were solved with it, and seconds on ``scale`` times the sample."""
+    generator = torch.Generator().manual_seed(machine.seed)
+    operator = curvature.operator(groups[0])
+    started = formed = machine.now()
+    if engine == "dense":  # only forming S grows with the sample: not its decomposition
         matrix = operator.dense()
-        formed = _now(place)
+        formed = machine.now()
         operator.dense = lambda: matrix  # type: ignore[method-assign]
-        found = {groups[0].name: ENGINES[engine](operator, generator)}
-        return found, scale * (formed - started) + _now(place) - formed
-    found = solve(ENGINES[engine], curvature, groups[0], groups, generator)
-    return found, _now(place) - started
-
-
-def _now(place: Place) -> float:
-    if place.device.startswith("cuda"):
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
-def _peak(place: Place) -> float:
-    if place.device.startswith("cuda"):
-        return torch.cuda.max_memory_allocated() / 2**30
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+        eigensolver(engine)(operator, generator)
+        found = {groups[0].name}
+    else:
+        found = set(solve(eigensolver(engine), curvature, groups[0], groups, generator))
+    return found, scale * (formed - started) + machine.now() - formed

@@ -6,7 +6,6 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -14,7 +13,14 @@ from rich.table import Table
 
 from bench.core.files import write_atomic
 
-Rows = Sequence[Mapping[str, Any]]
+Value = str | int | float | None
+"""What a cell holds; None for what was not measured or not reached."""
+
+Row = dict[str, Value]
+Rows = Sequence[Row]
+
+Tables = Mapping[str, tuple[str, Rows]]
+"""Title and rows of each table, by the name of its CSV file."""
 
 
 def show(console: Console, title: str, rows: Rows) -> None:
@@ -27,12 +33,12 @@ def show(console: Console, title: str, rows: Rows) -> None:
     console.print(drawn)
 
 
-def write(folder: Path, tables: Mapping[str, tuple[str, Rows]], machine: Mapping[str, Any]) -> None:
+def write(folder: Path, tables: Tables, machine: Mapping[str, Value]) -> None:
     """Write ``speed.md`` with all tables, and each as CSV.
 
     Args:
         folder: Created if absent.
-        tables: Title and rows, by the CSV file's name.
+        tables: The tables.
         machine: What they were measured on.
     """
     parts = ["# Speed", ", ".join(f"{key} {value}" for key, value in machine.items())]
@@ -56,8 +62,8 @@ def _csv(rows: Rows) -> str:
     return file.getvalue()
 
 
-def text(value: Any) -> str:
-    """A cell; a dash for what was not measured or not reached."""
+def text(value: Value) -> str:
+    """A cell; a dash for None."""
     if value is None:
         return "-"
     if isinstance(value, float):

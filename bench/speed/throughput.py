@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from statistics import median
-from typing import Any
 
 import torch
 from PIL import Image
@@ -24,6 +23,7 @@ from torchvision import transforms
 
 from bench.core.errors import require
 from bench.data.base import Dataset, Part
+from bench.speed.tables import Row
 from bench.train import TrainConfig, make_optimizer, train
 
 Epochs = Callable[[int], None]
@@ -42,7 +42,7 @@ def throughput(
     images: int = 10_000,
     repeats: int = 9,
     bf16: bool = False,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Measure the contenders side by side on the data's device.
 
     * ``bench``: `bench.train.train`, with the data set's augmentation.
@@ -189,7 +189,7 @@ class PilImages(MapDataset[tuple[Tensor, int]]):
         inputs = data.train.inputs.cpu()
         self.images = inputs[:, 0].numpy() if inputs.shape[1] == 1 else inputs.permute(0, 2, 3, 1).contiguous().numpy()
         self.targets = data.train.targets.tolist()
-        augmentation: list[Callable[[Any], Any]] = []
+        augmentation: list[nn.Module] = []
         if data.crop:
             augmentation.append(transforms.RandomCrop(data.input_shape[1:], padding=data.crop))
         if data.flip:

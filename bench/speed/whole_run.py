@@ -6,17 +6,17 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from bench.core.callbacks import Callback
 from bench.core.store import RunFolder
 from bench.run.config import Settings
 from bench.run.protocol import Run
+from bench.speed.tables import Row
 
 PHASES = ("train", "grow", "eval")
 
 
-def whole_run(settings: Settings, repeats: int) -> dict[str, Any]:
+def whole_run(settings: Settings, repeats: int) -> Row:
     """Carry out the configured run ``repeats`` times, each in an empty folder, and give medians of its seconds.
 
     Returns:
@@ -27,7 +27,7 @@ def whole_run(settings: Settings, repeats: int) -> dict[str, Any]:
         BenchError: The run fails.
     """
     runs = [_once(settings) for _ in range(repeats)]
-    row: dict[str, Any] = {group: settings.name(group) for group in ("method", "backbone", "data")}
+    row: Row = {group: settings.name(group) for group in ("method", "backbone", "data")}
     row |= {"stages": settings.growth.stages, "sample": settings.growth.sample}
     row |= {f"{phase} s": median(run[phase] for run in runs) for phase in (*PHASES, "overhead", "total")}
     row["grow share"] = median(run["grow"] / run["total"] for run in runs)
@@ -36,9 +36,9 @@ def whole_run(settings: Settings, repeats: int) -> dict[str, Any]:
 
 def _once(settings: Settings) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
-        place = RunFolder(Path(folder), settings.options)
+        at = RunFolder(Path(folder), settings.options)
         started = time.perf_counter()
-        record = Run(settings, place, Callback()).execute()
+        record = Run(settings, at, Callback()).execute()
         total = time.perf_counter() - started
     seconds = {phase: float(sum(getattr(stage.seconds, phase) for stage in record.stages)) for phase in PHASES}
     return {**seconds, "overhead": total - sum(seconds.values()), "total": total}

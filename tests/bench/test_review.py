@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from bench import check
 from bench.core.errors import BenchError, Refused
 from bench.core.store import Run
-from bench.curvature.operator import Curvature
+from bench.curvature.passes import Curvature
 from bench.data import load
 from bench.growth.budget import Budget
 from bench.methods import registry

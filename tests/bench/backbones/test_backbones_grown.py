@@ -12,9 +12,10 @@ from torch.nn import functional as F
 
 from bench.backbones import backbones, build
 from bench.core.errors import Refused
-from bench.curvature.eigen import Spectrum
-from bench.curvature.operator import Curvature, Operator
+from bench.curvature.operator import Operator
+from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
+from bench.curvature.spectrum import Spectrum
 from bench.growth.method import GrowthContext, Trained
 from bench.methods import registry
 from bench.network.cost import cost_models
@@ -39,7 +40,7 @@ def any_spectrum(operator: Operator, generator: torch.Generator) -> Spectrum:
     low, high = (F.normalize(torch.randn(n, d, generator=generator, dtype=torch.float64), dim=1) for _ in range(2))
     size = torch.rand(n, generator=generator, dtype=torch.float64) + 0.1
     size[SPLIT:] = 0
-    return Spectrum(-size, low, size, high, torch.zeros(n), 1.0)
+    return Spectrum(-size, low, size, high, torch.zeros(n))
 
 
 def lively(model: nn.Module, generator: torch.Generator) -> nn.Module:
@@ -70,7 +71,7 @@ def test_every_method_keeps_the_function_at_step_zero(options: dict[str, Any], s
             macs=price["macs"],
             target=price["params"].of({group: n + 3 * SPLIT for group, n in widths.items()}),
             curvature=Curvature(graph, Sample(inputs, torch.zeros(2, dtype=torch.long), F.cross_entropy)),
-            engine=any_spectrum,
+            eigensolver=any_spectrum,
             generator=generator,
             lineage={group: torch.ones(n, dtype=torch.float64) for group, n in widths.items()},
             seed_widths=widths,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import Any
 
 import pytest
@@ -12,19 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.curvature.operator import Curvature
+from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
 from bench.network.graph import Graph
+from tests.bench.curvature.spectra import close, matrices
 from tests.nets import NETS, SMOOTH, Net, named
 from tests.reference import blocks, sizes, splitting_hessian
-
-
-def matrices(curvature: Curvature) -> dict[str, Tensor]:
-    return {name: curvature.operator(group).dense() for name, group in curvature.graph.groups.items()}
-
-
-def close(one: Tensor, two: Tensor, tolerance: float = 1e-10) -> bool:
-    return float((one - two).abs().max()) <= tolerance * float(two.abs().max())
 
 
 @pytest.mark.parametrize("net", SMOOTH, ids=str)
@@ -85,53 +77,6 @@ def test_products_are_those_of_the_dense_form(net: Net) -> None:
         assert close(operator(v[some], some), product[some])
         assert torch.equal(v, kept)
         assert operator.products == operator.size + 2
-
-
-@pytest.mark.parametrize("net", NETS, ids=str)
-def test_neither_memory_nor_batches_matter(net: Net) -> None:
-    graph = net.graph()
-    sample = net.sample(7)
-    whole = Curvature(graph, Sample(*sample, F.cross_entropy))
-    expected = matrices(whole)
-    assert (whole.passes, whole.batch_size) == (1, 7)
-    streamed = Curvature(graph, Sample(*sample, F.cross_entropy), memory=1)
-    assert streamed.batch_size == 1
-    found = matrices(streamed)
-    assert streamed.passes == len(graph.groups)
-    assert all(close(found[name], expected[name]) for name in expected)
-    thirds = Curvature(graph, Sample(*sample, F.cross_entropy))
-    thirds.batch_size = 3
-    found = matrices(thirds)
-    assert all(close(found[name], expected[name]) for name in expected)
-
-
-def test_what_is_let_go_is_collected_again() -> None:
-    net = named("norm")
-    graph = net.graph()
-    curvature = Curvature(graph, Sample(*net.sample(), F.cross_entropy))
-    operator = curvature.operator(graph.groups["0"])
-    expected = operator.dense()
-    held = weakref.ref(next(iter(operator.batches())))
-    assert held() is not None
-    curvature.release()
-    assert held() is None  # though operators and their curvature know of each other
-    assert torch.equal(operator.dense(), expected)
-    assert curvature.passes == 2
-
-
-def test_memory_for_one_group_at_a_time() -> None:
-    graph = named("norm").graph()
-    sample = named("norm").sample(6)
-    most = Curvature(graph, Sample(*sample, F.cross_entropy))
-    limit = max(most._bytes(name) for name in graph.groups)
-    tight = Curvature(graph, Sample(*sample, F.cross_entropy), memory=limit)
-    expected, found = matrices(most), matrices(tight)
-    assert tight.passes == 2
-    assert all(close(found[name], expected[name]) for name in expected)
-    again = tight.operator(graph.groups["0"])
-    assert close(again.dense(), expected["0"])
-    assert close(again.dense(), expected["0"])
-    assert tight.passes == 3
 
 
 # -- the textbook form ----------------------------------------------------------------------------------------------

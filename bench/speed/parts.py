@@ -1,12 +1,11 @@
-"""All measurements of one command, in order, with progress on a terminal."""
+"""The parts of ``python -m bench.speed``: each makes its tables, in order, with progress on a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -14,22 +13,22 @@ from rich.status import Status
 
 from bench.backbones import build
 from bench.core.errors import require
+from bench.core.options import Options
 from bench.core.record import plain
 from bench.data import Dataset, load
 from bench.run.config import Settings
 from bench.run.environment import choose_device, describe, reset
 from bench.speed import step
-from bench.speed.engines import measure
+from bench.speed.eigensolvers import measure
 from bench.speed.layers import LAYERS, Layer, prepare
-from bench.speed.search import CAP, TOLERANCE
-from bench.speed.step import Place
-from bench.speed.tables import Rows, show, write
+from bench.speed.machine import Machine
+from bench.speed.tables import Row, Rows, Tables, show, write
 from bench.speed.throughput import throughput
 from bench.speed.whole_run import whole_run
 
 DIGITS, MLP = {"name": "digits"}, {"name": "mlp"}
 """Data and backbone that training is always measured on."""
-NETWORKS: tuple[dict[str, Any], ...] = ({"name": "mobilenet_v1", "width": 32}, {"name": "vgg11_bn", "width": 64})
+NETWORKS: tuple[Options, ...] = ({"name": "mobilenet_v1", "width": 32}, {"name": "vgg11_bn", "width": 64})
 """The larger ones."""
 
 
@@ -48,8 +47,9 @@ def report(settings: Settings, parts: Sequence[str], repeats: int, out: str | No
     tables: dict[str, tuple[str, Rows]] = {}
     with progress.status("") if progress.is_terminal else nullcontext() as status:
         for part in parts:
-            for name, (title, rows) in _PARTS[part](settings, repeats, device, status).items():
-                tables[name] = title, rows
+            measured = _PARTS[part](settings, repeats, device, status)
+            tables |= measured
+            for title, rows in measured.values():
                 show(console, title, rows)
     if out is not None:
         write(Path(out), tables, machine)
@@ -67,28 +67,18 @@ def engines(
     device: torch.device,
     status: Status | None = None,
     layers: Sequence[Layer] = LAYERS,
-    cap: int = CAP,
-) -> dict[str, tuple[str, Rows]]:
-    """The engines on each layer, trained on the configured data."""
-    data = _images(settings, device)
-    found: list[dict[str, Any]] = []
-    searched: list[dict[str, Any]] = []
+) -> Tables:
+    """The eigensolvers on each layer, trained on the configured data."""
+    data, seed = _images(settings, device), settings.run.seed
+    rows: list[Row] = []
     for layer in layers:
         _note(status, f"engines: {layer.name}")
-        subject = prepare(layer, data, settings.train, settings.growth.examples, settings.run.seed)
-        rows, more = measure(subject, settings.run.seed, repeats, cap)
-        found += rows
-        searched += more
-    examples = len(data.sample(settings.growth.examples, settings.run.seed))
-    return {
-        "engines": (f"Extreme eigenpairs, {examples} examples of {data.name}", found),
-        "rayleigh": (f"Rayleigh search until the smallest eigenvalue is within {TOLERANCE:g}", searched),
-    }
+        rows += measure(prepare(layer, data, settings.train, settings.growth.examples, seed), seed, repeats)
+    examples = len(data.sample(settings.growth.examples, seed))
+    return {"engines": (f"Extreme eigenpairs, {examples} examples of {data.name}", rows)}
 
 
-def training(
-    settings: Settings, repeats: int, device: torch.device, status: Status | None = None
-) -> dict[str, tuple[str, Rows]]:
+def training(settings: Settings, repeats: int, device: torch.device, status: Status | None = None) -> Tables:
     """Images per second: the digits with the default mlp, and the configured data and backbone."""
     data, backbone = load(settings.options["data"], settings.run.seed).to(device), settings.options["backbone"]
     digits = load(DIGITS, settings.run.seed).to(device)
@@ -96,9 +86,7 @@ def training(
     return {"training": ("Training images per second", _throughput(subjects, settings, repeats, status))}
 
 
-def networks(
-    settings: Settings, repeats: int, device: torch.device, status: Status | None = None
-) -> dict[str, tuple[str, Rows]]:
+def networks(settings: Settings, repeats: int, device: torch.device, status: Status | None = None) -> Tables:
     """Images per second of the papers' networks, on the configured data if those are colour images of 32 by 32."""
     data = _colour_images(settings).to(device)
     rows = _throughput([(data, backbone) for backbone in NETWORKS], settings, repeats, status, images=2560, bf16=True)
@@ -106,14 +94,14 @@ def networks(
 
 
 def _throughput(
-    subjects: Sequence[tuple[Dataset, Mapping[str, Any]]],
+    subjects: Sequence[tuple[Dataset, Options]],
     settings: Settings,
     repeats: int,
     status: Status | None,
     images: int = 10_000,
     bf16: bool = False,
-) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
+) -> list[Row]:
+    rows: list[Row] = []
     for data, backbone in subjects:
         _note(status, f"training: {data.name}, {backbone['name']}")
         make = partial(build, backbone, data.input_shape, data.outputs)
@@ -121,24 +109,20 @@ def _throughput(
     return rows
 
 
-def growing(
-    settings: Settings, repeats: int, device: torch.device, status: Status | None = None
-) -> dict[str, tuple[str, Rows]]:
+def growing(settings: Settings, repeats: int, device: torch.device, status: Status | None = None) -> Tables:
     """One whole growth step on larger networks, and how it grows with width and sample."""
-    data, place = _colour_images(settings), Place(str(device), torch.get_num_threads(), settings.run.seed)
+    data, machine = _colour_images(settings), Machine(str(device), torch.get_num_threads(), settings.run.seed)
     _note(status, "growth steps")
     sample = min(settings.growth.examples or len(data.train), len(data.train))
-    rows = step.steps(data, step.NETWORKS, sample, place)
+    rows = step.steps(data, step.NETWORKS, sample, machine)
     _note(status, "growth steps by width and sample")
     return {
         "growing": (f"One growth step, both ends of all neurons, {sample} examples of {data.name}", rows),
-        "scaling": ("Lanczos on one layer by width and by sample", step.scaling(data, place)),
+        "scaling": ("Lanczos on one layer by width and by sample", step.scaling(data, machine)),
     }
 
 
-def run(
-    settings: Settings, repeats: int, device: torch.device, status: Status | None = None
-) -> dict[str, tuple[str, Rows]]:
+def run(settings: Settings, repeats: int, device: torch.device, status: Status | None = None) -> Tables:
     """The configured run, as a whole."""
     _note(status, "whole runs")
     return {"run": ("Seconds of a whole run", [whole_run(settings, repeats)])}

@@ -1,0 +1,97 @@
+"""What every registered eigensolver owes, found by being there; and the exact ones against each other."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from bench.curvature.eigensolvers import eigensolver, eigensolvers
+from bench.curvature.passes import Curvature
+from bench.curvature.sample import Sample
+from bench.curvature.solve import together
+from tests.bench.curvature.spectra import CASES, Matrices, check, check_honest, generator, solved, symmetric
+from tests.nets import NETS, Net, named
+
+ALL = eigensolvers.names()
+EXACT = ["dense", "lanczos"]
+SEVERAL = [net for net in NETS if len(net.widths) > 1]
+
+
+def curvature_of(net: Net, examples: int = 8, **options: float) -> Curvature:
+    return Curvature(net.graph(), Sample(*net.sample(examples), F.cross_entropy), **options)
+
+
+def test_the_three_are_registered() -> None:
+    assert {"dense", "lanczos", "rayleigh"} <= set(ALL)
+    assert not eigensolvers.broken()
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("net", NETS, ids=str)
+def test_spectra_are_honest_and_within_the_true_ends(net: Net, name: str) -> None:
+    curvature = curvature_of(net)
+    for group in curvature.graph.groups.values():
+        operator = curvature.operator(group)
+        found, spent = solved(name, operator), operator.products
+        matrices = operator.dense()
+        values = torch.linalg.eigvalsh(matrices)
+        slack = 1e-10 * values.abs().amax(1)
+        for end in (found.lowest, found.highest):
+            assert end.shape == (operator.neurons,)
+            assert ((values[:, 0] - slack <= end) & (end <= values[:, -1] + slack)).all()
+        assert found.lowest_vectors.shape == found.highest_vectors.shape == (operator.neurons, operator.size)
+        assert spent > 0
+        check_honest(found, matrices)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_same_seed_gives_the_same_spectrum(name: str) -> None:
+    found = []
+    for _ in range(2):
+        curvature = curvature_of(named("norm"))
+        found.append(solved(name, curvature.operator(curvature.graph.groups["0"]), seed=5))
+    assert torch.equal(found[0].lowest_vectors, found[1].lowest_vectors)
+    assert torch.equal(found[0].highest, found[1].highest)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("net", SEVERAL, ids=str)
+def test_searches_that_share_their_passes_find_the_same(net: Net, name: str) -> None:
+    """Together over a sample that is not held, and each alone over one that is: to the last bit, in fewer passes."""
+    apart, shared = (curvature_of(net, 10, memory=memory) for memory in (2**30, 1))
+    apart.batch_size = shared.batch_size = 4
+    started, own = {}, {}
+    for seed, (group, at) in enumerate(shared.graph.groups.items()):
+        assert apart.fits(at)
+        assert not shared.fits(at)
+        started[group] = eigensolver(name)(shared.operator(at), generator(seed))
+        own[group] = shared.passes
+    by_itself = shared.passes > 0  # it takes its batches itself
+    found = together(started, shared)
+    for seed, (group, at) in enumerate(apart.graph.groups.items()):
+        expected = solved(name, apart.operator(at), seed)
+        for field in dataclasses.fields(expected):
+            assert torch.equal(getattr(found[group], field.name), getattr(expected, field.name))
+        assert shared.operator(shared.graph.groups[group]).products == apart.operator(at).products
+    if not by_itself:
+        products = [shared.operator(group).products for group in shared.graph.groups.values()]
+        assert shared.passes == max(products)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name", EXACT)
+def test_both_ends_of_known_spectra(case: str, name: str) -> None:
+    matrices = symmetric(CASES[case])
+    check(solved(name, Matrices(matrices)), matrices, 1e-9)
+
+
+@pytest.mark.parametrize("net", NETS, ids=str)
+def test_the_exact_ones_agree_on_every_net(net: Net) -> None:
+    curvature = curvature_of(net)
+    for group in curvature.graph.groups.values():
+        matrices = curvature.operator(group).dense()
+        check(solved("dense", curvature.operator(group)), matrices, 1e-10)
+        check(solved("lanczos", curvature.operator(group)), matrices, 1e-9)

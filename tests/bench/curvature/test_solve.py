@@ -1,0 +1,99 @@
+"""Who carries a search out: one on held batches, or many that share their passes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.curvature.operator import Operator
+from bench.curvature.passes import Curvature
+from bench.curvature.sample import Sample
+from bench.curvature.solve import alone, solve, together
+from bench.curvature.spectrum import Ask, End, Search, Spectrum, between
+from tests.bench.curvature.spectra import generator
+from tests.nets import grow_context, named
+
+
+def curvature(memory: float = 2**30) -> Curvature:
+    made = Curvature(named("norm").graph(), Sample(*named("norm").sample(7), F.cross_entropy), memory=memory)
+    made.batch_size = 3
+    return made
+
+
+def ones(operator: Operator) -> Tensor:
+    return torch.ones_like(operator.like)
+
+
+def test_batches_are_estimates_and_the_whole_is_their_sum() -> None:
+    """Batches of 3, 3 and 1 examples, of 7."""
+    made = curvature()
+    operator = made.operator(made.graph.groups["0"])
+    heard: list[tuple[Tensor, bool]] = []
+
+    def search() -> Search:
+        for whole in (False, False, False, True, True):
+            answer = yield Ask(ones(operator), whole=whole)
+            heard.append((answer.product, answer.last))
+        return between(End(*heard[3][:1] * 3), End(*heard[4][:1] * 3))
+
+    expected = operator(ones(operator))
+    before = operator.products
+    alone(search(), operator)
+    assert [last for _, last in heard] == [False, False, True, True, True]
+    assert torch.equal(heard[3][0], expected)
+    assert torch.equal(heard[4][0], expected)
+    mean = (3 * heard[0][0] + 3 * heard[1][0] + heard[2][0]) / 7
+    torch.testing.assert_close(mean, expected)
+    assert operator.products - before == 3
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_is_asked_of_the_whole_in_the_middle_of_a_pass_waits_for_the_next(shared: bool) -> None:
+    made = curvature(memory=1 if shared else 2**30)
+    operator = made.operator(made.graph.groups["0"])
+    heard: list[Tensor] = []
+
+    def search() -> Search:
+        for whole in (False, True, False):
+            heard.append((yield Ask(ones(operator), whole=whole)).product)
+        return between(End(*heard[:1] * 3), End(*heard[:1] * 3))
+
+    if shared:
+        together({"0": search()}, made)
+    else:
+        alone(search(), operator)
+    assert torch.equal(heard[1], operator(ones(operator)))
+    assert torch.equal(heard[2], heard[0])
+    assert not torch.equal(heard[1], heard[0])
+
+
+@pytest.mark.parametrize("memory", [2**30, 1])
+def test_an_eigensolver_may_find_its_spectrum_by_itself(memory: float) -> None:
+    made = curvature(memory)
+    asked: list[int] = []
+
+    def eigensolver(operator: Operator, random: torch.Generator) -> Spectrum:
+        asked.append(operator.neurons)
+        product = operator(ones(operator))
+        return between(End(product[:, 0], product, product), End(product[:, 1], product, product))
+
+    groups = list(made.graph.groups.values())
+    found = solve(eigensolver, made, groups[0], groups, generator())
+    assert next(iter(found)) == groups[0].name
+    assert torch.equal(found[groups[0].name].lowest, made.operator(groups[0])(ones(made.operator(groups[0])))[:, 0])
+    assert asked == [4]  # with so little memory no other search is begun
+
+
+def test_a_context_shares_passes_where_the_sample_does_not_fit() -> None:
+    net = named("norm")
+    for memory, together_fit in ((2**30, None), (100_000, True), (1, False)):  # for the searches themselves, too
+        context = grow_context(net.graph(), *net.sample(300), engine="lanczos")
+        context.curvature.memory = memory
+        for group in context.groups:
+            assert context.curvature.fits(group) == (together_fit is None)
+            assert context.spectrum(group).lowest.shape == (net.widths[group.name],)
+        products = [context.operator(group).products for group in context.groups]
+        expected = {None: 1, True: max(products), False: sum(products)}[together_fit]
+        assert context.curvature.passes == expected
