@@ -1,5 +1,6 @@
 """The splitting matrices of a network, and their extreme eigenpairs.
 
+    surrogate     a second derivative for kinked activations
     chain         what lies between a group's producers and its consumers, as a function
     hessian       that chain's second derivative, as a product
     maps          layers as linear maps of their own parameters

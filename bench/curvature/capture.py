@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch.fx.node import Argument
 
 from bench.curvature.chain import Chain
 from bench.network.graph import Graph, evaluation
@@ -52,17 +52,17 @@ class _Run(fx.Interpreter):
         self.values: Values = {}
         self.read: list[tuple[fx.Node, Tensor]] = []
 
-    def fetch_args_kwargs_from_env(self, n: fx.Node) -> tuple[Any, Any]:
-        def value(source: fx.Node) -> Any:
-            found = self.env[source]
-            if (source, n) in self.reads:
+    def fetch_args_kwargs_from_env(self, n: fx.Node) -> tuple[tuple[Argument, ...], dict[str, Argument]]:
+        def value(source: fx.Node) -> Argument:
+            found: Argument = self.env[source]
+            if (source, n) in self.reads and isinstance(found, Tensor):
                 found = found.view_as(found) if found.requires_grad else found.detach().requires_grad_()
                 self.read.append((source, found))
             return found
 
         return fx.node.map_arg(n.args, value), fx.node.map_arg(n.kwargs, value)
 
-    def run_node(self, n: fx.Node) -> Any:
+    def run_node(self, n: fx.Node) -> object:
         value = super().run_node(n)
         if n in self.wanted:
             self.values[n] = value

@@ -10,82 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, fx, nn
 
+from bench.curvature.surrogate import per_channel, surrogate
 from bench.network.graph import Graph, Group
 from bench.network.operations import Kind
-
-SURROGATE = "softplus3"
-"""Second derivative given to ReLU: that of softplus with beta = 3, ``3 s(3z) (1 - s(3z))``, as in the
-released code of S2D. Forward and first derivative stay ReLU's."""
-
-
-class _Step(torch.autograd.Function):
-    """``z > 0`` with the derivative of the logistic function ``s(3z)``."""
-
-    @staticmethod
-    def forward(ctx: Any, z: Tensor) -> Tensor:
-        ctx.save_for_backward(z)
-        return (z > 0).to(z.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (z,) = ctx.saved_tensors
-        s = torch.sigmoid(3 * z)
-        return gradients[0] * 3 * s * (1 - s)
-
-
-class _Relu(torch.autograd.Function):
-    """ReLU whose backward pass is differentiable by way of `_Step`."""
-
-    @staticmethod
-    def forward(ctx: Any, z: Tensor) -> Tensor:
-        ctx.save_for_backward(z)
-        return z.clamp(min=0)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (z,) = ctx.saved_tensors
-        return gradients[0] * surrogate_step(z)
-
-
-def surrogate_step(z: Tensor) -> Tensor:
-    """Derivative of ReLU, itself with the surrogate's derivative."""
-    return _Step.apply(z)  # type: ignore[no-any-return]
-
-
-def surrogate_relu(z: Tensor) -> Tensor:
-    """ReLU in value and first derivative, softplus with beta = 3 in the second."""
-    return _Relu.apply(z)  # type: ignore[no-any-return]
-
-
-def _surrogate(node: fx.Node, module: nn.Module | None) -> Callable[[Tensor], Tensor] | None:
-    """The stand-in for a kinked activation, or None where none is needed."""
-    name = type(module).__name__ if module is not None else str(getattr(node.target, "__name__", node.target))
-    if name in ("ReLU", "relu"):
-        return surrogate_relu
-    if name in ("ReLU6", "relu6"):
-        return lambda z: surrogate_relu(z) - surrogate_relu(z - 6)
-    if name in ("LeakyReLU", "leaky_relu"):
-        slope: Any = node.kwargs.get("negative_slope", node.args[1] if len(node.args) > 1 else 0.01)
-        a = float(slope if module is None else module.negative_slope)  # type: ignore[arg-type]
-        return lambda z: a * z + (1 - a) * surrogate_relu(z)
-    if isinstance(module, nn.PReLU):
-        slopes = module.weight.detach()
-        return lambda z: _per_channel(slopes, z) * z + (1 - _per_channel(slopes, z)) * surrogate_relu(z)
-    if isinstance(module, nn.Hardtanh):
-        low, high = module.min_val, module.max_val
-        return lambda z: low + surrogate_relu(z - low) - surrogate_relu(z - high)
-    if isinstance(module, nn.Hardsigmoid):
-        return lambda z: (surrogate_relu(z + 3) - surrogate_relu(z - 3)) / 6
-    return None
-
-
-def _per_channel(values: Tensor, like: Tensor) -> Tensor:
-    return values.reshape(1, -1, *[1] * (like.dim() - 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,10 +126,10 @@ class Chain:
 
     def _function(self, node: fx.Node) -> Callable[..., Tensor]:
         module = self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
-        surrogate = _surrogate(node, module)
-        if surrogate is not None:
+        stand_in = surrogate(node, module)
+        if stand_in is not None:
             self.surrogate = True
-            return lambda z, *_, **__: surrogate(z)
+            return lambda z, *_, **__: stand_in(z)
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             return _frozen(module)
         if module is not None:
@@ -252,7 +184,7 @@ def _frozen(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Callable[[Tensor], Tensor]
         shift = -norm.running_mean * scale
         if norm.affine:
             scale, shift = scale * norm.weight.detach(), shift * norm.weight.detach() + norm.bias.detach()
-        return torch.addcmul(_per_channel(shift, z), z, _per_channel(scale, z))
+        return torch.addcmul(per_channel(shift, z), z, per_channel(scale, z))
 
     return apply
 

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, fx
 
 from bench.curvature.capture import Values, capture
-from bench.curvature.chain import SURROGATE, Chain
+from bench.curvature.chain import Chain
 from bench.curvature.hessian import ChainHessian, held
 from bench.curvature.operator import Batch, Operator
 from bench.curvature.sample import Sample
+from bench.curvature.surrogate import SURROGATE
 from bench.network.graph import Graph, Group, evaluation, theta, width
 
 FORMS = ("definition", "published")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
+import torch
+
+from bench.core.errors import BenchError, one_line
 from bench.core.registry import Registry
+from bench.curvature.operator import Operator
 from bench.curvature.spectrum import Eigensolver, Search, Spectrum
 
 eigensolvers: Registry[Callable[..., Search | Spectrum]] = Registry(
@@ -28,4 +31,23 @@ def eigensolver(name: str, **options: object) -> Eigensolver:
         ConfigError: No eigensolver has this name; the message lists the known ones.
         BenchError: Its file or package cannot be imported.
     """
-    return partial(eigensolvers[name].make, options)
+    entry = eigensolvers[name]
+
+    def start(operator: Operator, generator: torch.Generator) -> Search | Spectrum:
+        started = entry.make(options, operator, generator)
+        return started if isinstance(started, Spectrum) else _named(name, started)
+
+    return start
+
+
+def _named(name: str, search: Search) -> Search:
+    """The search, whose errors say whose they are."""
+    try:
+        found: object = yield from search
+    except BenchError:
+        raise
+    except Exception as error:  # somebody's search may raise anything
+        raise BenchError(f"growth.engine={name}: {one_line(error)}") from error
+    if not isinstance(found, Spectrum):
+        raise BenchError(f"growth.engine={name}: found a {type(found).__name__}; expected a Spectrum")
+    return found

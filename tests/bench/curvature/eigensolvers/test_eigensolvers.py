@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from bench.core.errors import BenchError, ConfigError
+from bench.core.registry import NoOptions
 from bench.curvature.eigensolvers import eigensolver, eigensolvers
+from bench.curvature.operator import Operator
 from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
 from bench.curvature.solve import together
+from bench.curvature.spectrum import Ask, Search
 from tests.bench.curvature.spectra import CASES, Matrices, check, check_honest, generator, solved, symmetric
 from tests.nets import NETS, Net, named
 
@@ -63,12 +68,11 @@ def test_searches_that_share_their_passes_find_the_same(net: Net, name: str) -> 
     """Together over a sample that is not held, and each alone over one that is: to the last bit, in fewer passes."""
     apart, shared = (curvature_of(net, 10, memory=memory) for memory in (2**30, 1))
     apart.batch_size = shared.batch_size = 4
-    started, own = {}, {}
+    started = {}
     for seed, (group, at) in enumerate(shared.graph.groups.items()):
         assert apart.fits(at)
         assert not shared.fits(at)
         started[group] = eigensolver(name)(shared.operator(at), generator(seed))
-        own[group] = shared.passes
     by_itself = shared.passes > 0  # it takes its batches itself
     found = together(started, shared)
     for seed, (group, at) in enumerate(apart.graph.groups.items()):
@@ -95,3 +99,45 @@ def test_the_exact_ones_agree_on_every_net(net: Net) -> None:
         matrices = curvature.operator(group).dense()
         check(solved("dense", curvature.operator(group)), matrices, 1e-10)
         check(solved("lanczos", curvature.operator(group)), matrices, 1e-9)
+
+
+def _raises(config: NoOptions, operator: Operator, random: torch.Generator) -> Search:
+    yield Ask(torch.ones_like(operator.like))
+    raise ZeroDivisionError("by zero")
+
+
+def _forgets(config: NoOptions, operator: Operator, random: torch.Generator) -> Search:
+    yield Ask(torch.ones_like(operator.like))
+
+
+def _no_search(config: NoOptions, operator: Operator, random: torch.Generator) -> Search:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("factory", "reason"),
+    [
+        (_raises, "ZeroDivisionError: by zero"),
+        (_forgets, "found a NoneType; expected a Spectrum"),
+        (_no_search, "TypeError: 'NoneType' object is not iterable"),
+    ],
+)
+def test_a_wrong_eigensolver_is_told_by_its_name(
+    factory: Callable[..., Search], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eigensolvers.names()
+    monkeypatch.setattr(eigensolvers, "_entries", dict(eigensolvers._entries))
+    eigensolvers.register("wrong")(factory)
+    curvature = curvature_of(named("mlp"))
+    with pytest.raises(BenchError) as caught:
+        solved("wrong", curvature.operator(curvature.graph.groups["0"]))
+    assert str(caught.value) == f"growth.engine=wrong: {reason}"
+
+
+def test_options_are_typed_and_named() -> None:
+    operator = Matrices(symmetric(CASES["spread"]))
+    with pytest.raises(ConfigError, match=r"growth\.engine\.speed=1: expected one of limit, products, tolerance"):
+        solved("lanczos", operator, speed=1)
+    assert dataclasses.asdict(eigensolvers["lanczos"].config()) == {"products": 24, "tolerance": 1e-5, "limit": 256}
+    published = {"passes": 10, "lr": 1e-3, "factor": 0.2, "every": 2, "momentum": 0.9, "alpha": 0.9, "highest": True}
+    assert dataclasses.asdict(eigensolvers["rayleigh"].config()) == published
