@@ -51,7 +51,7 @@ class Progress:
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> Progress:
-        """From what `state_dict` gave; early checkpoints have stages without ``costs``, and one ``train_loss``.
+        """From what `state_dict` gave; early checkpoints have stages without ``costs``, and no losses of single epochs.
 
         Raises:
             Unreadable: A stage is none.
@@ -61,6 +61,4 @@ class Progress:
             upgrade(stage)
         kept["stages"] = [convert(stage, StageRecord) for stage in kept["stages"]]
         kept["growth"] = None if kept["growth"] is None else convert(kept["growth"], GrowthRecord)
-        if not kept.get("train_losses") and state.get("train_loss") is not None:
-            kept["train_losses"] = [state["train_loss"]]
         return cls(**kept)

@@ -1,0 +1,102 @@
+"""The sizes that a run climbs, in each cost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.core.errors import BenchError
+from bench.core.record import LatencyTable
+from bench.methods import registry
+from bench.network import latency
+from tests.runs import prepared
+
+
+@pytest.mark.parametrize("method", registry.names())
+def test_each_rung_is_filled(method: str, tmp_path: Path) -> None:
+    made = prepared(tmp_path, f"method={method}", "train.epochs=0")
+    record = made.execute()
+    model = made.ladder.models["params"]
+    for stage in record.stages[1:]:
+        n = model.vector(stage.widths)
+        cheapest = float((model.at(n) + model.marginal(n)).min())
+        assert stage.growth is not None
+        assert cheapest > stage.target_cost or stage.growth.stopped
+
+
+@pytest.mark.parametrize("cost", ["params", "macs", "energy"])
+def test_ladder_in_each_cost(cost: str, tmp_path: Path) -> None:
+    made = prepared(tmp_path, "method=fast_s2d", f"growth.cost={cost}", "train.epochs=0", "backbone=lenet")
+    record = made.execute()
+    assert record.latency is None
+    for stage, rung in zip(record.stages, made.ladder.rungs, strict=True):
+        assert stage.target_cost == rung
+        assert stage.costs[cost] <= stage.target_cost * (1 + 1e-12)
+    assert record.stages[-1].costs[cost] > record.stages[0].costs[cost]
+
+
+def test_budget_ends_the_ladder(tmp_path: Path) -> None:
+    record = prepared(tmp_path, "growth.budget=900", "growth.stages=1", "train.epochs=0").execute()
+    assert [stage.target_cost for stage in record.stages] == [330, 495, 742.5, 900]
+
+
+def table_of(path: Path) -> LatencyTable:
+    """The table in a file."""
+    found = latency.read(path)
+    assert found is not None
+    return found
+
+
+def test_a_ladder_in_measured_latency(tmp_path: Path) -> None:
+    """One table for all methods; each stage says what it was given, and what was measured."""
+    options = ["growth.cost=latency", "growth.latency_batch=8", "growth.ratio=1.1", "train.epochs=0", "threads=1"]
+    run = prepared(tmp_path, "method=fast_s2d", *options)
+    one = run.execute()
+    (shared,) = (tmp_path / "seeds").glob("latency-*.json")
+    written = shared.stat().st_mtime_ns
+    two = prepared(tmp_path, "method=net2net", *options).execute()
+    assert shared.stat().st_mtime_ns == written
+    assert one.latency == two.latency == table_of(shared) == table_of(run.folder.latency_path)
+    assert one.latency is not None
+    assert one.latency.batch == 8
+    model = latency.fitted(one.latency)
+    for record in (one, two):
+        targets = [stage.target_cost for stage in record.stages]
+        assert targets == [pytest.approx(model.of(record.stages[0].widths) * 1.1**k) for k in range(len(targets))]
+        for stage in record.stages:
+            assert model.of(stage.widths) <= stage.target_cost * (1 + 1e-12)
+            assert stage.costs["latency"] > 0
+    on_disk = json.loads(run.folder.record_path.read_text())
+    assert [s["latency_us"] for s in on_disk["stages"]] == [s.costs["latency"] for s in one.stages]
+    shared.write_text(shared.read_text()[:100])  # damaged: measured again, but not for a run that has begun
+    assert prepared(tmp_path, "method=net2net", *options).ladder.table == two.latency
+    fresh = prepared(tmp_path, "method=s2d", *options).ladder.table
+    assert fresh is not None
+    assert fresh == table_of(shared) != two.latency
+    plain = prepared(tmp_path, "method=s2d", "train.epochs=0").execute()  # of the same seed network
+    assert "latency" not in plain.stages[0].costs
+
+
+def test_the_seeds_latency_is_measured_for_the_ladder_that_is_climbed(tmp_path: Path) -> None:
+    """Whoever trained the seed network may have climbed another ladder."""
+    plain = prepared(tmp_path, "train.epochs=0", "growth.stages=1").execute()
+    options = ["growth.cost=latency", "growth.ratio=1.1", "train.epochs=0", "growth.stages=1", "threads=1"]
+    record = prepared(tmp_path, *options).execute()
+    assert len(list((tmp_path / "seeds").glob("*.pt"))) == 1
+    assert record.stages[0].costs["latency"] > 0
+    assert record.stages[0].target_cost != plain.stages[0].target_cost == 330
+
+
+def test_latency_that_cannot_be_measured_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: object) -> None:
+        raise RuntimeError("not enough memory:\nyou tried to allocate 9 GiB")
+
+    monkeypatch.setattr("bench.network.latency.latency", fails)
+    with pytest.raises(BenchError) as error:
+        prepared(tmp_path, "growth.cost=latency")
+    assert str(error.value) == (
+        "growth.cost=latency: RuntimeError: not enough memory: you tried to allocate 9 GiB; "
+        "try a smaller growth.latency_batch"
+    )
