@@ -12,12 +12,9 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import entry_points
-from typing import Any
 
 import hydra
-from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
+from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -25,12 +22,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bench.core.errors import BenchError, Busy, StorageError, did_you_mean
-from bench.core.options import CONF
+from bench.core.options import CONF, Options
+from bench.core.version import version
+from bench.plugins import composition, offer_plugins
 from bench.sweep import offer_launchers, offer_sweeper
 
 
 def application(
-    task: Callable[[dict[str, Any]], None], config_name: str = "config", sweeps: bool = False
+    task: Callable[[Options], None], config_name: str = "config", sweeps: bool = False
 ) -> Callable[[], None]:
     """A Hydra command from a task on the resolved configuration.
 
@@ -71,6 +70,9 @@ def guarded(
         sweeps: Whether the command takes ``--multirun``.
         about: What ``--help`` says; None for Hydra's list of groups and options.
     """
+    if "--version" in arguments:
+        print(f"growth-bench {version()}")
+        return
     if about is not None and {"-h", "--help"} & set(arguments):
         print(f"{about.strip().replace('``', '')}\n\nIt takes the options of a run: python -m bench --help")
         return
@@ -80,7 +82,6 @@ def guarded(
         offer_sweeper()
         offer_launchers()
         offer_plugins()
-        offer_backbones(arguments)
         with disk_errors():
             command()
     except KeyboardInterrupt:
@@ -118,32 +119,6 @@ def disk_errors() -> Iterator[None]:
         ) from error
 
 
-def offer_plugins() -> None:
-    """Give Hydra the methods that have no file in ``conf/method``: new files in ``methods/`` and other packages'."""
-    known = {path.stem for path in (CONF / "method").glob("*.yaml")}
-    new = {path.stem for path in (CONF.parent / "methods").glob("[!_]*.py")} - known
-    if not new and not entry_points(group="growth_bench.methods"):
-        return
-    from bench.methods import registry  # imports torch; needed only now
-
-    for name in {*registry.names(), *registry.broken()} - known:
-        node = {"name": name} if name in registry.broken() else registry[name].defaults()
-        ConfigStore.instance().store(group="method", name=name, node=node)
-
-
-def offer_backbones(arguments: list[str]) -> None:
-    """Give Hydra the networks from elsewhere that the user names, as in ``backbone=torchvision:resnet18``.
-
-    Raises:
-        ConfigError: A name with a colon is of no known source.
-    """
-    named = ",".join(argument.partition("=")[2] for argument in arguments if argument.startswith("backbone="))
-    for name in filter(lambda choice: ":" in choice, named.split(",")):
-        from bench.backbones import external  # imports torch; needed only now
-
-        ConfigStore.instance().store(group="backbone", name=name, node=external(name).defaults())
-
-
 def one_line(error: Exception, arguments: list[str], config_name: str) -> str:
     """Hydra's many-line messages as one that names the option, the value and what would be right."""
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
@@ -163,15 +138,15 @@ def one_line(error: Exception, arguments: list[str], config_name: str) -> str:
 
 def _siblings(option: str, arguments: list[str], config_name: str) -> list[str]:
     """The options that exist where ``option`` does not."""
-    groups = [a for a in arguments if re.fullmatch(r"\w+=\w+", a) and (CONF / a.split("=")[0]).is_dir()]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    groups = [a for a in arguments if re.fullmatch(r"\w+=[\w.:]+", a) and (CONF / a.split("=")[0]).is_dir()]
+    with composition():
         config = compose(config_name, groups)
     parent, dot, _ = option.rpartition(".")
     node = OmegaConf.select(config, parent) if parent else config
     return [f"{parent}{dot}{key!s}" for key in node] if isinstance(node, DictConfig) else sorted(map(str, config))
 
 
-def _task(options: dict[str, Any]) -> None:
+def _task(options: Options) -> None:
     from bench.run.command import run  # torch only after the options are read
 
     run(options, brief=HydraConfig.get().mode is RunMode.MULTIRUN)

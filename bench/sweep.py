@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from itertools import chain, product, zip_longest
 from types import ModuleType
 
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -31,6 +31,7 @@ from bench.core.errors import BenchError
 from bench.core.identity import seed_identity
 from bench.core.options import CONF, check_form
 from bench.core.record import RunState
+from bench.plugins import composition
 from bench.run.cell import Cell, run_folder
 
 NAMESPACE = "hydra_plugins.growth_bench"
@@ -55,7 +56,7 @@ def cells(arguments: Sequence[str]) -> list[Cell]:
     fixed = [o.input_line for o in typed if not o.is_sweep_override() and o.input_line is not None]
     found: dict[str, Cell] = {}
     in_hydra = GlobalHydra.instance().is_initialized()
-    with nullcontext() if in_hydra else initialize_config_dir(str(CONF), version_base="1.3"):
+    with nullcontext() if in_hydra else composition():
         swept = compose("config", fixed, return_hydra_config=True).hydra.sweeper.params or {}
         preset = parser.parse_overrides([f"{key}={value}" for key, value in swept.items()])
         for overrides in combinations([*preset, *typed]):

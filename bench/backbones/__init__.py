@@ -9,17 +9,15 @@ from torch import nn
 
 from bench.backbones.base import backbones
 from bench.backbones.contiguous import for_channels_last
-from bench.backbones.external import external
 
-__all__ = ["backbones", "build", "external"]
+__all__ = ["backbones", "build"]
 
 
 def build(options: Mapping[str, Any], input_shape: tuple[int, ...], outputs: int) -> nn.Module:
     """Build a network, initialised from torch's global generator.
 
     Args:
-        options: Its ``name``, a registered one or ``SOURCE:WHAT`` (`bench.backbones.external`), and options; what
-            is absent has its default.
+        options: Its ``name`` and options; what is absent has its default.
         input_shape: The shape of one input, (C, H, W) or (F,).
         outputs: The width of its output.
 
@@ -29,7 +27,5 @@ def build(options: Mapping[str, Any], input_shape: tuple[int, ...], outputs: int
     Raises:
         ConfigError: The name or an option is unknown, a value cannot work, or the inputs do not suit.
     """
-    name = str(options.get("name"))
-    plugin = external(name) if ":" in name else backbones[name]
-    model: nn.Module = plugin.make(options, input_shape, outputs)
+    model: nn.Module = backbones[str(options.get("name"))].make(options, input_shape, outputs)
     return for_channels_last(model, input_shape)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from torch import nn
 
 from bench.core.errors import require
 from bench.core.registry import Registry
 
-backbones: Registry[Callable[[Any, tuple[int, ...], int], nn.Module]] = Registry("backbone", "bench.backbones")
-"""Backbones by name; a factory takes its options, the shape of one input and the width of the output."""
+backbones: Registry[Callable[..., nn.Module]] = Registry("backbone", "bench.backbones", "growth_bench.backbones")
+"""Backbones by name: the modules of this package, and other packages' by their entry points.
+
+A factory takes its options, the shape of one input and the width of the output."""
 
 
 def require_positive(**options: int) -> None:

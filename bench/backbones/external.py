@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import os
+import sys
 from dataclasses import dataclass, field
-from functools import partial
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.backbones.base import require_images
+from bench.backbones.base import backbones, require_images
 from bench.core.errors import ConfigError, did_you_mean, require
-from bench.core.registry import Entry
 from bench.network.graph import evaluation
 
 
@@ -63,6 +63,7 @@ class Resized(nn.Module):
         return outputs
 
 
+@backbones.register("torchvision:NAME", TorchvisionConfig)
 def torchvision_model(name: str, config: TorchvisionConfig, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
     """Any of torchvision's classification networks, without its pretrained weights.
 
@@ -86,6 +87,7 @@ def torchvision_model(name: str, config: TorchvisionConfig, input_shape: tuple[i
     return Resized(models.get_model(name, weights=None, num_classes=outputs, **extra), config.size)
 
 
+@backbones.register("import:package.module:factory", ImportConfig)
 def imported(path: str, config: ImportConfig, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
     """What ``factory(input_shape, outputs, **options)`` makes, for ``path`` = ``package.module:factory``.
 
@@ -95,7 +97,7 @@ def imported(path: str, config: ImportConfig, input_shape: tuple[int, ...], outp
     module, _, name = path.partition(":")
     factory: Any = None
     try:
-        factory = getattr(importlib.import_module(module), name, None) if module and name else None
+        factory = getattr(_module(module), name, None) if module and name else None
     except ModuleNotFoundError as error:
         if error.name is None or not module.startswith(error.name):
             raise  # the module is there, but something that it needs is not
@@ -112,20 +114,8 @@ def imported(path: str, config: ImportConfig, input_shape: tuple[int, ...], outp
     return model
 
 
-SOURCES: dict[str, tuple[Callable[..., nn.Module], type]] = {
-    "torchvision": (torchvision_model, TorchvisionConfig),
-    "import": (imported, ImportConfig),
-}
-
-
-def external(name: str) -> Entry[Callable[..., nn.Module]]:
-    """The plugin behind a name of the form ``SOURCE:WHAT``.
-
-    Raises:
-        ConfigError: There is no such source.
-    """
-    source, _, what = name.partition(":")
-    if source not in SOURCES:
-        raise ConfigError("backbone", name, "a name, torchvision:NAME or import:package.module:factory")
-    factory, config = SOURCES[source]
-    return Entry("backbone", name, partial(factory, what), config)
+def _module(name: str) -> ModuleType:
+    """A module that is installed or lies in the working directory, where it hides none that is installed."""
+    if os.getcwd() not in sys.path:  # as in a worker, or with the console script
+        sys.path.append(os.getcwd())
+    return importlib.import_module(name)

@@ -1,8 +1,8 @@
-"""One registry for methods, backbones and data sets: a decorator, found by name, typed options.
+"""One registry for methods, backbones, data sets and more: a decorator, found by name, typed options.
 
 A plugin is a factory with a frozen dataclass of options beside it::
 
-    backbones = Registry("backbone", "bench.backbones")
+    backbones = Registry("backbone", "bench.backbones", "growth_bench.backbones")
 
     @dataclass(frozen=True)
     class Config:
@@ -11,20 +11,22 @@ A plugin is a factory with a frozen dataclass of options beside it::
     @backbones.register("mlp", Config)
     def mlp(config: Config, ...) -> nn.Module: ...
 
-Modules of the registry's package are imported when a name is first asked for, and so are the entry
-points of other packages. The options' defaults stand in ``conf/KIND/NAME.yaml`` for Hydra; a plugin
-without such a file is offered to Hydra from its dataclass (`bench.cli`).
+Modules of the registry's package are imported when a name is first asked for, and so are the entry points of other
+packages. Hydra takes the options' defaults from ``conf/KIND/NAME.yaml``, which holds comments for those who read it, or
+where there is no such file from the dataclass (`bench.plugins`).
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
-from typing import Any, Generic, TypeVar
+from os.path import realpath
+from typing import Any, Generic, TypeVar, cast
 
 from bench.core.errors import BenchError, ConfigError, did_you_mean, one_line
 from bench.core.options import Options, typed
@@ -47,8 +49,15 @@ class Entry(Generic[F]):
     config: type
 
     def defaults(self) -> dict[str, Any]:
-        """The options' defaults as plain data, with the plugin's name, as its YAML file holds them."""
-        return {"name": self.name, **asdict(self.config())}
+        """The options' defaults as plain data, with the plugin's name, as its YAML file holds them.
+
+        Raises:
+            BenchError: An option has no default, or the dataclass refuses its own.
+        """
+        try:
+            return {"name": self.name, **asdict(self.config())}
+        except Exception as error:  # somebody's dataclass may raise anything
+            raise BenchError(f"{self.kind}={self.name}: its options have no defaults: {one_line(error)}") from error
 
     def configure(self, options: Options) -> Any:
         """Build the typed options.
@@ -88,26 +97,29 @@ class Registry(Generic[F]):
     def __init__(self, kind: str, package: str | None = None, group: str | None = None) -> None:
         self.kind, self.package, self.group = kind, package, group
         self._entries: dict[str, Entry[F]] = {}
+        self._families: dict[str, Entry[F]] = {}
         self._broken: dict[str, str] = {}
         self._found = False
 
     def register(self, name: str, config: type = NoOptions) -> Callable[[F], F]:
         """Decorator: offer a factory under ``name`` with options of the dataclass ``config``.
 
+        A name with a colon, as ``torchvision:NAME``, stands for all names that begin with ``torchvision:``; its factory
+        is given what follows the colon before all else.
+
         Raises:
             BenchError: Another factory has this name.
         """
+        family, colon, _ = name.partition(":")
+        kept, key = (self._families, family) if colon else (self._entries, name)
 
         def keep(factory: F) -> F:
-            known = self._entries.get(name)
-            if known is not None and (known.factory.__module__, known.factory.__qualname__) != (
-                factory.__module__,
-                factory.__qualname__,
-            ):
+            known = kept.get(key)
+            if known is not None and _source(known.factory) != _source(factory):
                 raise BenchError(
                     f"{self.kind} {name} is registered twice: {known.factory.__module__}, {factory.__module__}"
                 )
-            self._entries[name] = Entry(self.kind, name, factory, config)
+            kept[key] = Entry(self.kind, name, factory, config)
             return factory
 
         return keep
@@ -138,16 +150,28 @@ class Registry(Generic[F]):
             BenchError: Its file or package cannot be imported.
         """
         self._discover()
-        if name not in self._entries and name in self._broken:
+        found = self._entries.get(name) or self._member(name)
+        if found is not None:
+            return found
+        if name in self._broken:
             raise BenchError(f"{self.kind}={name}: cannot be imported: {self._broken[name]}")
-        if name not in self._entries:
-            raise ConfigError(self.kind, name, f"one of {', '.join(self.names())}{did_you_mean(name, self._entries)}")
-        return self._entries[name]
+        known = self.choices()
+        unread = "".join(f"; {other} cannot be imported: {reason}" for other, reason in self.broken().items())
+        raise ConfigError(self.kind, name, f"one of {', '.join(known)}{did_you_mean(name, known)}{unread}")
+
+    def _member(self, name: str) -> Entry[F] | None:
+        prefix, colon, rest = name.partition(":")
+        family = self._families.get(prefix) if colon else None
+        return family and replace(family, name=name, factory=cast(F, partial(family.factory, rest)))
 
     def names(self) -> list[str]:
         """All names, sorted."""
         self._discover()
         return sorted(self._entries)
+
+    def choices(self) -> list[str]:
+        """What can be typed: all names, and the patterns of those with a colon."""
+        return [*self.names(), *sorted(family.name for family in self._families.values())]
 
     def broken(self) -> dict[str, str]:
         """Plugins that cannot be imported, with the reason."""
@@ -158,3 +182,9 @@ class Registry(Generic[F]):
         """The plugins, in the order in which they were found."""
         self._discover()
         return iter(list(self._entries.values()))
+
+
+def _source(factory: Callable[..., Any]) -> tuple[str, str]:
+    """Where a factory is written: a module that is imported under two names, or anew, is the same."""
+    module = sys.modules.get(factory.__module__)
+    return realpath(getattr(module, "__file__", None) or factory.__module__), factory.__qualname__

@@ -127,5 +127,7 @@ class Dataset:
         return (1 / (self.std * unit)).repeat(pixels), (-self.mean / self.std).repeat(pixels)
 
 
-datasets: Registry[Callable[[Any, int], Dataset]] = Registry("data", "bench.data")
-"""Data sets by name; a factory takes its options and the seed that holds out the validation part."""
+datasets: Registry[Callable[[Any, int], Dataset]] = Registry("data", "bench.data", "growth_bench.data")
+"""Data sets by name: the modules of this package, and other packages' by their entry points.
+
+A factory takes its options and the seed that holds out the validation part."""

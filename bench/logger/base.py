@@ -21,5 +21,9 @@ class Logger(Callback):
 Start = Callable[[], Logger]
 """Starts a logger. It may load packages, write files, wait a bounded time for a server, and raise anything."""
 
-loggers: Registry[Callable[[Any, Options, RunFolder], Start | None]] = Registry("logger", "bench.logger")
-"""Loggers by name; a factory takes its options, all of the run's and the run's folder, and touches nothing yet."""
+loggers: Registry[Callable[[Any, Options, RunFolder], Start | None]] = Registry(
+    "logger", "bench.logger", "growth_bench.loggers"
+)
+"""Loggers by name: the modules of this package, and other packages' by their entry points.
+
+A factory takes its options, all of the run's and the run's folder, and touches nothing yet."""

@@ -124,7 +124,7 @@ def _load() -> Any:
     except ModuleNotFoundError as error:
         if error.name != "wandb":
             raise
-        raise NotHere("wandb is not installed (pip install 'growth-bench[wandb]')") from None
+        raise NotHere("wandb is not installed (pip install wandb)") from None
     # wandb 0.31 sends statistics of its use, for offline sessions too, and the process waits at
     # its end until the server has taken them.
     with suppress(ImportError, AttributeError):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from bench.core.errors import BenchError
 from bench.core.options import Options
 from bench.core.record import RunRecord, RunState
 from bench.core.store import RunFolder, Standing
@@ -73,14 +74,19 @@ def run_folder(options: Options) -> RunFolder:
 
     A method without a step has one run for all of ``growth.epsilon``, under a name of its own. Which name holds can be
     seen from what is there; the method is asked, and PyTorch loaded, only where neither is.
-
-    Raises:
-        ConfigError: The method's name or an option of it is unknown, or a value cannot work.
     """
     with_step, without = (RunFolder(options["runs_dir"], options, step) for step in (True, False))
     for folder in (with_step, without):
         if folder.path.exists():
             return folder
+    return with_step if _has_step(options["method"]) else without
+
+
+def _has_step(chosen: Options) -> bool:
+    """Whether the chosen method has a step; one that cannot be made is left for its run to complain of."""
     from bench.growth.method import has_step, methods
 
-    return with_step if has_step(methods[str(options["method"]["name"])].make(options["method"])) else without
+    try:
+        return has_step(methods[str(chosen["name"])].make(chosen))
+    except BenchError:
+        return True

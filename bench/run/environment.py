@@ -8,12 +8,10 @@ import os
 import platform
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from bench.core.errors import ConfigError
 from bench.core.record import Environment
+from bench.core.version import version
 
 _THREADS = torch.get_num_threads()
 """PyTorch's own choice when this process began."""
@@ -149,22 +148,5 @@ def describe(device: torch.device) -> Environment:
         torch=str(torch.__version__),
         device=f"{device.type} ({name})",
         threads=torch.get_num_threads(),
-        code=_code(),
+        code=version(),
     )
-
-
-def _code() -> str:
-    """The package's version, and the commit where it runs from a checkout."""
-    try:
-        number = version("growth-bench")
-    except PackageNotFoundError:
-        number = "unknown"
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return number
-    try:
-        command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
-        commit = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return number
-    return f"{number}+{commit}"

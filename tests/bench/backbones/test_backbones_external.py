@@ -122,7 +122,6 @@ def test_a_name_with_a_colon_on_the_command_line(tmp_path: Path) -> None:
     (folder,) = (tmp_path / "runs").glob("digits-*")
     assert folder.name.startswith("digits-import_mine_tiny-net2net-seed0-")
     bad = bench("backbone=elsewhere:thing")
-    assert (bad.returncode, bad.stderr) == (
-        1,
-        "error: backbone=elsewhere:thing: expected a name, torchvision:NAME or import:package.module:factory\n",
-    )
+    assert bad.returncode == 1
+    assert bad.stderr.startswith("error: backbone=elsewhere:thing: expected one of convnet, lenet, mlp, ")
+    assert bad.stderr.endswith("import:package.module:factory, torchvision:NAME\n")

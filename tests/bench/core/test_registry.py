@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from dataclasses import FrozenInstanceError, dataclass, fields
-from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
 from bench.backbones import backbones
 from bench.core.errors import BenchError, ConfigError
+from bench.core.options import CONF
 from bench.core.registry import Registry
 from bench.data import datasets
+from bench.logger import loggers
 from bench.methods import registry
 
-CONF = Path(__file__).resolve().parents[3] / "conf"
-ENTRIES = [*registry, *backbones, *datasets]
+REGISTRIES = [registry, backbones, datasets, loggers]
+ENTRIES = [entry for found in REGISTRIES for entry in found]
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: f"{e.kind}-{e.name}")
-def test_defaults_stand_in_the_files(entry: object) -> None:
+def test_where_there_is_a_file_the_defaults_stand_in_it(entry: object) -> None:
     path = CONF / entry.kind / f"{entry.name}.yaml"  # type: ignore[attr-defined]
-    if not path.exists() and not entry.factory.__module__.startswith(("bench.", "methods.")):  # type: ignore[attr-defined]
-        pytest.skip("another package's: offered to Hydra from its dataclass")
-    assert OmegaConf.to_container(OmegaConf.load(path)) == entry.defaults()  # type: ignore[attr-defined]
+    if path.exists():
+        assert OmegaConf.to_container(OmegaConf.load(path)) == entry.defaults()  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("found", [registry, backbones, datasets], ids=lambda r: r.kind)
+@pytest.mark.parametrize("found", REGISTRIES, ids=lambda r: r.kind)
 def test_every_file_has_its_plugin(found: Registry) -> None:
     assert {path.stem for path in (CONF / found.kind).glob("*.yaml")} <= set(found.names())
+    assert not found.broken()
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: f"{e.kind}-{e.name}")
@@ -83,7 +86,7 @@ def test_a_name_is_taken_once() -> None:
     class Config:
         width: int = 3
 
-    found: Registry = Registry("thing", "methods")
+    found: Registry = Registry("thing")
     one = found.register("one", Config)(lambda config: config.width)
     found.register("one", Config)(one)  # a reload is no clash
 
@@ -93,3 +96,40 @@ def test_a_name_is_taken_once() -> None:
     with pytest.raises(BenchError, match="thing one is registered twice"):
         found.register("one", Config)(other)
     assert found["one"].configure({"name": "one", "width": 5}).width == 5
+
+
+def test_a_file_imported_under_two_names_is_one_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = importlib.util.spec_from_file_location("another_name", (CONF.parent / "methods" / "s2d.py").resolve())
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(registry._entries, "s2d", registry["s2d"])  # put back at the end
+    monkeypatch.setitem(sys.modules, "another_name", module)
+    spec.loader.exec_module(module)
+    assert registry["s2d"].factory is module.S2D
+
+
+def test_a_name_with_a_colon_stands_for_many() -> None:
+    found: Registry = Registry("thing")
+
+    @found.register("power:NUMBER")
+    def power(number: str, config: object, base: int) -> int:
+        return int(base ** int(number))
+
+    assert found["power:3"].make({}, 2) == 8
+    assert found["power:3"].defaults() == {"name": "power:3"}
+    assert found.names() == []
+    assert found.choices() == ["power:NUMBER"]
+    with pytest.raises(ConfigError, match="thing=pow:3: expected one of power:NUMBER"):
+        found["pow:3"]
+
+
+def test_a_plugin_without_defaults_is_one_line() -> None:
+    @dataclass(frozen=True)
+    class Config:
+        width: int
+
+    found: Registry = Registry("thing")
+    found.register("one", Config)(lambda config: config.width)
+    with pytest.raises(BenchError, match=r"^thing=one: its options have no defaults: TypeError: [^\n]*width[^\n]*$"):
+        found["one"].defaults()

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import yaml
 
 from bench.core.errors import ConfigError
 from bench.data import datasets, load
 
-CONF = Path(__file__).parents[3] / "conf" / "data"
 Small = Callable[[str], dict[str, Any]]
 every = pytest.mark.parametrize("name", datasets.names())
 
@@ -21,11 +18,6 @@ every = pytest.mark.parametrize("name", datasets.names())
 def test_the_promised_sets_are_registered() -> None:
     promised = {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "planted", "rbf"}
     assert promised <= set(datasets.names())
-
-
-@every
-def test_the_yaml_file_holds_the_defaults(name: str) -> None:
-    assert yaml.safe_load((CONF / f"{name}.yaml").read_text()) == datasets[name].defaults()
 
 
 @every
