@@ -13,7 +13,7 @@ from bench.cli import CONF
 from bench.core.errors import ConfigError
 from bench.run.config import Settings
 from bench.speed import parts
-from bench.speed.__main__ import SpeedConfig
+from bench.speed.__main__ import PARTS, SpeedConfig
 from bench.speed.layers import Layer
 from bench.speed.tables import show, text, write
 from bench.speed.whole_run import whole_run
@@ -99,6 +99,7 @@ def test_features_are_refused():
 
 def test_options_are_checked():
     assert SpeedConfig(parts=["run"]).parts == ("run",)
+    assert tuple(parts._PARTS) == PARTS
     with pytest.raises(ConfigError, match="parts=all: expected one of engines, training, run, networks, growing"):
         SpeedConfig(parts=("all",))
     with pytest.raises(ConfigError, match="repeats=0"):
