@@ -23,7 +23,7 @@ def test_the_promised_presets_are_there() -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_its_cells_can_be_run(name: str) -> None:
     found = cells([f"experiment={name}"])
-    assert len({cell.run.id for cell in found}) == len(found) > 0
+    assert len({cell.id for cell in found}) == len(found) > 0
     for cell in found:
         settings = Settings.of(cell.options)
         registry[settings.name("method")].configure(cell.options["method"])

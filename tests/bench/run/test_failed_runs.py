@@ -1,0 +1,58 @@
+"""A run that fails says why, in one line and on record, and is never taken for a result."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.core.errors import BenchError, StorageError, TrainingDiverged
+from bench.core.record import RunState
+from bench.run.protocol import Run
+from tests.runs import numbers, prepared
+
+
+def test_nan_loss_is_a_failed_run_with_its_reason(tmp_path: Path) -> None:
+    made = prepared(tmp_path, "train.lr=1e12")
+    with pytest.raises(TrainingDiverged, match=r"train\.lr") as caught:
+        made.execute()
+    assert caught.value.recorded
+    record = made.folder.record()
+    assert record is not None
+    assert record.status is RunState.FAILED
+    assert "train.lr" in str(record.reason)
+
+
+def test_a_loss_that_growing_made_nan_is_a_failure(tmp_path: Path) -> None:
+    made = prepared(tmp_path, "method=net2net", "backbone.activation=relu", "growth.epsilon=1e300", "train.epochs=0")
+    with pytest.raises(BenchError, match=r"growth\.epsilon"):
+        made.execute()
+    record = made.folder.record()
+    assert record is not None
+    assert record.status is RunState.FAILED
+    json.loads(made.folder.record_path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def test_out_of_memory_is_a_failure_that_says_what_to_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(self: Run) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried\nto allocate")
+
+    monkeypatch.setattr(Run, "_stage", exhausted)
+    made = prepared(tmp_path)
+    with pytest.raises(BenchError, match=r"ran out of memory: try a smaller train\.batch_size, ") as caught:
+        made.execute()
+    standing = made.folder.standing()
+    assert (standing.state, standing.reason) == (RunState.FAILED, str(caught.value))
+
+
+def test_a_disk_that_is_full_is_no_failure_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = prepared(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_stage", lambda self: (_ for _ in ()).throw(StorageError("cannot write")))
+        with pytest.raises(StorageError):
+            made.execute()
+    assert made.folder.standing().state is RunState.INTERRUPTED
+    again = prepared(tmp_path).execute()
+    assert numbers(again) == numbers(prepared(tmp_path / "other").execute())

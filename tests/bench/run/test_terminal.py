@@ -1,0 +1,59 @@
+"""What a run shows at its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bench.core.record import RunRecord, RunState
+from bench.run.terminal import ProgressBar, summary, table
+from tests.runs import prepared
+
+
+def drawn(record: RunRecord) -> list[str]:
+    """The table's lines."""
+    console = Console(width=160)
+    with console.capture() as captured:
+        console.print(table(record))
+    return captured.get().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("cost", "heading"), [("params", ""), ("macs", ""), ("energy", "energy"), ("latency", "latency")]
+)
+def test_the_ladders_cost_has_a_column(cost: str, heading: str, tmp_path: Path) -> None:
+    record = prepared(tmp_path, "growth.stages=1", f"growth.cost={cost}", "train.epochs=0", "threads=1").execute()
+    lines = drawn(record)
+    above = " ".join(lines)
+    assert all(name in above for name in ("parameters", "multiply-adds", "val %", "test %"))
+    assert heading in above
+    assert ("pJ" in above, "us" in above.split()) == (cost == "energy", cost == "latency")
+    first = next(line.split() for line in lines if line.split()[:1] == ["0"])
+    assert first[1:3] == ["330", "312"]
+    assert f"{100 * record.stages[0].test:.2f}" in first
+
+
+def test_losses_of_regression_and_why_growing_stopped(tmp_path: Path) -> None:
+    record = prepared(tmp_path, "data=rbf", "backbone=rbf", "growth.stages=1", "train.epochs=0").execute()
+    assert record.stages[1].growth is not None
+    record.stages[1].growth.stopped = "stable"
+    lines = drawn(record)
+    assert "test loss" in " ".join(lines)
+    assert any(line.split()[:2] == ["1", "stable"] for line in lines)
+    assert ", test loss " in summary(record)
+
+
+def test_one_line_for_sweeps(tmp_path: Path) -> None:
+    record = prepared(tmp_path, "growth.stages=1", "train.epochs=0").execute()
+    last = record.stages[-1]
+    assert summary(record).startswith(f"done: digits mlp s3d seed 0: 330 to {last.params} parameters, test ")
+    record.status, record.reason = RunState.REFUSED, "not for this network"
+    assert summary(record) == "refused: digits mlp s3d seed 0: not for this network"
+
+
+def test_no_bar_where_there_is_no_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with ProgressBar("s3d") as bar:
+        prepared(tmp_path, "growth.stages=0", callback=bar).execute()
+    assert capfd.readouterr() == ("", "")
