@@ -1,4 +1,8 @@
-"""Data sets resident in memory: ``load({"name": "digits"}, seed=0)``."""
+"""Data sets resident in memory, one file each: ``load({"name": "digits"}, seed=0)``.
+
+``base`` has the `Dataset` and the registry, ``augment``, ``files``, ``split`` and ``synthetic`` what several sets need.
+May import `bench.core` alone.
+"""
 
 from __future__ import annotations
 

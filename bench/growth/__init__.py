@@ -1,0 +1,13 @@
+"""What a growth method is, and one growth event.
+
+    config      the options of ``growth``, and the rungs of the ladder
+    budget      what a rung leaves to spend, and the candidates for it
+    knapsack    the multiple-choice knapsack
+    select      which candidates to take within a budget
+    method      the interface of a method, and the context that it may look at
+    event       ask a method for plans until the rung is full, carry them out, measure what they did
+    trial       an event in miniature
+    rules       what every method keeps, tried on such events
+
+May import the rooms up to `bench.curvature`; it knows no single method and nothing of runs.
+"""

@@ -2,7 +2,7 @@
 
 A logger is never needed and never in the way. It is loaded and started when the run first has something to tell;
 whatever fails in it is said in one line on standard error, and the run goes on without it (`bench.logger.guard`).
-Which logger is chosen does not enter a run's identity.
+Which logger is chosen does not enter a run's identity. May import `bench.core` alone.
 """
 
 from __future__ import annotations

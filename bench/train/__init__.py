@@ -1,4 +1,7 @@
-"""The training loop: recipe, optimiser, loop, evaluation."""
+"""The training loop: recipe, optimiser, loop, evaluation.
+
+May import `bench.core`, `bench.data` and `bench.network`; it trains what it is given, and knows nothing of growing.
+"""
 
 from bench.train.config import TrainConfig
 from bench.train.evaluate import Metrics, evaluate
