@@ -1,4 +1,4 @@
-"""Prices without building are the costs of the built network."""
+"""Costs without building are those of the built network; one table of costs says how they are written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bench.backbones import build
-from bench.network.cost import METRICS, CostModel, cost_models, released_cost
+from bench.core.registry import NoOptions
+from bench.network.cost import Cost, CostModel, cost, cost_models, costs, in_order, whole
+from bench.network.counting import released_cost
 from bench.network.graph import Graph
 from bench.network.plan import GrowthPlan, Split
 from bench.network.surgery import apply
@@ -25,38 +27,38 @@ def widen(graph: Graph, added: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize("net", NETS, ids=str)
-def test_prices_are_the_counts_of_the_seed_net(net: Net) -> None:
+def test_costs_are_the_counts_of_the_seed_net(net: Net) -> None:
     graph = net.graph()
     counted = count_cost(graph.model, net.sample(1)[0])
-    for metric, price in cost_models(graph).items():
-        assert price.of(graph.widths()) == pytest.approx(counted[metric], rel=1e-12), metric
+    for name, model in cost_models(graph).items():
+        assert model.of(graph.widths()) == pytest.approx(counted[name], rel=1e-12), name
 
 
 @pytest.mark.parametrize("net", NETS, ids=str)
 @settings(max_examples=4)
 @given(data=st.data())
-def test_prices_are_the_counts_of_any_grown_net(net: Net, data: st.DataObject) -> None:
+def test_costs_are_the_counts_of_any_grown_net(net: Net, data: st.DataObject) -> None:
     graph = net.graph()
     found = cost_models(graph)
-    added = {name: data.draw(st.integers(0, 5), label=name) for name in graph.groups}
-    widths = {name: n + added[name] for name, n in graph.widths().items()}
+    added = {group: data.draw(st.integers(0, 5), label=group) for group in graph.groups}
+    widths = {group: n + added[group] for group, n in graph.widths().items()}
     widen(graph, added)
     assert graph.widths() == widths
     counted = count_cost(graph.model, net.sample(1)[0])
-    for metric, price in found.items():
-        assert price.of(widths) == pytest.approx(counted[metric], rel=1e-12), metric
+    for name, model in found.items():
+        assert model.of(widths) == pytest.approx(counted[name], rel=1e-12), name
     again = cost_models(Graph(graph.model, net.shape))
-    assert all(again[metric].of(widths) == pytest.approx(found[metric].of(widths)) for metric in METRICS)
+    assert all(again[name].of(widths) == pytest.approx(found[name].of(widths)) for name in found)
 
 
 @pytest.mark.parametrize("net", NETS, ids=str)
 @pytest.mark.parametrize("added", [1, 3])
-def test_marginal_prices_are_differences(net: Net, added: int) -> None:
+def test_marginal_costs_are_differences(net: Net, added: int) -> None:
     graph = net.graph()
-    for price in cost_models(graph).values():
-        n = price.vector(graph.widths()) + np.arange(len(price.groups))
-        more = [price.at(n + added * unit) - price.at(n) for unit in np.eye(len(n))]
-        assert price.marginal(n, added) == pytest.approx(np.array(more))
+    for model in cost_models(graph).values():
+        n = model.vector(graph.widths()) + np.arange(len(model.groups))
+        more = [model.at(n + added * unit) - model.at(n) for unit in np.eye(len(n))]
+        assert model.marginal(n, added) == pytest.approx(np.array(more))
 
 
 def test_a_neuron_of_a_convolution_by_hand() -> None:
@@ -64,7 +66,7 @@ def test_a_neuron_of_a_convolution_by_hand() -> None:
     layers = [nn.Conv2d(4, 7, 3, padding=1, bias=False), nn.BatchNorm2d(7), nn.ReLU(), nn.Conv2d(7, 5, 1), nn.Flatten()]
     graph = Graph(nn.Sequential(*layers, nn.Linear(180, 2)), (4, 6, 6))
     found = cost_models(graph)
-    first = {metric: price.marginal(price.vector(graph.widths()))[0] for metric, price in found.items()}
+    first = {name: model.marginal(model.vector(graph.widths()))[0] for name, model in found.items()}
     params, macs, words = 4 * 9 + 2 + 5, 36 * (36 + 5), 36
     assert first["params"] == params
     assert first["macs"] == macs
@@ -91,7 +93,7 @@ def test_a_layer_called_twice_is_counted_twice_but_stored_once() -> None:
     assert (found["params"].of({}), found["macs"].of({})) == (12 + 8, 9 + 9 + 6)
 
 
-def test_a_price_with_a_square() -> None:
+def test_a_cost_with_a_square() -> None:
     square = CostModel(("a", "b"), 1.0, np.array([2.0, 3.0]), np.array([[4.0, 5.0], [0.0, 6.0]]))
     n = np.array([1.0, 2.0])
     assert square.at(n) == 1 + 2 + 6 + 4 + 10 + 24
@@ -109,3 +111,68 @@ def test_the_released_cost_of_mobilenet() -> None:
         behind = sides[i + 1] ** 2 if i < 13 else 100
         expected.append((widths[i - 1] + 9) * sides[i] ** 2 + behind)
     assert released_cost(graph).tolist() == expected
+
+
+# -- the table of costs -----------------------------------------------------------------------------------------------
+
+
+class Neurons(Cost):
+    """A cost of one's own."""
+
+    title, unit = "neurons", "cells"
+
+    def text(self, value: float) -> str:
+        return f"{value:.1f}"
+
+    def model(self, graph: Graph) -> CostModel:
+        n = len(graph.groups)
+        return CostModel(tuple(graph.groups), 0.0, np.ones(n), np.zeros((n, n)))
+
+
+def test_the_table_has_each_cost_once_in_the_order_shown() -> None:
+    assert [entry.name for entry in costs][:4] == ["params", "macs", "energy", "latency"]
+    headings = {entry.name: cost(entry.name).heading for entry in costs}
+    assert headings["params"] == "parameters"
+    assert headings["energy"] == "energy, pJ"
+    assert headings["latency"] == "latency, us"
+    assert in_order({"mine": 0, "latency": 0, "params": 0}) == ["params", "latency", "mine"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("params", 12345678, "12,345,678"),
+        ("macs", 12345, "12,345"),
+        ("macs", 12345678, "12.3 M"),
+        ("energy", 212815.2, "213 k"),
+        ("latency", 19.2869, "19.3"),
+        ("of another package", 1500.0, "1.5 k"),
+    ],
+)
+def test_each_cost_says_how_it_is_written(name: str, value: float, text: str) -> None:
+    assert cost(name).text(value) == text
+
+
+def test_a_cost_of_ones_own_is_computed_beside_the_others() -> None:
+    costs.names()
+    costs.register("neurons")(Neurons)
+    try:
+        graph = NETS[0].graph()
+        assert cost_models(graph)["neurons"].of(graph.widths()) == sum(graph.widths().values())
+        assert cost("neurons").heading == "neurons, cells"
+        assert in_order({"neurons": 0, "macs": 0}) == ["macs", "neurons"]
+    finally:
+        del costs._entries["neurons"]
+    assert cost("neurons").heading == "neurons"  # in somebody else's record it is shown as it stands
+    with pytest.raises(AssertionError):
+        cost("neurons").model(graph)
+
+
+def test_latency_is_measured_where_it_is_asked_for_and_not_computed_with_the_others() -> None:
+    graph = NETS[0].graph(dtype=torch.float32)
+    assert "latency" not in cost_models(graph)
+    assert costs["latency"].factory(NoOptions()).model(graph).of(graph.widths()) > 0
+
+
+def test_records_state_whole_numbers_without_decimals() -> None:
+    assert [repr(whole(value)) for value in (330.0, 212815.2, 0.0)] == ["330", "212815.2", "0"]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from bench.core.record import LatencyTable
 from bench.network import latency
 from bench.network.cost import cost_models
-from bench.network.latency import Latency, measure, passes, read, timed, widened
+from bench.network.latency import fitted, measure, passes, read, timed, widened, write
 from tests.nets import NETS, Net, named
 
 Runs = list[Callable[[int], None]]
@@ -38,7 +39,7 @@ def as_if(monkeypatch: pytest.MonkeyPatch) -> Callable[..., LatencyTable]:
 
 
 @pytest.mark.parametrize("net", NETS, ids=str)
-def test_a_quadratic_is_found_again(net: Net, as_if: Callable[..., LatencyTable]) -> None:
+def test_a_quadratic_is_found_again(net: Net, as_if: Callable[..., LatencyTable], tmp_path: Path) -> None:
     """If latency is what multiply-adds are, the fit says what multiply-adds are, at any widths."""
     graph = net.graph()
     macs = cost_models(graph)["macs"]
@@ -47,8 +48,10 @@ def test_a_quadratic_is_found_again(net: Net, as_if: Callable[..., LatencyTable]
     random = np.random.default_rng(0)
     for _ in range(5):
         other = {name: int(random.integers(1, 5 * n)) for name, n in graph.widths().items()}
-        assert found.model.of(other) == pytest.approx(100 + macs.of(other), rel=1e-4)
-    assert read(asdict(found)) == found
+        assert fitted(found).of(other) == pytest.approx(100 + macs.of(other), rel=1e-4)
+    write(tmp_path / "latency.json", found)
+    assert read(tmp_path / "latency.json") == found
+    assert [reading.fitted for reading in found.readings] == [fitted(found).of(r.widths) for r in found.readings]
     assert found.readings[0].widths == graph.widths()
     for name, n in graph.widths().items():
         assert [r.widths[name] for r in found.readings].count(4 * n) == 1
@@ -60,8 +63,9 @@ def test_no_group_is_free(as_if: Callable[..., LatencyTable]) -> None:
     found = as_if(net, lambda widths: 500.0, spread=0.01)
     noise = 1.4826 * 2 * 5.0 / 3
     assert found.readings[0].noise == pytest.approx(noise)
-    seed = found.model.vector(net.graph().widths())
-    assert (found.model.marginal(seed) * seed).tolist() == pytest.approx([noise] * len(seed))
+    model = fitted(found)
+    seed = model.vector(net.graph().widths())
+    assert (model.marginal(seed) * seed).tolist() == pytest.approx([noise] * len(seed))
 
 
 @pytest.mark.parametrize("net", NETS, ids=str)
@@ -83,3 +87,29 @@ def test_turns_are_interleaved_and_passes_counted() -> None:
     before = model.training
     passes(model, (2, 6, 6), 3, torch.device("cpu"))(2)
     assert model.training == before
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"batch": 1}', b'{"batch": "x"}', b"\xff"])
+def test_a_file_that_is_no_table_is_none(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "latency.json"
+    assert read(path) is None
+    path.write_bytes(content)
+    assert read(path) is None
+
+
+def test_one_table_for_all_who_ask_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = named("norm").graph(dtype=torch.float32)
+    macs, device, measured = cost_models(graph)["macs"], torch.device("cpu"), []
+
+    def once(*arguments: object) -> LatencyTable:
+        measured.append(arguments)
+        return measure(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(latency, "measure", once)
+    first = latency.latency(graph, macs, 2, device, tmp_path, {"backbone": "one"})
+    assert latency.latency(graph, macs, 2, device, tmp_path, {"backbone": "one"}) == first
+    assert len(measured) == 1
+    latency.latency(graph, macs, 2, device, tmp_path, {"backbone": "two"})
+    latency.latency(graph, macs, 3, device, tmp_path, {"backbone": "one"})
+    assert len(measured) == 3
+    assert len(list(tmp_path.glob("latency-*.json"))) == 3

@@ -296,3 +296,10 @@ def test_groups_of_parameters_keep_their_order_and_options() -> None:
     expected = [[p for p in graph.model.parameters() if (p.dim() > 1) == many] for many in (False, True)]
     found = [g["params"] for g in optimizer.param_groups]
     assert [[id(p) for p in g] for g in found] == [[id(p) for p in g] for g in expected]
+
+
+def test_an_empty_plan_changes_nothing() -> None:
+    model = named("mlp").model()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    apply(model, None, GrowthPlan(), 1.0)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
