@@ -6,10 +6,14 @@ import weakref
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
+from bench.growth.trial import NETWORKS, trial
+from bench.methods.net2net import Config as Net2NetConfig
+from bench.methods.net2net import Net2Net
 from tests.bench.curvature.spectra import close, matrices
 from tests.nets import NETS, Net, named
 
@@ -59,3 +63,20 @@ def test_memory_for_one_group_at_a_time() -> None:
     assert close(again.dense(), expected["0"])
     assert close(again.dense(), expected["0"])
     assert tight.passes == 3
+
+
+def test_the_memory_limit_counts_the_network_as_it_is_now() -> None:
+    event, target = trial(Net2Net(Net2NetConfig()), NETWORKS["norm, pooling and flatten"](), 9.0)
+
+    def counted() -> tuple[float, float]:
+        curvature = Curvature(event.graph, event.sample)
+        group = next(iter(event.graph.groups.values()))
+        batches = list(curvature.operator(group).batches())
+        real = sum(t.nbytes for b in batches for t in (*b.inputs, b.hessian) if isinstance(t, Tensor))
+        return curvature._bytes(group.name), real
+
+    before, real_before = counted()
+    event.grow(target)
+    after, real_after = counted()
+    assert before == real_before
+    assert after == real_after > real_before

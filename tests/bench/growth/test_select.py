@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from bench.growth.budget import Budget, Candidate, by_gain, by_gain_per_cost, useful
+from bench.growth.budget import Budget, Candidate, by_gain, by_gain_per_cost
 from bench.growth.select import DAMPING, exact, relaxed
 from bench.network.cost import CostModel
 from bench.network.graph import Group
@@ -21,7 +21,7 @@ NAMES = ("a", "b", "c")
 GROUPS = {name: Group(name, (), (), ()) for name in NAMES}
 
 
-def price(linear: list[int], cross: list[int] | None = None) -> CostModel:
+def cost_model(linear: list[int], cross: list[int] | None = None) -> CostModel:
     """A cost linear in three widths, with products of neighbours where ``cross`` is given."""
     quadratic = np.zeros((3, 3))
     if cross is not None:
@@ -41,7 +41,7 @@ def instances(draw: st.DrawFn, schemes: int = 1, crossed: bool = False) -> tuple
         count[name] += 1
     linear = draw(st.lists(st.integers(1, 9), min_size=3, max_size=3))
     cross = draw(st.lists(st.integers(0, 5), min_size=2, max_size=2)) if crossed else None
-    cost = price(linear, cross)
+    cost = cost_model(linear, cross)
     widths = {name: draw(st.integers(1, 6)) + count[name] for name in NAMES}
     now = cost.of(widths)
     most = {name: widths[name] + 3 * count[name] for name in NAMES}
@@ -88,7 +88,7 @@ def check(candidates: list[Candidate], before: Budget, after: Budget, taken: lis
 
 @settings(max_examples=60)
 @given(instances(schemes=3))
-def test_exact_is_brute_force_at_linear_prices(case: tuple[list[Candidate], Budget]) -> None:
+def test_exact_is_brute_force_at_linear_costs(case: tuple[list[Candidate], Budget]) -> None:
     candidates, budget = case
     before = copy_of(budget)
     taken = exact(candidates, budget)
@@ -98,7 +98,7 @@ def test_exact_is_brute_force_at_linear_prices(case: tuple[list[Candidate], Budg
 
 @settings(max_examples=60)
 @given(instances(schemes=3, crossed=True))
-def test_exact_stays_within_true_quadratic_prices(case: tuple[list[Candidate], Budget]) -> None:
+def test_exact_stays_within_true_quadratic_costs(case: tuple[list[Candidate], Budget]) -> None:
     candidates, budget = case
     before = copy_of(budget)
     taken = exact(candidates, budget)
@@ -172,7 +172,7 @@ def test_exact_on_a_crossed_instance_is_near_the_best() -> None:
     """A fair share of random quadratic instances is solved to the optimum, and none is far off."""
     random, ratios = np.random.default_rng(0), []
     for _ in range(40):
-        cost = price(list(random.integers(1, 9, 3)), list(random.integers(0, 5, 2)))
+        cost = cost_model(list(random.integers(1, 9, 3)), list(random.integers(0, 5, 2)))
         candidates = [Candidate(GROUPS[n], i, 1, -float(random.random())) for n in NAMES for i in range(3)]
         widths = dict.fromkeys(NAMES, 4)
         target = cost.of(widths) + random.random() * (cost.of(dict.fromkeys(NAMES, 7)) - cost.of(widths))
@@ -216,23 +216,8 @@ def test_ten_thousand_candidates_take_less_than_five_seconds(schemes: int) -> No
     check(candidates, before, budget, chosen)
 
 
-def test_useful_leaves_out_rounding() -> None:
-    gains = [-1.0, -1e-3, -1e-9, 0.0, 1.0, -0.0]
-    kept = useful(Candidate(GROUPS["a"], i, 1, g) for i, g in enumerate(gains))
-    assert [c.gain for c in kept] == [-1.0, -1e-3]
-    assert useful([]) == []
-    assert useful([Candidate(GROUPS["a"], 0, 1, 0.0)]) == []
-
-
-def test_ranks() -> None:
-    budget = Budget(price([1, 10, 1]), dict.fromkeys(NAMES, 2), 1e9)
-    one, two, three = (Candidate(GROUPS[n], 0, k, g) for n, k, g in (("a", 1, -2.0), ("b", 1, -9.0), ("c", 3, -9.0)))
-    assert by_gain([one, two, three]) == [two, three, one]
-    assert by_gain_per_cost([one, two, three], budget) == [three, one, two]
-
-
 @pytest.mark.parametrize("solve", [exact, relaxed])
 def test_nothing_to_choose_from(solve: object) -> None:
-    budget = Budget(price([1, 1, 1]), dict.fromkeys(NAMES, 2), 100.0)
+    budget = Budget(cost_model([1, 1, 1]), dict.fromkeys(NAMES, 2), 100.0)
     assert solve([], budget) == []  # type: ignore[operator]
     assert budget.spent == 13

@@ -1,0 +1,117 @@
+"""A growth event: rounds until the rung is full, the step, and what it records and counts."""
+
+from __future__ import annotations
+
+from math import exp, log
+
+import pytest
+import torch
+
+from bench.core.registry import NoOptions
+from bench.growth.config import LINE_SEARCH, GrowthConfig
+from bench.growth.event import STEP_RANGE, line_search
+from bench.growth.method import GrowthContext
+from bench.growth.trial import EXAMPLES, NETWORKS, trial
+from bench.methods.net2net import Config as Net2NetConfig
+from bench.methods.net2net import Net2Net
+from bench.methods.s2d import S2D
+from bench.methods.s2d import Config as S2DConfig
+from bench.methods.static import Static, StaticMatched
+from bench.network.plan import GrowthPlan
+
+
+@pytest.mark.parametrize("method", [Static, StaticMatched])
+def test_a_control_starts_afresh_even_where_no_neuron_fits_the_rung(method: type[Static]) -> None:
+    event, target = trial(method(NoOptions()), NETWORKS["linear"](), 1.0)
+    record, plan = event.grow(target)
+    assert record.splits == 0
+    assert record.restart
+    assert plan.restart
+
+
+def test_every_measuring_pass_is_counted_at_the_size_it_runs_at() -> None:
+    event, target = trial(Net2Net(Net2NetConfig()), NETWORKS["linear"](), 4.0)
+    small = event.costs["macs"].of(event.graph.widths())
+    record, _ = event.grow(target)
+    large = event.costs["macs"].of(event.graph.widths())
+    assert record.flops == 2 * EXAMPLES * (small + 2 * large)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_rounds_go_on_until_the_rung_is_full_and_the_lineage_follows(name: str) -> None:
+    torch.manual_seed(0)
+    event, target = trial(S2D(S2DConfig()), NETWORKS[name](), 3.0)
+    record, _ = event.grow(target)
+    model = event.costs["params"]
+    n = model.vector(event.graph.widths())
+    assert record.stopped == "stable" or model.at(n) + model.marginal(n).min() > target
+    assert record.epsilon == [0.01] * record.rounds
+    assert {name: len(values) for name, values in event.lineage.items()} == event.graph.widths()
+    assert all(float(values.max()) <= 1 for values in event.lineage.values())
+    assert record.added_neurons == sum(event.graph.widths().values()) - sum(event.seed_widths.values())
+
+
+def test_drops_of_several_rounds_are_added() -> None:
+    torch.manual_seed(0)
+    event, target = trial(S2D(S2DConfig()), NETWORKS["linear"](), 3.0)
+    before = event.measure(GrowthPlan(), 0.0)[0]
+    record, _ = event.grow(target)
+    assert record.rounds > 1
+    assert record.measured_drop == pytest.approx(before - event.measure(GrowthPlan(), 0.0)[0], rel=1e-9)
+    assert record.predicted_drop == pytest.approx(record.measured_drop, rel=0.05)
+
+
+def test_proposing_carries_nothing_out() -> None:
+    event, target = trial(S2D(S2DConfig()), NETWORKS["linear"](), 3.0)
+    assert event.propose(target).splits
+    assert event.graph.widths() == event.seed_widths
+
+
+def test_nothing_without_a_reason_is_on_record_as_that() -> None:
+    class Silent:
+        def propose(self, context: GrowthContext) -> GrowthPlan:
+            return GrowthPlan()
+
+    event, target = trial(Silent(), NETWORKS["linear"](), 3.0)
+    assert event.grow(target)[0].stopped == "nothing proposed"
+    assert event.grow(event.costs["params"].of(event.seed_widths))[0].stopped is None  # there is no room
+
+
+def test_only_a_plan_with_directions_has_a_step() -> None:
+    for step, epsilon in ((True, [0.5]), (False, None)):
+        torch.manual_seed(0)
+        config = GrowthConfig(epsilon=0.5)
+        event, target = trial(Net2Net(Net2NetConfig(step=step)), NETWORKS["linear"](), 1.5, config)
+        assert event.grow(target)[0].epsilon == epsilon
+
+
+def test_the_line_search_takes_the_step_that_lowers_the_sample_most() -> None:
+    drops = {}
+    for epsilon in (LINE_SEARCH, 0.01, 0.1, 1.0):
+        torch.manual_seed(0)
+        event, target = trial(S2D(S2DConfig()), NETWORKS["linear"](), 1.5, GrowthConfig(epsilon=epsilon))
+        drops[epsilon] = event.grow(target)[0].measured_drop or 0.0
+    assert drops[LINE_SEARCH] >= max(drop for epsilon, drop in drops.items() if epsilon != LINE_SEARCH) > 0
+
+
+@pytest.mark.parametrize("best", [2e-3, 0.05, 0.7, 3.5])
+def test_a_minimum_in_the_range_is_found(best: float) -> None:
+    assert line_search(lambda step: (step - log(best)) ** 2) == pytest.approx(best, rel=0.1)
+
+
+def test_a_loss_that_only_falls_or_rises_ends_at_the_range() -> None:
+    low, high = STEP_RANGE
+    assert line_search(lambda step: step) == pytest.approx(low, rel=0.1)
+    assert line_search(lambda step: -step) == pytest.approx(high, rel=0.1)
+    assert line_search(lambda step: float("inf") if exp(step) > 0.02 else -step) < 0.02
+
+
+def test_another_budget_for_memory_gives_the_same_plan() -> None:
+    plans = []
+    for memory in (2.0, 1e-9):
+        torch.manual_seed(0)
+        config = GrowthConfig(memory=memory)
+        event, target = trial(S2D(S2DConfig()), NETWORKS["residual"](), 1.7, config)
+        plans.append(event.propose(target))
+    one, two = ([(s.group.name, s.neuron, s.weights) for s in plan.splits] for plan in plans)
+    assert one == two
