@@ -9,6 +9,6 @@ Each is the oracle of the others (bench/MATHS.md, section 4). A file put here is
 May import `bench.core`, `bench.network` and `bench.curvature`, not what is in the other files here but ``base``.
 """
 
-from bench.curvature.eigensolvers.base import eigensolver, eigensolvers, register
+from bench.curvature.eigensolvers.base import eigensolver, eigensolvers
 
-__all__ = ["eigensolver", "eigensolvers", "register"]
+__all__ = ["eigensolver", "eigensolvers"]

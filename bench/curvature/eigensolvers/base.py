@@ -17,8 +17,6 @@ eigensolvers: Registry[Callable[..., Search | Spectrum]] = Registry(
 """Eigensolvers by name: the modules of this package, and other packages' by their entry points. A factory takes its
 options, an operator and a random stream on the CPU (`bench.curvature.spectrum.Eigensolver`)."""
 
-register = eigensolvers.register
-
 
 def eigensolver(name: str, **options: object) -> Eigensolver:
     """The eigensolver of this name.

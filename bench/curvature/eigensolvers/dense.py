@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from bench.core.registry import NoOptions
-from bench.curvature.eigensolvers.base import register
+from bench.curvature.eigensolvers.base import eigensolvers
 from bench.curvature.operator import Operator
 from bench.curvature.spectrum import End, Spectrum, between
 
 
-@register("dense")
+@eigensolvers.register("dense")
 def dense(options: NoOptions, operator: Operator, generator: torch.Generator) -> Spectrum:
     """Form S and decompose it: exact, at ``d`` products and a memory of ``n d^2``. The generator is not used."""
     matrix = operator.dense()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.curvature.eigensolvers.base import register
+from bench.curvature.eigensolvers.base import eigensolvers
 from bench.curvature.operator import Operator
 from bench.curvature.spectrum import STEPS, Ask, Search, Spectrum
 
@@ -27,7 +27,7 @@ class LanczosConfig:
     limit: int = 256
 
 
-@register("lanczos", LanczosConfig)
+@eigensolvers.register("lanczos", LanczosConfig)
 def lanczos(config: LanczosConfig, operator: Operator, generator: torch.Generator) -> Search:
     """Both ends by products alone.
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from bench.curvature.eigensolvers.base import register
+from bench.curvature.eigensolvers.base import eigensolvers
 from bench.curvature.operator import Operator
 from bench.curvature.spectrum import Answer, Ask, End, Search, between
 
@@ -42,7 +42,7 @@ class RayleighConfig:
     highest: bool = True
 
 
-@register("rayleigh", RayleighConfig)
+@eigensolvers.register("rayleigh", RayleighConfig)
 def rayleigh(config: RayleighConfig, operator: Operator, generator: torch.Generator) -> Search:
     """One end, or both, by mini-batches, which are the operator's batches."""
     low = yield from _end(config, operator, generator, 1.0)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import normalize
 
-from bench.curvature.eigensolvers import register
+from bench.curvature.eigensolvers import eigensolvers
 from bench.curvature.spectrum import Ask, End, between
 
 
@@ -30,7 +30,7 @@ class Config:
     steps: int = 20
 
 
-@register("power", Config)
+@eigensolvers.register("power", Config)
 def power(config, operator, generator):
     def end(shift):
         v = torch.randn(operator.neurons, operator.size, generator=generator).to(operator.like)
@@ -52,11 +52,11 @@ FUNCTION = '''
 
 import torch
 
-from bench.curvature.eigensolvers import register
+from bench.curvature.eigensolvers import eigensolvers
 from bench.curvature.spectrum import Spectrum
 
 
-@register("own")
+@eigensolvers.register("own")
 def own(config, operator, generator):
     values, vectors = torch.linalg.eigh(operator.dense())
     ends = values[:, 0], vectors[:, :, 0], values[:, -1], vectors[:, :, -1]
