@@ -11,19 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.growth.method import GrowthContext
-from bench.methods import registry
 from bench.methods.s3d import SCHEMES, gains, offspring
 from bench.network.graph import Graph
 from bench.network.plan import GrowthPlan, Split, validate
 from bench.network.surgery import apply
-from tests.nets import SMOOTH, Net, grow_context, named
+from tests.methods.made import context_of, method
+from tests.nets import SMOOTH, Net, named
 
 PREDICTING = ("s2d", "s3d", "fast_s2d", "random_split")
-
-
-def context_of(net: Net, **options: object) -> GrowthContext:
-    return grow_context(net.graph(), *net.sample(), **options)  # type: ignore[arg-type]
 
 
 def loss(graph: Graph, net: Net, plan: GrowthPlan, epsilon: float) -> float:
@@ -60,7 +55,7 @@ def check_prediction(graph: Graph, net: Net, splits: Sequence[Split]) -> None:
 @pytest.mark.parametrize("name", PREDICTING)
 def test_the_predicted_change_is_the_measured_one(name: str, net: Net) -> None:
     context = context_of(net)
-    plan = registry[name].factory(registry[name].config()).propose(context)
+    plan = method(name).propose(context)
     assert plan.splits
     check_prediction(context.graph, net, plan.splits)
 
@@ -104,7 +99,7 @@ def test_the_published_form_predicts_nothing_behind_depthwise_convolutions() -> 
 @pytest.mark.parametrize("net", SMOOTH, ids=str)
 def test_simultaneous_splits_change_the_loss_by_the_sum_of_their_parts(net: Net) -> None:
     context = context_of(net, ratio=2.5)
-    splits = registry["random_split"].factory(registry["random_split"].config()).propose(context).splits
+    splits = method("random_split").propose(context).splits
     signed = [
         Split(s.group, s.neuron, (1.5, -0.5), torch.stack([s.directions[0] / 3, s.directions[0]]))
         for s in splits
