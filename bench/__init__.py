@@ -13,8 +13,8 @@
     report      tables, figures and a page from the runs on disk: read, analysis, views, write
     speed       how fast it all is
 
-At the top is what one types: ``__main__`` (``python -m bench``), ``script`` (``growth-bench``), ``status``, ``inspect`` and
-``check``; below them ``cli``, ``sweep`` and ``plugins``, which have to do with Hydra. ``conf`` has the options' defaults.
+At the top is what one types: ``__main__`` (``python -m bench``), ``script`` (``growth-bench``), ``status``, ``inspect``
+and ``check``; below them ``cli``, ``sweep`` and ``plugins``, which deal with Hydra. ``conf`` has the options' defaults.
 
 A room never imports a higher one; the gate checks it (``pyproject.toml``, import-linter).
 """
