@@ -2,63 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bench.backbones import build
 from bench.core.errors import BenchError, ConfigError
 from bench.network.graph import Graph
-
-NETWORKS = [
-    "mobilenet_v3_small",
-    "efficientnet_b0",
-    "densenet121",
-    "squeezenet1_1",
-    "regnet_y_400mf",
-    "convnext_tiny",
-    "googlenet",
-    "vit_b_16",
-]
-
-
-def tiny(input_shape: tuple[int, ...], outputs: int, width: int = 3) -> nn.Module:
-    return nn.Sequential(nn.Flatten(), nn.Linear(torch.Size(input_shape).numel(), width), nn.Linear(width, outputs))
-
-
-def wrong(input_shape: tuple[int, ...], outputs: int) -> nn.Module:
-    return tiny(input_shape, outputs + 1)
-
-
-class Viewing(nn.Module):
-    """Asks for memory as PyTorch lays it out by default, as many networks do."""
-
-    def __init__(self, channels: int, outputs: int) -> None:
-        super().__init__()
-        self.conv, self.head = nn.Conv2d(channels, 4, 3), nn.LazyLinear(outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.max_pool2d(F.silu(self.conv(x)), 2)
-        outputs: Tensor = self.head(x.view(x.size(0), -1))
-        return outputs
-
-
-def viewing(input_shape: tuple[int, ...], outputs: int) -> nn.Module:
-    model = Viewing(input_shape[0], outputs)
-    model(torch.zeros(1, *input_shape))
-    return model
+from tests.bench.backbones import elsewhere
+from tests.bench.backbones.elsewhere import NETWORKS
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_network_that_views_its_channels_can_be_trained_and_grown(
     channels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "mine.py").write_text(Path(__file__).read_text())
+    shutil.copy(elsewhere.__file__, tmp_path / "mine.py")
     monkeypatch.syspath_prepend(tmp_path)
     model = build({"name": "import:mine:viewing"}, (channels, 8, 8), 3)
     images = torch.randn(2, 8, 8, channels).movedim(-1, 1)  # as batches lie in memory
@@ -86,7 +49,7 @@ def test_images_are_resized_for_torchvision_unless_told_otherwise() -> None:
 
 
 def test_a_factory_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mine.py").write_text(Path(__file__).read_text())
+    shutil.copy(elsewhere.__file__, tmp_path / "mine.py")
     monkeypatch.syspath_prepend(tmp_path)
     model = build({"name": "import:mine:tiny", "options": {"width": 5}}, (1, 4, 4), 3)
     assert model[1].out_features == 5
@@ -111,7 +74,7 @@ def test_what_torchvision_cannot_do(name: str, shape: tuple[int, ...]) -> None:
 
 
 def test_a_name_with_a_colon_on_the_command_line(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(Path(__file__).read_text())
+    shutil.copy(elsewhere.__file__, tmp_path / "mine.py")
 
     def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "bench", *arguments, "train.epochs=0", "train.seed_epochs=0", "runs_dir=runs"]

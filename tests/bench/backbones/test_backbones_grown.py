@@ -21,7 +21,7 @@ from bench.methods import registry
 from bench.network.cost import cost_models
 from bench.network.graph import Graph
 from bench.network.surgery import apply
-from tests.bench.backbones.test_backbones_external import NETWORKS
+from tests.bench.backbones.elsewhere import NETWORKS
 
 CASES: list[tuple[dict[str, Any], tuple[int, ...]]] = [
     *(({"name": name}, (3, 32, 32)) for name in backbones.names() if name != "rbf"),
@@ -59,7 +59,7 @@ def test_every_method_keeps_the_function_at_step_zero(options: dict[str, Any], s
     torch.manual_seed(0)
     model = lively(build(options, shape, 10), generator)
     graph = Graph(model, shape)
-    price, widths = cost_models(graph), graph.widths()
+    models, widths = cost_models(graph), graph.widths()
     inputs = torch.randn(2, *shape, generator=generator, dtype=torch.float64)
     with torch.no_grad():
         expected = model(inputs)
@@ -67,15 +67,15 @@ def test_every_method_keeps_the_function_at_step_zero(options: dict[str, Any], s
     for entry in registry:
         context = GrowthContext(
             graph=graph,
-            cost=price["params"],
-            macs=price["macs"],
-            target=price["params"].of({group: n + 3 * SPLIT for group, n in widths.items()}),
+            cost=models["params"],
+            macs=models["macs"],
+            target=models["params"].of({group: n + 3 * SPLIT for group, n in widths.items()}),
             curvature=Curvature(graph, Sample(inputs, torch.zeros(2, dtype=torch.long), F.cross_entropy)),
             eigensolver=any_spectrum,
             generator=generator,
             lineage={group: torch.ones(n, dtype=torch.float64) for group, n in widths.items()},
             seed_widths=widths,
-            history=(Trained(price["macs"].of(widths), 1),),
+            history=(Trained(models["macs"].of(widths), 1),),
             epochs=1,
         )
         try:

@@ -14,9 +14,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
 
-from bench.cli import CONF
+from bench.core.options import CONF
 from bench.sweep import offer_launchers, offer_sweeper
-from tests.bench.launchers.test_launchers import PLUGINS, installed
+from tests.bench.launchers.plugins import PLUGINS, installed
 from tests.chaos import ROOT
 
 LAUNCHERS = sorted(path.stem for path in (CONF / "hydra" / "launcher").glob("*.yaml"))

@@ -7,33 +7,20 @@ import os
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.bench.launchers.plugins import PLUGINS, installed
 from tests.chaos import ROOT, measured
 
 GRID = ["method=s2d,static", "seed=0,1"]
 RECIPE = ["train.epochs=1", "train.seed_epochs=1", "growth.stages=1", "growth.sample=64"]
-PLUGINS = {
-    "joblib": "hydra_joblib_launcher",
-    "submitit_local": "hydra_submitit_launcher",
-    "ray": "hydra_ray_launcher",
-}
 SETTINGS = {
     "joblib": ["hydra.launcher.n_jobs=2"],
     "ray": ["+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.init.include_dashboard=false"],
 }
-
-
-def installed(launcher: str) -> bool:
-    """Whether a launcher's plugin is there."""
-    try:
-        return find_spec(f"hydra_plugins.{PLUGINS[launcher]}") is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def sweep(folder: Path, launcher: str, *more: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,48 @@
+"""Networks from elsewhere: torchvision's that are tried, and factories as users write them.
+
+Tests copy this file to where a user's module would be, and name its factories by ``backbone=import:mine:NAME``.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+NETWORKS = [
+    "mobilenet_v3_small",
+    "efficientnet_b0",
+    "densenet121",
+    "squeezenet1_1",
+    "regnet_y_400mf",
+    "convnext_tiny",
+    "googlenet",
+    "vit_b_16",
+]
+
+
+def tiny(input_shape: tuple[int, ...], outputs: int, width: int = 3) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(torch.Size(input_shape).numel(), width), nn.Linear(width, outputs))
+
+
+def wrong(input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+    return tiny(input_shape, outputs + 1)
+
+
+class Viewing(nn.Module):
+    """Asks for memory as PyTorch lays it out by default, as many networks do."""
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(channels, 4, 3), nn.LazyLinear(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.silu(self.conv(x)), 2)
+        outputs: Tensor = self.head(x.view(x.size(0), -1))
+        return outputs
+
+
+def viewing(input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+    model = Viewing(input_shape[0], outputs)
+    model(torch.zeros(1, *input_shape))
+    return model
