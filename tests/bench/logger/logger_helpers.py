@@ -9,59 +9,75 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-
-from bench.cli import CONF
 from bench.core.callbacks import Callback, Callbacks
-from bench.core.store import Run
+from bench.core.record import (
+    SCHEMA,
+    Environment,
+    Flops,
+    GrowthRecord,
+    History,
+    RunRecord,
+    RunState,
+    Seconds,
+    StageRecord,
+)
+from bench.core.store import RunFolder
 from bench.logger import make
+from bench.run.cell import run_folder
 from bench.run.config import Settings
-from bench.run.protocol import Experiment
-
-SHORT = ["train.epochs=2", "train.seed_epochs=3", "growth.stages=2", "growth.sample=128"]
+from bench.run.protocol import Run
+from tests import runs
 
 
 def options(folder: Path, *overrides: str) -> dict[str, Any]:
-    """The resolved options of a command line."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("config", [f"runs_dir={folder}", *SHORT, *overrides])
-    found = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(found, dict)
-    return {str(key): value for key, value in found.items()}
+    """The resolved options of a command line: three epochs of the seed network, then twice two."""
+    return runs.options(folder, "train.seed_epochs=3", *overrides)
 
 
-def execute(folder: Path, *overrides: str, beside: Callback | None = None) -> tuple[Run, dict[str, Any]]:
+def execute(folder: Path, *overrides: str, beside: Callback | None = None) -> tuple[RunFolder, RunRecord]:
     """A run with its loggers, and ``beside`` told after them."""
     chosen = options(folder, *overrides)
-    run = Run(folder, chosen)
+    place = run_folder(chosen)
     with ExitStack() as stack:
-        callbacks: list[Callback] = [stack.enter_context(one) for one in make(chosen, run)]
+        callbacks: list[Callback] = [stack.enter_context(one) for one in make(chosen, place)]
         callbacks += [] if beside is None else [beside]
-        run.folder.mkdir(parents=True, exist_ok=True)
-        return run, Experiment(Settings.of(chosen), run, Callbacks(callbacks)).execute()
+        place.path.mkdir(parents=True, exist_ok=True)
+        return place, Run(Settings.of(chosen), place, Callbacks(callbacks)).execute()
 
 
-class Killed(Exception):
-    """Stands for a kill at any instant."""
+def whole_stage(number: int = 0, growth: GrowthRecord | None = None) -> StageRecord:
+    """A stage with numbers that are known."""
+    return StageRecord(
+        stage=number,
+        target_cost=330.0,
+        costs={"params": 330 + number, "macs": 312, "energy": 0.5},
+        widths={"features.0": 4},
+        epochs=3,
+        train_loss=0.25,
+        val_loss=0.5,
+        test_loss=0.75,
+        seconds=Seconds(2.0, 1.0, 0.5),
+        flops=Flops(20.0, 10.0),
+        growth=growth,
+        history=History([0.5, 0.25], [0.75, 0.5]),
+    )
 
 
-class Fatal:
-    """Kills a run at a given epoch."""
-
-    def __init__(self, at: int) -> None:
-        self.at, self.epochs = at, 0
-
-    def stage(self, stage: int, stages: int, epochs: int, done: int) -> None: ...
-
-    def epoch(self, loss: float) -> None:
-        self.epochs += 1
-        if self.epochs == self.at:
-            raise Killed
-
-    def finished(self, record: dict[str, Any]) -> None: ...
-
-    def end(self, record: dict[str, Any]) -> None: ...
+def whole_record(
+    stages: list[StageRecord], status: RunState = RunState.REFUSED, reason: str | None = "no"
+) -> RunRecord:
+    """A record of these stages."""
+    names = {"id": "1", "method": "s2d", "backbone": "mlp", "data": "digits"}
+    return RunRecord(
+        schema=SCHEMA,
+        status=status,
+        reason=reason,
+        seed=0,
+        config={},
+        environment=Environment(),
+        stages=stages,
+        **names,
+    )
 
 
 # -- wandb's transaction log: LevelDB's log format, records are protocol buffers -----------------------

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from bench.core.record import RunState
 from bench.logger import guard as module
+from bench.logger.base import Logger
 from bench.logger.guard import Guard, NotHere
-from tests.bench.logger.logger_helpers import execute
+from tests.bench.logger.logger_helpers import execute, whole_record, whole_stage
 
 
 @pytest.fixture(autouse=True)
@@ -21,45 +23,37 @@ def _nothing_said() -> Iterator[None]:
     module._said.clear()
 
 
-class Loud:
+KINDS = ("on_stage_begin", "on_epoch_end", "on_stage_end", "on_run_end", "close")
+
+
+class Loud(Logger):
     """A logger that writes down what it is told and raises at one kind of message."""
 
     def __init__(self, at: str = "") -> None:
-        self.at, self.heard = at, [] if at != "start" else self._raise("start")
+        self.at, self.heard = at, list[str]()
+        for kind in KINDS:
+            setattr(self, kind, partial(self._hear, kind))
+        self._raise_at("start")
 
-    def _raise(self, kind: str) -> list[str]:
-        raise OSError(28, "No space left\non device")
-
-    def _hear(self, kind: str) -> None:
-        self.heard.append(kind)
+    def _raise_at(self, kind: str) -> None:
         if kind == self.at:
-            self._raise(kind)
+            raise OSError(28, "No space left\non device")
 
-    def stage(self, stage: int, stages: int, epochs: int, done: int) -> None:
-        self._hear("stage")
-
-    def epoch(self, loss: float) -> None:
-        self._hear("epoch")
-
-    def finished(self, record: dict[str, Any]) -> None:
-        self._hear("finished")
-
-    def end(self, record: dict[str, Any]) -> None:
-        self._hear("end")
-
-    def close(self) -> None:
-        self._hear("close")
+    def _hear(self, kind: str, *said: object) -> None:
+        self.heard.append(kind)
+        self._raise_at(kind)
 
 
 def tell(guard: Guard) -> None:
-    guard.stage(0, 1, 2, 0)
-    guard.epoch(0.5)
-    guard.epoch(0.4)
-    guard.finished({})
-    guard.end({})
+    stage = whole_stage()
+    guard.on_stage_begin(0, 1, 2, 0)
+    guard.on_epoch_end(0.5, 0.6)
+    guard.on_epoch_end(0.4, 0.7)
+    guard.on_stage_end(stage)
+    guard.on_run_end(whole_record([stage]))
 
 
-@pytest.mark.parametrize("at", ["start", "stage", "epoch", "finished", "end", "close"])
+@pytest.mark.parametrize("at", ["start", *KINDS])
 def test_a_failure_is_said_once_and_ends_the_logger(at: str, capsys: pytest.CaptureFixture[str]) -> None:
     made: list[Loud] = []
 
@@ -85,18 +79,20 @@ def test_all_is_told_and_the_logger_closed() -> None:
     with Guard("loud", lambda: logger) as guard:
         tell(guard)
     tell(guard)
-    assert logger.heard == ["stage", "epoch", "epoch", "finished", "end", "close"]
+    assert logger.heard == [*KINDS[:2], *KINDS[1:]]
 
 
 def test_ctrl_c_is_no_failure_of_the_logger() -> None:
     class Interrupted(Loud):
-        def epoch(self, loss: float) -> None:
-            raise KeyboardInterrupt
+        def _hear(self, kind: str, *said: object) -> None:
+            super()._hear(kind)
+            if kind == "on_epoch_end":
+                raise KeyboardInterrupt
 
     logger = Interrupted()
     with pytest.raises(KeyboardInterrupt), Guard("loud", lambda: logger) as guard:
         tell(guard)
-    assert logger.heard == ["stage", "close"]
+    assert logger.heard == ["on_stage_begin", "on_epoch_end", "close"]
 
 
 def test_a_long_reason_is_cut_and_a_plain_one_has_no_type() -> None:
@@ -125,9 +121,9 @@ def test_a_package_that_is_not_installed(
         monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
     for seed in (0, 1):
-        run, record = execute(tmp_path, f"logger={name}", f"seed={seed}")
-        assert record["status"] == "done"
-        assert not (run.folder / name).exists()
-    package = f"pip install 'growth-bench[{name}]'"
+        folder, record = execute(tmp_path, f"logger={name}", f"seed={seed}")
+        assert record.status is RunState.DONE
+        assert not (folder.path / name).exists()
+    package = "pip install wandb" if name == "wandb" else "pip install 'growth-bench[tensorboard]'"
     line = f"logger={name}: {name} is not installed ({package}); the run goes on without it\n"
     assert capsys.readouterr().err == line

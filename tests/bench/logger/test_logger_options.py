@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from bench.cli import CONF, ROOT
 from bench.core.errors import ConfigError
-from bench.core.store import Run
+from bench.core.options import CONF
+from bench.core.store import RunFolder
 from bench.logger import log_report, loggers, make
 from tests.bench.logger.logger_helpers import options
+from tests.chaos import ROOT
 
 
 @pytest.mark.parametrize("entry", [*loggers], ids=lambda e: e.name)
@@ -45,7 +46,7 @@ def test_every_file_has_its_logger() -> None:
 )
 def test_bad_options_are_one_line(logger: dict[str, Any], message: str, tmp_path: Path) -> None:
     chosen = {**options(tmp_path), "logger": logger}
-    for attempt in (lambda: make(chosen, Run(tmp_path, chosen)), lambda: log_report(tmp_path, chosen)):
+    for attempt in (lambda: make(chosen, RunFolder(tmp_path, chosen)), lambda: log_report(tmp_path, chosen)):
         with pytest.raises(ConfigError) as caught:
             attempt()
         assert str(caught.value).startswith(message)
@@ -56,13 +57,13 @@ def test_bad_options_are_one_line(logger: dict[str, Any], message: str, tmp_path
 def test_none_and_disabled_tell_nobody(tmp_path: Path) -> None:
     for overrides in (["logger=none"], ["logger=wandb", "logger.mode=disabled"]):
         chosen = options(tmp_path, *overrides)
-        assert make(chosen, Run(tmp_path, chosen)) == []
+        assert make(chosen, RunFolder(tmp_path, chosen)) == []
         assert not log_report(tmp_path, chosen)
 
 
 def test_a_logger_does_not_change_a_runs_identity(tmp_path: Path) -> None:
     choices = (["logger=none"], ["logger=tensorboard"], ["logger=wandb", "logger.tags=[a,b]", "logger.group=mine"])
-    assert len({Run(tmp_path, options(tmp_path, *overrides)).id for overrides in choices}) == 1
+    assert len({RunFolder(tmp_path, options(tmp_path, *overrides)).id for overrides in choices}) == 1
 
 
 def test_nothing_is_loaded_or_written_before_there_is_something_to_tell(tmp_path: Path) -> None:
@@ -70,10 +71,10 @@ def test_nothing_is_loaded_or_written_before_there_is_something_to_tell(tmp_path
     script = f"""
 import json, sys
 from bench.logger import loggers, make
-from bench.core.store import Run
+from bench.core.store import RunFolder
 options = json.loads({chosen!r})
 for name in loggers.names():
-    for guard in make({{**options, "logger": {{"name": name}}}}, Run({str(tmp_path)!r}, options)):
+    for guard in make({{**options, "logger": {{"name": name}}}}, RunFolder({str(tmp_path)!r}, options)):
         with guard:
             pass
 print([name for name in ("torch", "wandb", "tensorboard") if name in sys.modules])

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.bench.logger.logger_helpers import Fatal, Killed, execute
+from tests.bench.logger.logger_helpers import execute
+from tests.runs import Fatal, Killed
 
 pytest.importorskip("tensorboard")
 
@@ -34,19 +35,20 @@ def _no_line(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
 
 
 def test_a_run(tmp_path: Path) -> None:
-    run, record = execute(tmp_path, "logger=tensorboard")
-    found = read(run.folder / "tensorboard")
+    folder, record = execute(tmp_path, "logger=tensorboard")
+    found = read(folder.path / "tensorboard")
     assert [step for step, _ in series(found, "train/loss")] == [1, 2, 3, 4, 5, 6, 7]
     assert [value for _, value in series(found, "train/stage")] == [0, 0, 0, 1, 1, 2, 2]
-    stages = record["stages"]
+    stages = record.stages
     ends = [3, 5, 7]
-    assert series(found, "stage/params") == [(e, s["params"]) for e, s in zip(ends, stages, strict=True)]
-    assert series(found, "growth/splits") == [
-        (e, s["growth"]["splits"]) for e, s in zip(ends[1:], stages[1:], strict=True)
-    ]
+    assert series(found, "costs/params") == [(e, s.params) for e, s in zip(ends, stages, strict=True)]
+    assert series(found, "growth/splits") == [(e, s.growth.splits) for e, s in zip(ends[1:], stages[1:], strict=True)]
+    for part in ("train", "val"):
+        whole = [loss for stage in stages for loss in getattr(stage.history, f"{part}_loss")]
+        assert [value for _, value in series(found, f"{part}/loss")] == pytest.approx(whole, rel=1e-6)
     last = series(found, "train/loss")[-1][1]
-    assert last == pytest.approx(stages[-1]["train_loss"], rel=1e-6)
-    assert {f"widths/{name}" for name in stages[0]["widths"]} <= set(found.Tags()["scalars"])
+    assert last == pytest.approx(stages[-1].train_loss, rel=1e-6)
+    assert {f"widths/{name}" for name in stages[0].widths} <= set(found.Tags()["scalars"])
     text = found.Tensors("summary/text_summary")[0].tensor_proto.string_val[0].decode()
     assert '"status": "done"' in text
 
@@ -57,16 +59,16 @@ def test_a_killed_run_has_each_point_once(at: int, tmp_path: Path) -> None:
     with suppress(Killed):
         execute(tmp_path, *overrides, beside=Fatal(at))
     time.sleep(1.1)  # event files are read in the order of their names, which count seconds
-    run, record = execute(tmp_path, *overrides)
-    found = read(run.folder / "tensorboard")
+    folder, record = execute(tmp_path, *overrides)
+    found = read(folder.path / "tensorboard")
     assert [step for step, _ in series(found, "train/loss")] == [1, 2, 3, 4, 5, 6, 7]
-    assert [value for _, value in series(found, "stage/params")] == [s["params"] for s in record["stages"]]
+    assert [value for _, value in series(found, "costs/params")] == [s.params for s in record.stages]
 
 
 def test_a_shared_seed_network_and_a_folder_of_ones_own(tmp_path: Path) -> None:
     execute(tmp_path / "runs", "method=net2net")
-    run, _ = execute(tmp_path / "runs", "logger=tensorboard", f"logger.dir={tmp_path / 'events'}")
-    found = read(tmp_path / "events" / run.folder.name)
+    folder, _ = execute(tmp_path / "runs", "logger=tensorboard", f"logger.dir={tmp_path / 'events'}")
+    found = read(tmp_path / "events" / folder.path.name)
     assert [step for step, _ in series(found, "train/loss")] == [4, 5, 6, 7]
-    assert [step for step, _ in series(found, "stage/params")] == [3, 5, 7]
-    assert not (run.folder / "tensorboard").exists()
+    assert [step for step, _ in series(found, "costs/params")] == [3, 5, 7]
+    assert not (folder.path / "tensorboard").exists()

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
-from bench.cli import ROOT
+from bench.core.record import RunState, plain
 from bench.logger import guard, log_report, session
-from tests.bench.logger.logger_helpers import Fatal, Killed, WandbLog, execute, options, wandb_logs
+from tests.bench.logger.logger_helpers import WandbLog, execute, options, wandb_logs
+from tests.chaos import ROOT
+from tests.runs import Fatal, Killed
 
 wandb = pytest.importorskip("wandb")
 
@@ -44,39 +46,44 @@ def test_a_run(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: p
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     overrides = ["logger=wandb", "logger.tags=[one,two]", "logger.project=mine", "logger.entity=us"]
-    run, record = execute(tmp_path / "runs", *overrides)
+    folder, record = execute(tmp_path / "runs", *overrides)
     assert capfd.readouterr() == ("", "")
     assert not list(elsewhere.iterdir())
-    (log,) = wandb_logs(run.folder)
-    assert (log.run.run_id, log.run.display_name) == (run.id, run.folder.name)
+    (log,) = wandb_logs(folder.path)
+    assert (log.run.run_id, log.run.display_name) == (folder.id, folder.path.name)
     assert (log.run.project, log.run.entity, log.run.run_group) == ("mine", "us", "digits-mlp")
     assert (log.run.job_type, list(log.run.tags)) == ("s3d", ["one", "two"])
     assert log.exit_code == 0
 
     config = {name: value for name, value in log.config.items() if name != "_wandb"}
     environment = config.pop("environment")
-    assert config == json.loads(json.dumps(record["config"]))
-    assert environment == record["environment"]
+    assert config == json.loads(json.dumps(record.config))
+    assert environment == plain(record.environment)
 
-    stages = record["stages"]
+    stages = [plain(stage) for stage in record.stages]
     losses = log.series("train/loss", "epoch")
     assert [epoch for epoch, _ in losses] == [1, 2, 3, 4, 5, 6, 7]
     assert [losses[epoch - 1][1] for epoch in (3, 5, 7)] == [stage["train_loss"] for stage in stages]
+    for part in ("train", "val"):
+        whole = [loss for stage in record.stages for loss in getattr(stage.history, f"{part}_loss")]
+        assert log.series(f"{part}/loss", "epoch") == list(enumerate(whole, start=1))
     assert [stage for _, stage in log.series("train/stage", "epoch")] == [0, 0, 0, 1, 1, 2, 2]
-    for name in ("params", "macs", "val_accuracy", "test_accuracy", "test_loss"):
+    for name in ("val_accuracy", "val_loss", "test_accuracy", "test_loss"):
         assert log.series(f"stage/{name}", "stage") == [(stage["stage"], stage[name]) for stage in stages]
-    for group in ("seconds", "flops", "widths"):
+    for group in ("costs", "seconds", "flops", "widths"):
         for name in stages[0][group]:
             assert log.series(f"{group}/{name}", "stage") == [(s["stage"], s[group][name]) for s in stages]
     for name in ("splits", "added_neurons", "predicted_drop", "measured_drop", "function_gap", "products"):
         points = [(stage["stage"], stage["growth"][name]) for stage in stages[1:]]
         assert log.series(f"growth/{name}", "stage") == points
     assert log.series("growth/epsilon", "stage") == [(1, 0.01), (2, 0.01)]
-    assert log.metrics["train/*"] == "epoch"
-    assert {log.metrics[f"{name}/*"] for name in ("stage", "seconds", "flops", "growth", "widths")} == {"stage"}
+    assert log.metrics["train/*"] == log.metrics["val/*"] == "epoch"
+    assert {log.metrics[f"{name}/*"] for name in ("stage", "costs", "seconds", "flops", "growth", "widths")} == {
+        "stage"
+    }
 
     table = rows(log)
-    assert [row["stage/params"] for row in table] == [stage["params"] for stage in stages]
+    assert [row["costs/params"] for row in table] == [stage["params"] for stage in stages]
     assert [row["growth/engine"] for row in table] == [None, "lanczos", "lanczos"]
     assert log.summary["status"] == "done"
     assert log.summary["final/test_accuracy"] == stages[-1]["test_accuracy"]
@@ -89,34 +96,34 @@ def test_a_killed_run_goes_on_under_the_same_id(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         execute(tmp_path, *overrides, beside=Fatal(5))
     time.sleep(1.1)  # wandb names a session's folder by the second
-    run, record = execute(tmp_path, *overrides)
-    first, second = wandb_logs(run.folder)
-    assert first.run.run_id == second.run.run_id == run.id
+    folder, record = execute(tmp_path, *overrides)
+    first, second = wandb_logs(folder.path)
+    assert first.run.run_id == second.run.run_id == folder.id
     assert (first.exit_code, second.exit_code) == (1, 0)
     assert [epoch for epoch, _ in first.series("train/loss", "epoch")] == [1, 2, 3, 4, 5]
     again = second.series("train/loss", "epoch")
     assert [epoch for epoch, _ in again] == [5, 6, 7]
     assert again[0] == first.series("train/loss", "epoch")[-1]
-    params = [(stage["stage"], stage["params"]) for stage in record["stages"]]
-    assert second.series("stage/params", "stage") == params
+    params = [(stage.stage, stage.params) for stage in record.stages]
+    assert second.series("costs/params", "stage") == params
     assert len(rows(second)) == 3
 
 
 def test_a_failed_and_a_regression_run(tmp_path: Path) -> None:
     from bench.core.errors import TrainingDiverged
-    from bench.core.store import Run
+    from bench.core.store import RunFolder
 
     with pytest.raises(TrainingDiverged):
         execute(tmp_path, "logger=wandb", "train.lr=1e12")
-    (log,) = wandb_logs(Run(tmp_path, options(tmp_path, "train.lr=1e12")).folder)
+    (log,) = wandb_logs(RunFolder(tmp_path, options(tmp_path, "train.lr=1e12")).path)
     assert log.exit_code == 1
     assert log.summary["status"] == "failed"
     assert "train.lr" in log.summary["reason"]
-    run, record = execute(tmp_path, "logger=wandb", "data=rbf", "backbone=rbf", "logger.group=ours")
-    (log,) = wandb_logs(run.folder)
+    folder, record = execute(tmp_path, "logger=wandb", "data=rbf", "backbone=rbf", "logger.group=ours")
+    (log,) = wandb_logs(folder.path)
     assert log.run.run_group == "ours"
     assert not log.series("stage/test_accuracy", "stage")
-    assert log.summary["final/test_loss"] == record["stages"][-1]["test_loss"]
+    assert log.summary["final/test_loss"] == record.stages[-1].test_loss
 
 
 def test_a_reports_files(tmp_path: Path) -> None:
@@ -161,7 +168,7 @@ def test_wandb_raises(
 ) -> None:
     monkeypatch.setattr(wandb, call, _raise)
     _, record = execute(tmp_path, "logger=wandb")
-    assert record["status"] == "done"
+    assert record.status is RunState.DONE
     assert capfd.readouterr().err == LINE
 
 
@@ -178,7 +185,7 @@ def test_a_session_raises(
 
     monkeypatch.setattr("bench.logger.wandb.begin", broken)
     _, record = execute(tmp_path, "logger=wandb")
-    assert record["status"] == "done"
+    assert record.status is RunState.DONE
     assert capfd.readouterr().err == LINE
     monkeypatch.undo()
     made[0].finish()
@@ -187,7 +194,7 @@ def test_a_session_raises(
 def test_a_folder_that_cannot_be_written(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     _, record = execute(tmp_path, "logger=wandb", f"logger.dir={tmp_path / 'file' / 'below'}")
-    assert record["status"] == "done"
+    assert record.status is RunState.DONE
     line = capfd.readouterr().err
     assert line.startswith("logger=wandb: NotADirectoryError")
     assert line.count("\n") == 1
@@ -207,17 +214,20 @@ def test_a_report_that_cannot_be_sent(
 SCRIPT = """
 import json, sys, time
 from bench.logger import make, session
-from bench.core.store import Run
+from bench.core.record import Environment, RunRecord
+from bench.core.store import RunFolder
 session.QUIET.update(init_timeout=2.0, x_graphql_timeout_seconds=2.0)
 options = json.loads(sys.argv[1])
+names = dict(id="1", method="s2d", backbone="mlp", data="digits")
+record = RunRecord(schema=1, status="refused", seed=0, config={}, environment=Environment(), stages=[], **names)
 for seed in range(2):
     options["seed"] = seed
     started = time.perf_counter()
-    for guard in make(options, Run(options["runs_dir"], options)):
+    for guard in make(options, RunFolder(options["runs_dir"], options)):
         with guard:
-            guard.stage(0, 1, 1, 0)
-            guard.epoch(0.5)
-            guard.end({"status": "done", "reason": None, "environment": {}, "stages": []})
+            guard.on_stage_begin(0, 1, 1, 0)
+            guard.on_epoch_end(0.5, 0.6)
+            guard.on_run_end(record)
     print(time.perf_counter() - started)
 """
 
