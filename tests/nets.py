@@ -357,18 +357,18 @@ def grow_context(
         form: Of the curvature.
         options: Other fields of the context.
     """
-    price = cost_models(graph)
+    models = cost_models(graph)
     fields: dict[str, Any] = {
-        "target": ratio * price[metric].of(graph.widths()),
+        "target": ratio * models[metric].of(graph.widths()),
         "lineage": {name: torch.ones(n, dtype=torch.float64) for name, n in graph.widths().items()},
         "seed_widths": graph.widths(),
-        "history": (Trained(price["macs"].of(graph.widths()), 5),),
+        "history": (Trained(models["macs"].of(graph.widths()), 5),),
         "epochs": 4,
     }
     return GrowthContext(
         graph=graph,
-        cost=price[metric],
-        macs=price["macs"],
+        cost=models[metric],
+        macs=models["macs"],
         curvature=Curvature(graph, Sample(inputs, targets, F.cross_entropy), form),
         eigensolver=eigensolver(engine),
         generator=torch.Generator().manual_seed(seed),
