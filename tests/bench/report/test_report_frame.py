@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.bench.test_protocol import experiment
+from tests.runs import prepared
 
 from bench.report.frame import frame
 
 
 def test_one_row_per_rung(tmp_path: Path) -> None:
-    records = [experiment(tmp_path, f"method={method}").execute() for method in ("s2d", "static")]
+    records = [prepared(tmp_path, f"method={method}").execute() for method in ("s2d", "static")]
     table = frame(tmp_path)
     assert len(table) == sum(len(record["stages"]) for record in records)
     last = table[(table["method"] == "s2d") & (table["rung"] == 2)].iloc[0]
