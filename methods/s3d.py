@@ -12,7 +12,8 @@ split into two, three or four, whichever of the schemes below gains most per add
     mixed_triplet     P/2, P/2, -N            r v_+ + q v_-, r v_+ - q v_-, v_+      2c/(c+1) a - r b
     quartet           P/2, P/2, -N/2, -N/2    +v_-, -v_-, +v_+, -v_+                 P a - N b
 
-All are optima for their number of offspring, and a fifth never helps (bench/MATHS.md, section 3). c = 1 is S2D. Signed
+The best scheme of each number of offspring is the optimum for that number, and a fifth never helps (bench/MATHS.md,
+section 3). c = 1 is S2D. Signed
 splits multiply outgoing weights by up to P, so each lineage's product of shares is capped: a neuron close to its cap
 is split with a smaller c.
 
