@@ -67,7 +67,7 @@ class Flops(Struct, frozen=True):
 
 
 class History(Struct, frozen=True):
-    """Each epoch of one stage.
+    """Each epoch of one stage; the last ones where an earlier version, which did not record them, did the first.
 
     Attributes:
         train_loss: Mean training losses.
