@@ -65,8 +65,8 @@ def inspect(options: Options) -> None:
     total = {name: models[name].of(widths) for name in shown}
     share = 1 - models["params"].constant / total["params"]
     console.print(f"{share:.0%} of the parameters in layers that can grow", highlight=False)
-    for name, one in shown.items():
-        console.print(f"{one.text(total[name])} {one.unit} {one.title}".replace("  ", " "), highlight=False)
+    for name, known in shown.items():
+        console.print(f"{known.text(total[name])} {known.unit} {known.title}".replace("  ", " "), highlight=False)
     if table is not None:
         noise = max(reading.noise / reading.microseconds for reading in table.readings)
         console.print(

@@ -6,18 +6,16 @@ May import `bench.core` and `bench.network`; nothing of a run or of training.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from torch import nn
 
 from bench.backbones.base import backbones
 from bench.backbones.contiguous import for_channels_last
+from bench.core.options import Options
 
 __all__ = ["backbones", "build"]
 
 
-def build(options: Mapping[str, Any], input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+def build(options: Options, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
     """Build a network, initialised from torch's global generator.
 
     Args:

@@ -28,6 +28,9 @@ Count = Annotated[int, Meta(ge=0)]
 Name = Annotated[str, Meta(min_length=1)]
 Number = int | float
 
+Plain = dict[str, Any]
+"""What JSON has: an object."""
+
 T = TypeVar("T")
 
 
@@ -265,7 +268,7 @@ class RunRecord(Struct, kw_only=True):
     backbone: Name
     data: Name
     seed: Count
-    config: dict[str, Any]
+    config: Plain
     environment: Environment
     stages: list[StageRecord]
     layers: dict[str, str] = {}
@@ -289,9 +292,9 @@ class RunRecord(Struct, kw_only=True):
         return sum(s.seconds.train + s.seconds.grow + s.seconds.eval for s in self.stages)
 
 
-def plain(record: Struct) -> dict[str, Any]:
+def plain(record: Struct) -> Plain:
     """A record, or a part of one, as plain data for JSON."""
-    found: dict[str, Any] = msgspec.to_builtins(record)
+    found: Plain = msgspec.to_builtins(record)
     for stage in [found, *found.get("stages", [])]:
         costs = stage.get("costs", {})
         stage.update({old: costs[name] for name, old in OLD_COSTS.items() if name in costs})
@@ -304,7 +307,7 @@ def written(record: RunRecord) -> str:
     return json.dumps({**content, "sha256": checksum(content)}, indent=1, allow_nan=False) + "\n"
 
 
-def checksum(content: dict[str, Any]) -> str:
+def checksum(content: Plain) -> str:
     """SHA-256 of a record's content, its own checksum left out."""
     kept = {key: value for key, value in content.items() if key != "sha256"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
@@ -358,7 +361,7 @@ def convert(content: object, kind: type[T]) -> T:
         raise Unreadable(f"{where.lstrip('.')}: {what}" if where else what) from None
 
 
-def check_options(found: object) -> dict[str, Any]:
+def check_options(found: object) -> Plain:
     """Resolved options that have every group and a seed.
 
     Raises:
@@ -377,8 +380,8 @@ class _Config(Struct):
     method: _Chosen
     backbone: _Chosen
     data: _Chosen
-    train: dict[str, Any]
-    growth: dict[str, Any]
+    train: Plain
+    growth: Plain
     seed: Count
 
 

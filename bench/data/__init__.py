@@ -6,15 +6,13 @@ May import `bench.core` alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from bench.core.options import Options
 from bench.data.base import Dataset, Part, datasets
 
 __all__ = ["Dataset", "Part", "datasets", "load"]
 
 
-def load(options: Mapping[str, Any], seed: int) -> Dataset:
+def load(options: Options, seed: int) -> Dataset:
     """Build a data set.
 
     Args:

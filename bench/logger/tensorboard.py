@@ -91,7 +91,7 @@ class TensorBoard(Logger):
         self.writer.flush()
 
 
-def _code(content: Mapping[str, Any]) -> str:
+def _code(content: Mapping[str, object]) -> str:
     """Data as a block of code in Markdown."""
     return "".join(f"    {line}\n" for line in json.dumps(dict(content), indent=1, default=str).splitlines())
 

@@ -15,8 +15,11 @@ import torch
 
 from bench.core.files import set_aside, write_atomic
 
+Content = dict[str, Any]
+"""Tensors and plain data."""
 
-def save(path: Path, state: dict[str, Any]) -> None:
+
+def save(path: Path, state: Content) -> None:
     """Write a checkpoint of tensors and plain data; the file that was there becomes the previous one."""
     content = _bytes(state)
     whole = _bytes(
@@ -27,7 +30,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
     write_atomic(path, whole)
 
 
-def load(path: Path) -> dict[str, Any] | None:
+def load(path: Path) -> Content | None:
     """Read the last good checkpoint, to the CPU, with ``weights_only=True``; None if there is none."""
     for candidate in (path, previous(path)):
         if not candidate.exists():
@@ -51,7 +54,7 @@ def previous(path: Path) -> Path:
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
-def _bytes(state: dict[str, Any]) -> bytearray:
+def _bytes(state: Content) -> bytearray:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return bytearray(buffer.getvalue())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 from torch import Tensor
 
 from bench.core.record import GrowthRecord, StageRecord, convert, plain, upgrade
+from bench.run.checkpoint import Content
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Progress:
     history: list[tuple[float, int]] = field(default_factory=list)
     lineage: dict[str, Tensor] = field(default_factory=dict)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Content:
         """As tensors and plain data."""
         return {
             **vars(self),
@@ -50,7 +50,7 @@ class Progress:
         }
 
     @classmethod
-    def from_state_dict(cls, state: dict[str, Any]) -> Progress:
+    def from_state_dict(cls, state: Content) -> Progress:
         """From what `state_dict` gave; early checkpoints have stages without ``costs``, and no losses of single epochs.
 
         Raises:
