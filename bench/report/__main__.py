@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,14 +12,13 @@ from bench.core.options import CONF
 from bench.logger import log_report
 from bench.report.read import arguments
 from bench.report.read.arguments import Request
-from bench.report.read.cells import Expected, cells
-from bench.report.read.command import value
-from bench.report.read.folder import read
-from bench.report.views.build import build, title_of
+from bench.report.read.folder import cells, read
+from bench.report.views.document import build, make_views
 from bench.report.write.files import write
+from bench.run.cell import Cell
 
 
-def report(request: Request, expected: Sequence[Expected] | None) -> list[str]:
+def report(request: Request, expected: Sequence[Cell] | None = None) -> list[str]:
     """Read the runs, and write the report.
 
     Args:
@@ -31,25 +29,22 @@ def report(request: Request, expected: Sequence[Expected] | None) -> list[str]:
         Lines that say what was done.
 
     Raises:
-        BenchError: There is no such folder.
+        BenchError: There is no such folder, or what is asked for is not there.
     """
-    runs_dir = Path(request.runs_dir)
-    if expected is None and not runs_dir.is_dir():
+    made = make_views(request.views)
+    if expected is None and not Path(request.runs_dir).is_dir():
         raise ConfigError("runs_dir", request.runs_dir, "a folder with runs")
-    found = read(runs_dir)
-    kept = [cell for cell in cells(found, request.runs_dir, expected) if request.passes(cell.config)]
+    found = read(request.runs_dir)
+    kept = request.chosen(cells(found, expected))
     if not any(cell.record for cell in kept) and (request.out / "report.md").exists():
         raise BenchError(f"out={request.out}: no run is done, and a report is there already; it is left as it is")
-    fill = ""
-    if request.experiment:
-        fill = shlex.join(["python", "-m", "bench", "-m", *_sweep(request), "rerun=failed"])
-    made = build(kept, found.left_out, title_of(request.experiment, request.filters), fill)
-    write(made, request.out)
+    document = build(request, made, kept, found.left_out)
+    write(document, request.out)
     log_report(request.out, {"logger": request.logger, "runs_dir": request.runs_dir})
-    return [*made.lines, f"written: {request.out / 'index.html'}, report.md, data/, tables/ and figures/ beside it"]
+    return [*document.lines, f"written: {request.out / 'index.html'}, report.md, data/, tables/ and figures/ beside it"]
 
 
-def expected_cells(request: Request) -> list[Expected]:
+def expected_cells(request: Request) -> list[Cell]:
     """All cells of ``conf/experiment/NAME.yaml``.
 
     Raises:
@@ -59,13 +54,7 @@ def expected_cells(request: Request) -> list[Expected]:
 
     known = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
     require_choice("experiment", str(request.experiment), tuple(known))
-    found = sweep.cells(_sweep(request))
-    return [Expected(cell.options, shlex.join(["python", "-m", "bench", *cell.overrides])) for cell in found]
-
-
-def _sweep(request: Request) -> list[str]:
-    place = [] if request.runs_dir == Request.runs_dir else [f"runs_dir={value(request.runs_dir)}"]
-    return [f"experiment={request.experiment}", *place]
+    return sweep.cells(request.sweep)
 
 
 def main() -> None:

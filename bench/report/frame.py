@@ -2,7 +2,7 @@
 
 from bench.report.frame import frame
 
-frame("results/runs").groupby(["method", "rung"])["test_accuracy"].mean()
+frame("results/runs").groupby(["method", "growth.epsilon", "rung"])["test_accuracy"].mean()
 """
 
 from __future__ import annotations
@@ -11,17 +11,27 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.report.read.cells import cells
-from bench.report.read.folder import read
-from bench.report.views.build import build
+from bench.report.analysis.findings import Findings
+from bench.report.analysis.stages import stage_rows
+from bench.report.read.folder import cells, read
+from bench.report.read.settings import flat, settings
 
 
 def frame(runs_dir: str | Path = "results/runs") -> pd.DataFrame:
-    """One row per rung of each finished run, with the columns of the report's ``stages.csv``.
+    """One row per rung of each finished run.
+
+    Columns are those of the report's ``stages.csv``: scores and losses, seconds, operations, and the growth event;
+    with every option of the run as ``growth.epsilon``, ``train.lr``, and each cost of one inference as ``cost.params``.
 
     Args:
         runs_dir: Where runs are kept; what is no whole record is left out, as in the report.
     """
-    found = read(Path(runs_dir))
-    made = build(cells(found, str(runs_dir), None), found.left_out, "runs")
-    return pd.DataFrame([dict(row) for row in made.data.get("stages", ())])
+    found = cells(read(str(runs_dir)))
+    records = {cell.id: cell.record for cell in found if cell.record}
+    rows = []
+    for setting in settings(found):
+        for row in stage_rows(setting, Findings(setting).contenders):
+            record = records[str(row["id"])]
+            costs = {f"cost.{name}": value for name, value in record.stages[row["rung"]].costs.items()}
+            rows.append({"setting": setting.title, **flat(record.config), **row, **costs})
+    return pd.DataFrame(rows)

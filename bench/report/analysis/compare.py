@@ -2,85 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
+from itertools import product
 
-from bench.report.analysis.rungs import Rung, common_sizes, size_curve
-from bench.report.analysis.statistics import (
-    FEWEST,
-    LEVEL,
-    Mean,
-    Paired,
-    area,
-    curve,
-    holm,
-    mean_interval,
-    on_front,
-    paired,
-    size_to_reach,
-)
-from bench.report.analysis.tuning import Column
+from bench.report.analysis.rungs import Row, common_sizes, size_curve
+from bench.report.analysis.statistics import FEWEST, LEVEL, Paired, area, curve, holm, on_front, paired, size_to_reach
+from bench.report.analysis.tuning import Contender
 
 LAST, AREA = "last rung", "area"
 BASELINES = ("static", "random_split", "net2net")
+NUMBERS = tuple(field.name for field in fields(Paired))[1:]
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A method against a baseline on one measure.
-
-    Attributes:
-        method: Its label.
-        baseline: The baseline's label.
-        measure: `LAST` or `AREA`.
-        seeds: Seeds that both have.
-        result: None without such seeds, or without a common range of sizes.
-        p_holm: ``result.p`` corrected for the comparisons with this baseline on this measure.
-        verdict: What can be concluded.
-    """
-
-    method: str
-    baseline: str
-    measure: str
-    seeds: int
-    result: Paired | None
-    p_holm: float | None
-    verdict: str
+def named(contenders: Sequence[Contender], name: str | None) -> Contender | None:
+    """The one of this label, or the only one of the method of this name."""
+    found = [one for one in contenders if one.label == name] or [one for one in contenders if one.method == name]
+    return found[0] if len(found) == 1 else None
 
 
-def choose_baseline(columns: Sequence[Column]) -> Column:
-    """The control to compare with: ``static`` if it is there."""
-    for name in BASELINES:
-        for column in columns:
-            if column.method == name:
-                return column
-    return columns[0]
+def choose_baseline(contenders: Sequence[Contender], wanted: str | None = None) -> Contender:
+    """The one to compare with: the wanted one if it is there, else a control, ``static`` first."""
+    controls = [one for name in BASELINES for one in contenders if one.method == name]
+    return named(contenders, wanted) or [*controls, *contenders][0]
 
 
-def areas(columns: Sequence[Column]) -> dict[str, dict[int, float]]:
+def areas(contenders: Sequence[Contender]) -> dict[str, dict[int, float]]:
     """Area under score against log size by label and seed, over the sizes that all runs cover; empty without any."""
-    low, high = common_sizes(columns)
+    low, high = common_sizes(contenders)
     found: dict[str, dict[int, float]] = {}
-    for column in columns:
-        values = {seed: area(size_curve(run), low, high) for seed, run in column.runs.items()}
-        found[column.label] = {seed: value for seed, value in values.items() if value is not None}
+    for one in contenders:
+        values = {seed: area(size_curve(run), low, high) for seed, run in one.runs.items()}
+        found[one.label] = {seed: value for seed, value in values.items() if value is not None}
     return found
 
 
-def compare(columns: Sequence[Column], baseline: Column, accuracy: bool) -> list[Comparison]:
-    """Every other method against a baseline, on both measures."""
-    of_area = areas(columns)
-    last = {column.label: {seed: run.stages[-1].test for seed, run in column.runs.items()} for column in columns}
-    made = []
-    for measure, values in ((LAST, last), (AREA, of_area)):
-        others = [column.label for column in columns if column is not baseline]
+def compare(
+    contenders: Sequence[Contender], baseline: Contender, areas: Mapping[str, dict[int, float]], accuracy: bool
+) -> Iterator[Row]:
+    """Every other method against a baseline, on both measures, for ``pairs.csv``; ``areas`` as `areas` finds them.
+
+    ``p_holm`` is corrected for the comparisons with this baseline on this measure; numbers are None without common
+    seeds, or without a common range of sizes.
+    """
+    last = {one.label: {seed: run.stages[-1].test for seed, run in one.runs.items()} for one in contenders}
+    for measure, values in ((LAST, last), (AREA, areas)):
+        others = [one.label for one in contenders if one is not baseline]
         results = [_paired(values[label], values[baseline.label], accuracy) for label in others]
         corrected = holm([result.p if result else None for result in results])
         for label, result, p in zip(others, results, corrected, strict=True):
-            seeds = result.difference.n if result else 0
-            verdict = _verdict(label, baseline.label, result, p, accuracy)
-            made.append(Comparison(label, baseline.label, measure, seeds, result, p, verdict))
-    return made
+            yield {
+                "method": label,
+                "baseline": baseline.label,
+                "measure": measure,
+                **(asdict(result) if result else {"seeds": 0, **dict.fromkeys(NUMBERS)}),
+                "p_holm": p,
+                "verdict": _verdict(label, baseline.label, result, p, accuracy),
+            }
 
 
 def _paired(a: dict[int, float], b: dict[int, float], accuracy: bool) -> Paired | None:
@@ -91,80 +69,48 @@ def _paired(a: dict[int, float], b: dict[int, float], accuracy: bool) -> Paired 
 def _verdict(label: str, baseline: str, result: Paired | None, p: float | None, accuracy: bool) -> str:
     if result is None:
         return "nothing in common"
-    if result.difference.n < FEWEST:
-        return f"too few seeds ({result.difference.n})"
+    if result.seeds < FEWEST:
+        return f"too few seeds ({result.seeds})"
     if p is None:
         return "no variation between seeds"
     if p >= 1 - LEVEL:
         return "no difference can be concluded"
-    return f"{label} better" if (result.difference.mean > 0) == accuracy else f"{baseline} better"
+    return f"{label} better" if (result.difference > 0) == accuracy else f"{baseline} better"
 
 
-@dataclass(frozen=True)
-class Reached:
-    """Parameters that a method needs for the control's mean score at one of its rungs.
+def reached(
+    contenders: Sequence[Contender], rungs: Mapping[str, Sequence[Row]], control: Contender, accuracy: bool
+) -> Iterator[Row]:
+    """How few parameters each method needs to be as good as the control at each rung above the seed network.
 
-    Attributes:
-        rung: The control's rung.
-        method: The method's label.
-        target: The control's mean score there.
-        params: The control's mean size there.
-        needed: On the method's mean curve; None where it never gets there.
-        at_once: Whether it is that good from its first size on.
-        seeds: Seeds whose own curve reaches the control's score at the same seed.
-        of: Seeds that both have.
+    For ``reach.csv``: ``target`` and ``params`` are the control's means; ``needed`` is on the method's mean curve, None
+    where it never gets there, and ``at_once`` where it is that good from its first size on; ``seeds`` of the ``of`` in
+    common have a curve of their own that gets to the control's score at the same seed.
     """
-
-    rung: int
-    method: str
-    target: float
-    params: float
-    needed: float | None
-    at_once: bool
-    seeds: int
-    of: int
-
-
-def reached(columns: Sequence[Column], made: dict[str, list[Rung]], control: Column, accuracy: bool) -> list[Reached]:
-    """How few parameters each method needs to be as good as the control at each rung above the seed network."""
-    rows = []
-    for rung in made[control.label][1:]:
-        for column in columns:
-            if column is control:
-                continue
-            points = curve([(one.params, one.score.mean) for one in made[column.label]])
-            needed = size_to_reach(points, rung.score.mean, accuracy)
-            seeds = sorted(set(column.runs) & set(control.runs))
-            hits = [
-                size_to_reach(size_curve(column.runs[s]), control.runs[s].stages[rung.rung].test, accuracy)
-                for s in seeds
-            ]
-            count = sum(hit is not None for hit in hits)
-            at_once = needed is not None and needed == points[0][0]
-            rows.append(
-                Reached(rung.rung, column.label, rung.score.mean, rung.params, needed, at_once, count, len(seeds))
-            )
-    return rows
+    others = [one for one in contenders if one is not control]
+    for row, one in product(rungs[control.label][1:], others):
+        points = curve([(each["params_mean"], each["test_mean"]) for each in rungs[one.label]])
+        needed = size_to_reach(points, row["test_mean"], accuracy)
+        seeds = sorted(set(one.runs) & set(control.runs))
+        targets = {seed: control.runs[seed].stages[row["rung"]].test for seed in seeds}
+        hits = [size_to_reach(size_curve(one.runs[seed]), targets[seed], accuracy) for seed in seeds]
+        yield {
+            "rung": row["rung"],
+            "method": one.label,
+            "target": row["test_mean"],
+            "params": row["params_mean"],
+            "needed": needed,
+            "at_once": needed is not None and needed == points[0][0],
+            "seeds": sum(hit is not None for hit in hits),
+            "of": len(seeds),
+        }
 
 
-@dataclass(frozen=True)
-class FrontPoint:
-    """A method at a rung, and the fronts that it is on."""
-
-    method: str
-    rung: Rung
-    params_front: bool
-    macs_front: bool
-
-
-def fronts(made: dict[str, list[Rung]], accuracy: bool) -> list[FrontPoint]:
-    """Which of all methods' rungs no other undercuts in size (or multiply-adds) at no worse a mean score."""
-    every = [(label, rung) for label, rungs in made.items() for rung in rungs]
-    by_params = on_front([(rung.params, rung.score.mean) for _, rung in every], accuracy)
-    by_macs = on_front([(rung.macs, rung.score.mean) for _, rung in every], accuracy)
-    return [FrontPoint(label, rung, p, m) for (label, rung), p, m in zip(every, by_params, by_macs, strict=True)]
-
-
-def area_means(columns: Sequence[Column]) -> dict[str, Mean | None]:
-    """Mean area with its interval by label; None where there is no common range of sizes."""
-    return {label: mean_interval(list(values.values())) if values else None for label, values in areas(columns).items()}
+def fronts(rows: Sequence[Row], costs: Iterable[str], accuracy: bool) -> list[Row]:
+    """Rungs by size, with by each cost whether no other undercuts it there at no worse a mean score."""
+    made = [{name: row[name] for name in ("method", "rung", "test_mean")} for row in rows]
+    for cost in costs:
+        on = on_front([(row[f"{cost}_mean"], row["test_mean"]) for row in rows], accuracy)
+        for one, row, is_on in zip(made, rows, on, strict=True):
+            one |= {cost: row[f"{cost}_mean"], f"front_{cost}": is_on}
+    return sorted(made, key=lambda row: (row["params"], row["method"]))

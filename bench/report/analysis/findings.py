@@ -1,82 +1,118 @@
-"""All that is computed for one setting, once."""
+"""All that is computed for one setting, once; and what a report is of."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from bench.report.analysis.compare import Comparison, choose_baseline, compare
-from bench.report.analysis.growing import Prediction
-from bench.report.analysis.rungs import Rung, rungs
-from bench.report.analysis.tuning import Column, columns
+from bench.core.record import RunState
+from bench.network.cost import Cost, cost
+from bench.report.analysis import compare, forecasts
+from bench.report.analysis.rungs import Row, rungs
+from bench.report.analysis.score import ACCURACY, LOSS, Score
+from bench.report.analysis.tuning import Contender, contenders
+from bench.report.read.arguments import Request
+from bench.report.read.folder import LeftOut
 from bench.report.read.settings import Setting, Variant
-from bench.report.views.numbers import Score
+from bench.run.cell import Cell
 
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """A setting and what its runs say.
-
-    Attributes:
-        setting: The setting.
-        styles: Number of each method's colour and marker, the same in all settings.
-    """
+    """A setting and what its runs say; ``wanted`` is the baseline that was asked for, if one was."""
 
     setting: Setting
-    styles: dict[str, int]
+    wanted: str | None = None
 
     @property
     def score(self) -> Score:
         """The measure."""
-        return Score(self.setting.accuracy)
+        return ACCURACY if self.setting.accuracy else LOSS
 
     @cached_property
-    def columns(self) -> list[Column]:
+    def contenders(self) -> list[Contender]:
         """Methods with done runs, at their chosen steps."""
-        return columns(self.setting)
+        return contenders(self.setting)
 
     @cached_property
-    def rungs(self) -> dict[str, list[Rung]]:
-        """Rungs by label."""
-        return {column.label: rungs(column) for column in self.columns}
-
-    @cached_property
-    def baseline(self) -> Column:
-        """The control that methods are compared with."""
-        return choose_baseline(self.columns)
-
-    @cached_property
-    def comparisons(self) -> list[Comparison]:
-        """Every method against the baseline."""
-        return compare(self.columns, self.baseline, self.setting.accuracy)
-
-    @cached_property
-    def predictions(self) -> list[Prediction]:
-        """Growth events with predictions."""
-        return growing.predictions(self.columns)
+    def by_label(self) -> dict[str, list[Row]]:
+        """Rungs by the method's label."""
+        return {one.label: list(rungs(one, self._seeds_wanted(one))) for one in self.contenders}
 
     @property
-    def control(self) -> Column | None:
+    def rungs(self) -> list[Row]:
+        """The rungs of all methods."""
+        return [row for made in self.by_label.values() for row in made]
+
+    @cached_property
+    def costs(self) -> dict[str, Cost]:
+        """The costs that are shown, by name: parameters, multiply-adds, and what the ladder counts."""
+        names = dict.fromkeys(("params", "macs", self.setting.cost))
+        return {name: cost(name) for name in names if all(f"{name}_mean" in row for row in self.rungs)}
+
+    @cached_property
+    def baseline(self) -> str:
+        """What methods are compared with."""
+        return compare.choose_baseline(self.contenders, self.wanted).label
+
+    @cached_property
+    def areas(self) -> dict[str, dict[int, float]]:
+        """Area under score against log size by label and seed."""
+        return compare.areas(self.contenders)
+
+    @cached_property
+    def pairs(self) -> list[Row]:
+        """Every method against every other."""
+        accuracy = self.setting.accuracy
+        return [r for one in self.contenders for r in compare.compare(self.contenders, one, self.areas, accuracy)]
+
+    @property
+    def control(self) -> Contender | None:
         """The control from scratch."""
-        return next((column for column in self.columns if column.method == "static"), None)
+        return next((one for one in self.contenders if one.method == "static"), None)
 
-    def seeds_wanted(self, column: Column) -> int:
-        """Seeds asked for or begun at a column's step."""
-        if column.step is None:
-            return len({cell.seed for cell in column.variant.cells})
-        step = column.step
-        return len({cell.seed for cell in column.variant.cells if cell.config["growth"].get("epsilon") == step})
+    @cached_property
+    def reached(self) -> list[Row]:
+        """How few parameters methods need to be as good as the control from scratch; empty without one."""
+        if self.control is None:
+            return []
+        return list(compare.reached(self.contenders, self.by_label, self.control, self.setting.accuracy))
 
-    def empty(self) -> list[tuple[Variant, str]]:
+    @cached_property
+    def predictions(self) -> list[Row]:
+        """Growth events with predictions."""
+        return list(forecasts.predictions(self.contenders))
+
+    def empty(self) -> list[str]:
         """Variants without a done run, and why."""
-        filled = {column.label for column in self.columns}
-        return [(v, _why(v)) for v in self.setting.variants if v.label not in filled]
+        filled = {one.label for one in self.contenders}
+        return [f"{one.label} ({_why(one)})" for one in self.setting.variants if one.label not in filled]
+
+    def _seeds_wanted(self, one: Contender) -> int:
+        """Seeds asked for or begun at a contender's step."""
+        steps = ((cell.seed, cell.options["growth"].get("epsilon")) for cell in one.variant.cells)
+        return len({seed for seed, step in steps if one.step in (None, step)})
+
+
+@dataclass(frozen=True, eq=False)
+class Overview:
+    """What a report is of: the findings of each setting, what was asked for or begun, and what could not be read."""
+
+    request: Request
+    findings: Sequence[Findings]
+    cells: Sequence[Cell]
+    left_out: Sequence[LeftOut]
+
+    @property
+    def done(self) -> int:
+        """Cells that are done."""
+        return sum(cell.state is RunState.DONE for cell in self.cells)
 
 
 def _why(variant: Variant) -> str:
     """The state of a variant's cells, and the reason where there is one."""
     states = {cell.state for cell in variant.cells}
-    if states == {"refused"}:
-        return f"refused: {variant.cells[0].reason}"
-    found = sorted(states)
-    return ", ".join(f"{sum(cell.state == state for cell in variant.cells)} {state}" for state in found)
+    if states == {RunState.REFUSED}:
+        return f"refused: {variant.cells[0].standing.reason}"
+    return ", ".join(f"{sum(cell.state is state for cell in variant.cells)} {state}" for state in sorted(states))

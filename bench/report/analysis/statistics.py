@@ -20,57 +20,50 @@ FEWEST = 3
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean with its two-sided t interval; without one (None) for a single value."""
+    """A mean with its interval: two-sided t of three values or more, the range of two, none (None) of a single one."""
 
     mean: float
     low: float | None
     high: float | None
     n: int
 
-    @property
-    def half(self) -> float | None:
-        """Half the interval's width."""
-        return None if self.low is None or self.high is None else (self.high - self.low) / 2
-
 
 def mean_interval(values: Sequence[float]) -> Mean:
-    """Mean and 95 % t interval: ``mean ± t(n - 1) * s / sqrt(n)``."""
+    """Mean and 95 % t interval: ``mean ± t(n - 1) * s / sqrt(n)``.
+
+    The t interval of two values is 13 times as wide as their range, and so says nothing; they show the range itself.
+    """
     n = len(values)
     mean = float(np.mean(values))
-    if n < 2:
-        return Mean(mean, None, None, n)
+    if n < FEWEST:
+        return Mean(mean, float(min(values)), float(max(values)), n) if n == 2 else Mean(mean, None, None, n)
     half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * float(np.std(values, ddof=1)) / sqrt(n)
     return Mean(mean, mean - half, mean + half, n)
 
 
 @dataclass(frozen=True)
 class Paired:
-    """A against B on common seeds.
+    """A against B on common seeds."""
 
-    Attributes:
-        difference: Of the scores, A - B, with its t interval.
-        p: Two-sided, of the paired t test; None with fewer than 2 seeds or without variation.
-        better: Share of seeds on which A is better, ties counting half.
-        better_low: Lower end of its Clopper-Pearson interval.
-        better_high: Upper end.
-    """
-
-    difference: Mean
-    p: float | None
-    better: float
-    better_low: float
-    better_high: float
+    seeds: int
+    difference: float  # of the mean scores, A - B, and its interval
+    low: float | None
+    high: float | None
+    p: float | None  # two-sided, of the paired t test; None with fewer than 2 seeds or without variation
+    p_better: float  # share of seeds on which A is better, ties counting half, and its Clopper-Pearson interval
+    p_better_low: float
+    p_better_high: float
 
 
 def paired(a: Sequence[float], b: Sequence[float], higher_is_better: bool = True) -> Paired:
     """Compare two methods seed by seed."""
     differences = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
     signs = np.sign(differences if higher_is_better else -differences)
-    wins = float((signs > 0).sum() + (signs == 0).sum() / 2)
-    varied = len(differences) > 1 and float(np.ptp(differences)) > 0
+    wins, n = float((signs > 0).sum() + (signs == 0).sum() / 2), len(differences)
+    varied = n > 1 and float(np.ptp(differences)) > 0
     p = float(stats.ttest_1samp(differences, 0.0).pvalue) if varied else None
-    low, high = proportion_interval(wins, len(differences))
-    return Paired(mean_interval(differences.tolist()), p, wins / len(differences), low, high)
+    mean = mean_interval(differences.tolist())
+    return Paired(n, mean.mean, mean.low, mean.high, p, wins / n, *proportion_interval(wins, n))
 
 
 def proportion_interval(wins: float, n: int) -> tuple[float, float]:

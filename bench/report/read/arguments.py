@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from bench.core.errors import BenchError, ConfigError
-from bench.report.read.records import GROUPS
+from bench.core.errors import BenchError, ConfigError, did_you_mean
+from bench.core.options import Options
+from bench.report.read.command import GROUPS, value
+from bench.report.read.settings import flat
+from bench.run.cell import Cell
 
-OPTIONS = ("experiment", "runs_dir", "out")
+OPTIONS = ("experiment", "runs_dir", "out", "baseline")
 
 HELP = """\
 Tables, plots and one offline HTML file from the runs on disk, finished or not.
@@ -23,10 +25,12 @@ Examples
   python -m bench.report experiment=mnist out=results/mnist    the cells of a sweep, missing ones too
   python -m bench.report method=s2d,s3d data=mnist seed=0,1,2
   python -m bench.report growth.epsilon=0.01 train.epochs=30   by any option of a run
+  python -m bench.report baseline=net2net scores.against=macs
 
 experiment  only the cells of conf/experiment/NAME.yaml; those not done are shown with the command that fills them
 runs_dir    where runs are kept (results/runs)
 out         where the report goes (results/report)
+baseline    the method that others are compared with (static, else random_split, else net2net)
 logger      wandb sends figures and page there too (logger.project=, logger.mode=offline or online)
 Filters     method, backbone and data by name, seed by number, GROUP.OPTION by value; commas between values
 """
@@ -34,25 +38,48 @@ Filters     method, backbone and data by name, seed by number, GROUP.OPTION by v
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for.
+    """What is asked for."""
 
-    Attributes:
-        experiment: A sweep's name, or None for all runs.
-        runs_dir: Where runs are kept, as typed.
-        out: Where the report goes.
-        filters: Values that pass, by option.
-        logger: Where the report is sent too: the logger's ``name`` and its options as typed.
-    """
-
-    experiment: str | None = None
-    runs_dir: str = "results/runs"
+    experiment: str | None = None  # a sweep's name; None for all runs
+    runs_dir: str = "results/runs"  # as typed
     out: Path = Path("results/report")
-    filters: dict[str, list[str]] = field(default_factory=dict)
-    logger: dict[str, Any] = field(default_factory=lambda: {"name": "none"})
+    baseline: str | None = None  # the method to compare with; None for the usual one
+    filters: dict[str, list[str]] = field(default_factory=dict)  # values that pass, by option
+    views: dict[str, dict[str, object]] = field(default_factory=dict)  # options, by the view that they are of
+    logger: dict[str, object] = field(default_factory=lambda: {"name": "none"})  # where the report is sent too
 
-    def passes(self, config: Mapping[str, Any]) -> bool:
+    @property
+    def sweep(self) -> list[str]:
+        """The experiment's cells as arguments of ``python -m bench -m``; empty where none is named."""
+        if self.experiment is None:
+            return []
+        place = [] if self.runs_dir == Request.runs_dir else [f"runs_dir={value(self.runs_dir)}"]
+        return [f"experiment={self.experiment}", *place]
+
+    def passes(self, options: Options) -> bool:
         """Whether a run with these options is asked for."""
-        return all(_text(_look_up(config, key)) in values for key, values in self.filters.items())
+        found = flat(options) if self.filters else {}
+        return all(_text(_named(found, key)) in values for key, values in self.filters.items())
+
+    def chosen(self, cells: Sequence[Cell]) -> list[Cell]:
+        """The cells that pass.
+
+        Raises:
+            BenchError: There are cells and none passes; the message names the filter and what would pass.
+        """
+        kept = [cell for cell in cells if self.passes(cell.options)]
+        if kept or not cells:
+            return kept
+        known = [flat(cell.options) for cell in cells]
+        for key, values in self.filters.items():
+            names = dict.fromkeys(name.removesuffix(".name") for one in known for name in one)
+            if key not in names:
+                raise BenchError(f"{key}={','.join(values)}: no run has this option{did_you_mean(key, names)}")
+            there = sorted({_text(_named(one, key)) for one in known if _named(one, key) is not _ABSENT})
+            if not set(values) & set(there):
+                raise ConfigError(key, ",".join(values), f"one that a run has: {', '.join(there)}")
+        asked = " ".join(f"{key}={','.join(values)}" for key, values in self.filters.items())
+        raise BenchError(f"{asked}: no run has all of these")
 
 
 def parse(arguments: Sequence[str]) -> Request:
@@ -61,52 +88,61 @@ def parse(arguments: Sequence[str]) -> Request:
     Raises:
         BenchError: An argument cannot be read, or names no option.
     """
+    given = dict(_read(argument) for argument in arguments)
+    single = {name: _single(name, given.pop(name)) for name in OPTIONS if name in given}
+    logger: dict[str, object] = {"name": "none"}
+    views: dict[str, dict[str, object]] = {}
+    filters: dict[str, list[str]] = {}
+    for key, values in sorted(given.items()):
+        first, dot, rest = key.partition(".")
+        if first == "logger":
+            logger[rest or "name"] = _text(values[0])
+        elif first in (*GROUPS, "seed", "precision"):
+            filters[key] = [_text(value) for value in values]
+        elif dot:
+            views.setdefault(first, {})[rest] = values[0] if len(values) == 1 else values
+        else:
+            known = (*OPTIONS, *GROUPS, "seed", "precision", "logger")
+            raise BenchError(f"{key}: no such option; expected one of {', '.join(known)}{did_you_mean(key, known)}")
+    out = Path(single.pop("out", Request.out))
+    return Request(**single, out=out, filters=filters, views=views, logger=logger)
+
+
+def _read(argument: str) -> tuple[str, Sequence[object]]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    given: dict[str, list[str]] = {}
-    for argument in arguments:
-        try:
-            override = OverridesParser.create().parse_override(argument)
-            found = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
-        except (HydraException, ValueError):
-            raise BenchError(
-                f"cannot read the argument {argument!r}: expected OPTION=VALUE (python -m bench.report --help)"
-            ) from None
-        listed = found[0] if len(found) == 1 and isinstance(found[0], list) else found
-        given[override.key_or_group] = [_text(value) for value in listed]
-    logger: dict[str, Any] = {"name": "none"}
-    for key in [key for key in given if key.split(".")[0] == "logger"]:
-        logger[key.partition(".")[2] or "name"] = given.pop(key)[0]
-    single = {name: given.pop(name) for name in OPTIONS if name in given}
-    for name, values in single.items():
-        if len(values) != 1 or not values[0]:
-            raise ConfigError(name, ",".join(values), "one value")
-    for key in given:
-        if key.split(".")[0] not in (*GROUPS, "seed", "precision"):
-            raise BenchError(f"{key}: no such option; expected one of {', '.join((*OPTIONS, *GROUPS, 'seed'))}")
-    return Request(
-        experiment=single["experiment"][0] if "experiment" in single else None,
-        runs_dir=single.get("runs_dir", [Request.runs_dir])[0],
-        out=Path(single["out"][0]) if "out" in single else Request.out,
-        filters=dict(sorted(given.items())),
-        logger=logger,
-    )
+    try:
+        override = OverridesParser.create().parse_override(argument)
+        found = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
+    except (HydraException, ValueError):
+        raise BenchError(
+            f"cannot read the argument {argument!r}: expected OPTION=VALUE (python -m bench.report --help)"
+        ) from None
+    return override.key_or_group, found[0] if len(found) == 1 and isinstance(found[0], list) else found
 
 
-def _look_up(config: Mapping[str, Any], key: str) -> Any:
-    found: Any = config
-    for part in key.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found.get("name") if isinstance(found, Mapping) else found
+def _single(name: str, values: Sequence[object]) -> str:
+    texts = [_text(value) for value in values]
+    if len(texts) != 1 or not texts[0]:
+        raise ConfigError(name, ",".join(texts), "one value")
+    return texts[0]
 
 
-def _text(value: Any) -> str:
+_ABSENT = object()
+
+
+def _named(found: dict[str, object], key: str) -> object:
+    """The value of an option, of a group its plugin's name."""
+    return found.get(key, found.get(f"{key}.name", _ABSENT))
+
+
+def _text(value: object) -> str:
     """The same for 3, 3.0 and "3"."""
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, int | float):
-        return f"{value:g}" if value != int(value) else str(int(value))
+        return str(int(value)) if float(value).is_integer() else f"{value:g}"
     text = str(value)
     try:
         return _text(float(text))

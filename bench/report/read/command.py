@@ -17,12 +17,7 @@ SHOWN = GROUPS[:3]
 
 
 def overrides(options: Options, runs_dir: str) -> list[str]:
-    """What to type after ``python -m bench`` for a run with these options.
-
-    Args:
-        options: Resolved options.
-        runs_dir: Where it belongs.
-    """
+    """What to type after ``python -m bench`` for a run with these resolved options, in this folder of runs."""
     words = []
     for group in GROUPS:
         name, defaults = _nearest(group, options[group])

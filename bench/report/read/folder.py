@@ -23,12 +23,7 @@ LONGEST = 200
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Something in the runs folder that the report does not use.
-
-    Attributes:
-        name: The file or folder.
-        reason: Why.
-    """
+    """A file or folder in the runs folder that the report does not use, and why."""
 
     name: str
     reason: str
@@ -43,11 +38,7 @@ class Found:
 
 
 def read(runs_dir: str) -> Found:
-    """Read a runs folder, in the order of the names in it; nothing there stops the reading.
-
-    Args:
-        runs_dir: The folder, as the user types it.
-    """
+    """Read a runs folder, as the user types it, in the order of the names in it; nothing there stops the reading."""
     found, folder = Found(), Path(runs_dir)
     entries = sorted(folder.iterdir(), key=lambda path: path.name) if folder.is_dir() else []
     for path in entries:
@@ -82,18 +73,11 @@ def _read_one(path: Path, runs_dir: str, found: Found) -> None:
 
 
 def cells(found: Found, expected: Iterable[Cell] | None = None) -> list[Cell]:
-    """All cells, sorted by content.
-
-    Args:
-        found: What lies in the runs folder.
-        expected: The cells of an experiment; with it, other runs are no cells. None takes what was found.
-    """
-    if expected is None:
-        return sorted(found.cells.values(), key=_order)
-    return sorted(
-        (replace(one, folder=found.cells[one.id].folder) if one.id in found.cells else one for one in expected),
-        key=_order,
-    )
+    """All cells that lie there, or those that an experiment expects, wherever they lie there, sorted by content."""
+    there = found.cells
+    if expected is not None:
+        there = {one.id: replace(one, folder=there[one.id].folder) if one.id in there else one for one in expected}
+    return sorted(there.values(), key=_order)
 
 
 def _order(cell: Cell) -> tuple[str, str, str, int, str]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from bench.core.identity import SILENT, SILENT_DATA
 from bench.core.options import Options
+from bench.network.cost import LATENCY
 from bench.report.read.command import GROUPS
 from bench.run.cell import Cell
 
 LADDER = ("stages", "ratio", "cost", "budget")
-"""Options of ``growth`` that fix the sizes; the others belong to a method's way of growing."""
+"""Options of ``growth`` that fix the sizes, with ``latency_batch`` where latency is counted; the others belong to a
+method's way of growing."""
 
 ORDER = ("net2net", "random_split", "s2d", "fast_s2d", "s3d")
 CONTROLS = ("static", "static_matched")
@@ -21,39 +23,31 @@ CONTROLS = ("static", "static_matched")
 
 @dataclass(frozen=True)
 class Variant:
-    """A method with its options but for the step, within one setting.
+    """A method with its options but for the step, within one setting."""
 
-    Attributes:
-        label: The method's name, with the options in which it differs from its other variants here.
-        method: The method's name.
-        cells: Its cells, over steps and seeds.
-    """
-
-    label: str
+    label: str  # the method's name, with the options in which it differs from its other variants here
     method: str
-    cells: tuple[Cell, ...]
+    cells: tuple[Cell, ...]  # over steps and seeds
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Cells that may be compared.
-
-    Attributes:
-        title: For people.
-        slug: For file names, unique in a report.
-        config: The options of one of its cells.
-        variants: Its methods.
-    """
+    """Cells that may be compared."""
 
     title: str
-    slug: str
-    config: Options
+    slug: str  # for file names, unique in a report
+    config: Options  # of one of its cells
     variants: tuple[Variant, ...]
 
     @property
     def cells(self) -> tuple[Cell, ...]:
         """All its cells."""
         return tuple(cell for variant in self.variants for cell in variant.cells)
+
+    @property
+    def cost(self) -> str:
+        """Name of the cost that its ladder counts."""
+        return str(self.config["growth"].get("cost", "params"))
 
     @property
     def accuracy(self) -> bool:
@@ -63,23 +57,34 @@ class Setting:
 
 def settings(cells: Iterable[Cell]) -> list[Setting]:
     """Group cells, with titles that tell the groups apart."""
-    groups: dict[str, list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault(_key(_setting_options(cell.options)), []).append(cell)
-    options = {key: _flat(_setting_options(members[0].options)) for key, members in groups.items()}
-    names = {key: (members[0].name("data"), members[0].name("backbone")) for key, members in groups.items()}
+    groups = _grouped(cells, _setting_options)
+    names = {key: (members[0].name("data"), members[0].name("backbone")) for key, (members, _) in groups.items()}
     made, slugs = [], set[str]()
     for key in sorted(groups, key=lambda key: (names[key], key)):
-        rivals = [options[other] for other in groups if names[other] == names[key]]
-        title = ", ".join([*names[key], *_differing(options[key], rivals)])
+        members, options = groups[key]
+        rivals = [groups[other][1] for other in groups if names[other] == names[key]]
         slug = base = re.sub(r"[^a-z0-9]+", "-", "-".join(names[key]).lower()).strip("-")[:60] or "setting"
         number = 1
         while slug in slugs:
             number += 1
             slug = f"{base}-{number}"
         slugs.add(slug)
-        made.append(Setting(title, slug, groups[key][0].options, _variants(groups[key])))
+        title = ", ".join([*names[key], *_differing(options, rivals)])
+        made.append(Setting(title, slug, members[0].options, _variants(members)))
     return made
+
+
+def _grouped(cells: Iterable[Cell], of: Callable[[Options], Options]) -> dict[str, tuple[list[Cell], dict[str, str]]]:
+    """Cells that share some of their options, with these as texts, by those in one text."""
+    groups: dict[str, tuple[list[Cell], dict[str, str]]] = {}
+    for cell in cells:
+        options = of(cell.options)
+        key = json.dumps(json.loads(json.dumps(options), parse_int=float), sort_keys=True)
+        if key not in groups:
+            texts = {name: one if isinstance(one, str) else json.dumps(one) for name, one in flat(options).items()}
+            groups[key] = [], texts
+        groups[key][0].append(cell)
+    return groups
 
 
 def _setting_options(config: Options) -> Options:
@@ -87,26 +92,27 @@ def _setting_options(config: Options) -> Options:
     kept = {key: config[key] for key in config if key not in (*GROUPS, *SILENT, "seed", "hydra")}
     kept["data"] = {key: value for key, value in config["data"].items() if key not in SILENT_DATA}
     kept["backbone"], kept["train"] = config["backbone"], config["train"]
-    kept["growth"] = {key: value for key, value in config["growth"].items() if key in LADDER}
+    kept["growth"] = {key: value for key, value in config["growth"].items() if key in _ladder(config)}
     return kept
 
 
+def _ladder(config: Options) -> tuple[str, ...]:
+    return (*LADDER, "latency_batch") if config["growth"].get("cost") == LATENCY else LADDER
+
+
 def _variant_options(config: Options) -> Options:
-    growth = {key: value for key, value in config["growth"].items() if key not in (*LADDER, "epsilon")}
+    growth = {key: value for key, value in config["growth"].items() if key not in (*_ladder(config), "epsilon")}
     method = {key: value for key, value in config["method"].items() if (key, value) != ("step", False)}
     return {"method": method, "growth": growth}
 
 
 def _variants(cells: list[Cell]) -> tuple[Variant, ...]:
-    groups: dict[str, list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault(_key(_variant_options(cell.options)), []).append(cell)
-    options = {key: _flat(_variant_options(members[0].options)) for key, members in groups.items()}
+    groups = list(_grouped(cells, _variant_options).values())
     made = []
-    for key, members in groups.items():
+    for members, options in groups:
         method = members[0].name("method")
-        rivals = [options[other] for other in groups if groups[other][0].name("method") == method]
-        differing = [text.removeprefix("method.") for text in _differing(options[key], rivals)]
+        rivals = [others for other, others in groups if other[0].name("method") == method]
+        differing = [text.removeprefix("method.") for text in _differing(options, rivals)]
         label = f"{method} ({', '.join(differing)})" if differing else method
         made.append(Variant(label, method, tuple(members)))
     return tuple(sorted(made, key=lambda variant: (rank(variant.method), variant.label)))
@@ -124,15 +130,9 @@ def _differing(own: Mapping[str, str], rivals: list[dict[str, str]]) -> list[str
     return [f"{key}={own.get(key, 'absent')}" for key in keys if len({rival.get(key) for rival in rivals}) > 1]
 
 
-def _flat(options: Options, prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
+def flat(options: Options, prefix: str = "") -> dict[str, object]:
+    """Options by what one types for them: ``train.lr``."""
+    found: dict[str, object] = {}
     for key, value in options.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value)
-    return flat
-
-
-def _key(options: Options) -> str:
-    return json.dumps(json.loads(json.dumps(options), parse_int=float), sort_keys=True)
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found

@@ -2,176 +2,139 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-Row = Mapping[str, Any]
-"""One line of a CSV file: column names and values."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A table's cell: text, never markup.
-
-    Attributes:
-        text: What it says.
-        note: Said smaller, below or behind.
-        best: Whether it is set off as the best of its row.
-        code: Whether it is something to type.
-        interval: Low, middle and high as shares of the column's axis, and where its zero is; drawn where that can be.
-    """
-
-    text: str
-    note: str = ""
-    best: bool = False
-    code: bool = False
-    interval: tuple[float, float, float, float] | None = None
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with its caption.
-
-    Attributes:
-        key: For file names.
-        title: Its caption.
-        about: How to read it.
-        header: Titles of the columns.
-        rows: Cells; the first of a row is its header.
-        text_columns: Columns, by number, that are words and not numbers.
-        folded: Whether it is of the second rank, shown when asked for.
-    """
-
-    key: str
-    title: str
-    about: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    text_columns: tuple[int, ...] = (0,)
-    folded: bool = False
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One of the axes that a chart can have.
-
-    Attributes:
-        key: Names the coordinate of the points.
-        label: What it measures.
-        log: Whether it is logarithmic to begin with.
-        scale: What coordinates are multiplied with before they are shown, e.g. 100 for per cent.
-        most: What no value can exceed, as shown; None where there is no such bound.
-        whole: Whether only whole numbers have a meaning.
-    """
-
-    key: str
-    label: str
-    log: bool = False
-    scale: float = 1.0
-    most: float | None = None
-    whole: bool = False
-
-
-@dataclass(frozen=True)
-class Point:
-    """One point of a series.
-
-    Attributes:
-        x: Coordinates by axis.
-        y: Its height.
-        low: Lower end of its interval.
-        high: Upper end.
-        tip: What is said when one points at it.
-    """
-
-    x: Mapping[str, float]
-    y: float
-    low: float | None
-    high: float | None
-    tip: str
-
-
-@dataclass(frozen=True)
-class Series:
-    """Points of one method.
-
-    Attributes:
-        name: The method's label.
-        style: Number of its colour and marker, see ``bench.report.write.palette``.
-        points: In order.
-        panel: The panel that it belongs to; empty where there is one.
-    """
-
-    name: str
-    style: int
-    points: tuple[Point, ...]
-    panel: str = ""
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A chart with its caption.
-
-    Attributes:
-        key: For file names.
-        title: Its caption.
-        about: How to read it.
-        x: Axes to choose from, the first to begin with.
-        y: The other axis.
-        series: What is drawn.
-        lines: Whether points are joined.
-        diagonal: Whether the line y = x is drawn.
-        front: Whether a Pareto front can be shown: 1 where higher is better, -1 where lower is, 0 for none.
-    """
-
-    key: str
-    title: str
-    about: str
-    x: tuple[Axis, ...]
-    y: Axis
-    series: tuple[Series, ...]
-    lines: bool = True
-    diagonal: bool = False
-    front: int = 0
-
-    @property
-    def panels(self) -> tuple[str, ...]:
-        """Names of the panels, in order."""
-        return tuple(dict.fromkeys(one.panel for one in self.series))
+from bench.core.errors import BenchError, ConfigError, did_you_mean, one_line
+from bench.core.numbers import listed, plural
+from bench.core.options import typed
+from bench.report.analysis.compare import named
+from bench.report.analysis.findings import Findings, Overview
+from bench.report.analysis.rungs import Row
+from bench.report.read.arguments import Request
+from bench.report.read.command import GROUPS
+from bench.report.read.folder import LeftOut
+from bench.report.read.settings import rank, settings
+from bench.report.views.base import Block, Prose, View, views
+from bench.report.views.table import Table
+from bench.run.cell import Cell
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report.
-
-    Attributes:
-        slug: For anchors and file names.
-        title: Its heading.
-        lines: Paragraphs.
-        blocks: Tables and charts.
-    """
+    """What stands under one heading; a part's head has none."""
 
     slug: str
     title: str
-    lines: tuple[str, ...] = ()
-    blocks: tuple[Table | Chart, ...] = ()
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A setting, or the whole at the end: the sections that are shown, and all tables, shown or not."""
+
+    slug: str
+    title: str
+    sections: tuple[Section, ...]
+    tables: tuple[Table, ...]
 
 
 @dataclass(frozen=True)
 class Report:
-    """The whole.
-
-    Attributes:
-        title: Its heading.
-        lines: What it is about.
-        settings: For each setting its name and its sections.
-        closing: Sections on the runs themselves.
-        data: Rows by name of the CSV file.
-    """
+    """The whole: a part for each setting, and the last on the runs themselves."""
 
     title: str
-    lines: tuple[str, ...]
-    settings: tuple[tuple[Section, ...], ...]
-    closing: tuple[Section, ...]
-    data: Mapping[str, tuple[Row, ...]]
+    lines: tuple[str, ...]  # what it is about
+    parts: tuple[Part, ...]
+    labels: tuple[str, ...]  # methods, in the order of their colours
+
+    @property
+    def data(self) -> dict[str, list[Row]]:
+        """Rows by name of the CSV file; what is of a setting begins with its title."""
+        found: dict[str, list[Row]] = {}
+        for part in self.parts:
+            head = {} if part is self.parts[-1] else {"setting": part.title}
+            for table in part.tables:
+                names = [column.name for column in table.columns]
+                found.setdefault(table.name, []).extend({**head, **{n: r[n] for n in names}} for r in table.rows)
+        return {name: rows for name, rows in found.items() if rows}
+
+
+def make_views(options: Mapping[str, Mapping[str, object]]) -> list[View]:
+    """The views that there are, in order, with what users set by the view's name.
+
+    Raises:
+        BenchError: There is no such view, or no such option of it.
+    """
+    known = views.names()
+    for name in set(options) - set(known):
+        near = did_you_mean(name, [*known, *GROUPS])
+        choices = f"a group ({', '.join(GROUPS)}) or a part of the report ({', '.join(known)})"
+        raise BenchError(f"{name}.{next(iter(options[name]))}: no such option; expected one of {choices}{near}")
+    made = [one.factory(typed(f"{one.name}.", one.config, options.get(one.name, {}))) for one in views]
+    return sorted(made, key=lambda view: (view.order, type(view).__name__))
+
+
+def build(request: Request, made: Sequence[View], cells: Sequence[Cell], left_out: Sequence[LeftOut] = ()) -> Report:
+    """The report on cells, as it was asked for, by these views; ``left_out`` could not be read.
+
+    Raises:
+        ConfigError: The baseline that was asked for is in no setting.
+    """
+    overview = Overview(request, [Findings(one, request.baseline) for one in settings(cells)], cells, left_out)
+    _check_baseline(overview)
+    labels = {(one.label, one.method) for findings in overview.findings for one in findings.setting.variants}
+    parts = [_of_setting(findings, made) for findings in overview.findings]
+    parts.append(_part("runs", "Runs", made, lambda view: view.of_report(overview)))
+    filters = (f"{key} {listed(values)}" for key, values in request.filters.items())
+    title = f"Growth by splitting: {', '.join([request.experiment or 'all runs', *filters])}"
+    ordered = [label for label, _ in sorted(labels, key=lambda one: (rank(one[1]), one[0]))]
+    return Report(title, tuple(_lines(overview)), tuple(parts), tuple(ordered))
+
+
+def _of_setting(findings: Findings, made: Sequence[View]) -> Part:
+    asked = [view for view in made if view.always or findings.contenders]
+    return _part(findings.setting.slug, findings.setting.title, asked, lambda view: view.of_setting(findings))
+
+
+def _part(slug: str, title: str, made: Sequence[View], ask: Callable[[View], Iterable[Block]]) -> Part:
+    found: dict[str, list[Block]] = {"": []}
+    for view in made:
+        found.setdefault(view.section, []).extend(_blocks(view, ask))
+    sections = []
+    for name, blocks in found.items():
+        anchor = re.sub(r"[^a-z0-9]+", "-", f"{slug} {name}".lower()).strip("-")
+        sections.append(Section(anchor, name, tuple(block for block in blocks if block.is_shown)))
+    tables = (block for blocks in found.values() for block in blocks if isinstance(block, Table))
+    return Part(slug, title, tuple(one for one in sections if one.blocks), tuple(tables))
+
+
+def _blocks(view: View, ask: Callable[[View], Iterable[Block]]) -> list[Block]:
+    """What a view makes; a foreign one that fails is said to have, and the others stand."""
+    try:
+        found = list(ask(view))
+        for block in found:
+            _ = isinstance(block, Table) and block.is_shown and (block.header, block.lines)
+        return found
+    except Exception as error:  # somebody's plugin may raise anything
+        if type(view).__module__.startswith(f"{views.package}."):
+            raise
+        return [Prose((f"{type(view).__name__} is left out: {one_line(error)}",))]
+
+
+def _check_baseline(overview: Overview) -> None:
+    name, found = overview.request.baseline, [findings.contenders for findings in overview.findings]
+    if name is not None and not any(named(contenders, name) for contenders in found):
+        there = dict.fromkeys(one.label for contenders in found for one in contenders)
+        raise ConfigError("baseline", name, f"a method with done runs: {', '.join(there) or 'there is none'}")
+
+
+def _lines(overview: Overview) -> Iterator[str]:
+    runs, number = plural(len(overview.cells), "run"), plural(len(overview.findings), "setting")
+    known = f"{runs}, {overview.done} of them done, in {number}."
+    yield known if overview.cells else "There is no run to report on."
+    if overview.left_out:
+        yield f"{plural(len(overview.left_out), 'entry', 'entries')} of the runs folder left out; see Runs."
+    for name, reason in views.broken().items():
+        yield f"A part of the report is left out: {name} cannot be imported: {reason}."

@@ -1,111 +1,119 @@
-"""The runs themselves: where each cell stands, what was left out, and on what they ran."""
+"""The runs themselves: every stage, where each cell stands, what was left out, and on what they ran."""
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 
-from bench.report.analysis.tuning import Step
-from bench.report.read.cells import STATES
-from bench.report.read.cells import Cell as Run
-from bench.report.read.folder import LeftOut
-from bench.report.read.settings import Setting
-from bench.report.views.document import Cell, Table
-from bench.report.views.numbers import DASH, step_text
+from bench.core.identity import identities
+from bench.core.numbers import DASH
+from bench.core.record import RunState
+from bench.report.analysis.findings import Findings, Overview
+from bench.report.analysis.rungs import Row
+from bench.report.analysis.stages import stage_rows
+from bench.report.analysis.tuning import step_text
+from bench.report.views.base import Block, Prose, View, views
+from bench.report.views.table import METHOD, Column, Pivot, Shown, Table, untitled
+from bench.run.cell import Cell
 
-MOST = 200
-"""Cells that a table lists one by one."""
-
-
-def state_table(settings: Sequence[Setting]) -> Table:
-    """How many cells of each method stand where."""
-    states = [s for s in STATES if s == "done" or any(c.state == s for one in settings for c in one.cells)]
-    rows = []
-    for setting in settings:
-        for variant in setting.variants:
-            found = Counter(cell.state for cell in variant.cells)
-            numbers = [Cell(str(found[state] or DASH)) for state in states]
-            rows.append((Cell(variant.label), Cell(setting.title), *numbers))
-    return Table(
-        key="states",
-        title="Cells by state",
-        about="A cell is one run: a method with its options, on a setting, with a seed. Only done ones enter numbers.",
-        header=("Method", "Setting", *states),
-        rows=tuple(rows),
-        text_columns=(0, 1),
-    )
+STATES = sorted(RunState, key=lambda state: state is not RunState.DONE)
+MADE_ON = {"code": "Code", "torch": "PyTorch", "python": "Python", "device": "Device", "threads": "Threads"}
 
 
-def open_table(settings: Sequence[Setting]) -> Table | None:
-    """Cells that are not done, why, and what to type."""
-    found = [
-        (variant.label, setting.title, cell)
-        for setting in settings
-        for variant in setting.variants
-        for cell in variant.cells
-        if cell.state != "done"
+@dataclass(frozen=True)
+class Options:
+    """``most``: cells that are not done, listed one by one."""
+
+    most: int = 200
+
+
+@views.register("runs", Options)
+class Runs(View):
+    """Stages in the CSV alone; cells with the commands that fill them, what is left out, and what runs were made on."""
+
+    order = 80
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def of_setting(self, findings: Findings) -> Iterator[Block]:
+        rows = list(stage_rows(findings.setting, findings.contenders))
+        yield Table("stages", untitled(dict.fromkeys(name for row in rows for name in row)), rows)
+
+    def of_report(self, overview: Overview) -> Iterator[Block]:
+        sweep = overview.request.sweep
+        if sweep and overview.done < len(overview.cells):
+            fill = shlex.join(["python", "-m", "bench", "-m", *sweep, "rerun=failed"])
+            yield Prose((f"All that is missing is filled by: {fill}",))
+        yield _states(overview)
+        yield _cells(overview, self.options.most)
+        columns = (Column("name", "Name"), Column("reason", "Reason", words=True))
+        rows = [asdict(one) for one in overview.left_out]
+        yield Table("left_out", columns, rows, "Left out", "What lies in the runs folder and could not be used.")
+        yield _environments(overview)
+
+
+def _states(overview: Overview) -> Table:
+    rows = [
+        {"method": variant.label, "setting": findings.setting.title, "state": str(state), "runs": number}
+        for findings in overview.findings
+        for variant in findings.setting.variants
+        for state, number in Counter(cell.state for cell in variant.cells).items()
     ]
-    if not found:
-        return None
-    rows = tuple(
-        (
-            Cell(label, title),
-            Cell(_step(cell)),
-            Cell(str(cell.seed)),
-            Cell(cell.state),
-            Cell(cell.reason),
-            Cell(cell.command, code=True) if cell.command else Cell(DASH),
-        )
-        for label, title, cell in found[:MOST]
+    about = "A cell is one run: a method with its options, on a setting, with a seed. Only done ones enter numbers."
+    columns = (METHOD, Column("setting", "Setting", words=True), *untitled("state runs"))
+    pivot = Pivot("state", Column("runs"), order=lambda state: (False, STATES.index(state), ""))
+    return Table("states", columns, rows, "Cells by state", about, pivot=pivot)
+
+
+def _cells(overview: Overview, most: int) -> Table:
+    labels = {
+        cell.id: {"label": variant.label, "setting": findings.setting.title}
+        for findings in overview.findings
+        for variant in findings.setting.variants
+        for cell in variant.cells
+    }
+    stepless = {cell.id for cell in overview.cells if cell.id == identities(cell.options)[1]}
+    columns = (
+        *untitled("data backbone method"),
+        Column("label", "Method", show=lambda row: Shown(row["label"], row["setting"])),
+        *untitled("setting"),
+        Column("step", "Step", show=lambda row: Shown(step_text(None if row["id"] in stepless else row["step"]))),
+        Column("seed", "Seed"),
+        Column("state", "State", words=True),
+        Column("reason", "Reason", words=True),
+        Column("command", "Command", show=_command, words=True),
+        *untitled("id"),
     )
-    more = f" The first {MOST} of {len(found)}; all are in cells.csv." if len(found) > MOST else ""
+    rows = [_cell(cell, labels[cell.id]) for cell in overview.cells]
+    title, about = "Cells that are not done", "The command fills the cell; a method that refuses it leaves none."
+    return Table("cells", columns, rows, title, about, lambda row: row["state"] != RunState.DONE, most=most)
+
+
+def _cell(cell: Cell, label: dict[str, str]) -> Row:
+    return {
+        **{group: cell.name(group) for group in ("data", "backbone", "method")},
+        **label,
+        "step": cell.options["growth"].get("epsilon"),
+        "seed": cell.seed,
+        "state": str(cell.state),
+        "reason": cell.standing.reason,
+        "command": cell.remedy,
+        "id": cell.id,
+    }
+
+
+def _command(row: Row) -> Shown:
+    return Shown(row["command"], code=True) if row["command"] else Shown(DASH)
+
+
+def _environments(overview: Overview) -> Table:
+    done = [cell.record.environment for cell in overview.cells if cell.record and cell.state is RunState.DONE]
+    found = Counter(tuple(str(getattr(one, name)) or DASH for name in MADE_ON) for one in done)
+    rows = [{**dict(zip(MADE_ON, key, strict=True)), "runs": number} for key, number in sorted(found.items())]
+    columns = tuple(Column(name, title, words=name != "threads") for name, title in MADE_ON.items())
     return Table(
-        key="open",
-        title="Cells that are not done",
-        about=f"The command fills the cell; a refused one has none, because the method declines it.{more}",
-        header=("Method", "Step", "Seed", "State", "Reason", "Command"),
-        rows=rows,
-        text_columns=(0, 3, 4, 5),
-    )
-
-
-def _step(cell: Run) -> str:
-    if cell.config["method"].get("step") is False:
-        return DASH
-    step: Step | None = cell.config["growth"].get("epsilon")
-    return step_text(step)
-
-
-def left_out_table(left_out: Sequence[LeftOut]) -> Table | None:
-    """What lies in the runs folder and is not used."""
-    if not left_out:
-        return None
-    return Table(
-        key="left-out",
-        title="Left out",
-        about="What lies in the runs folder and could not be used.",
-        header=("Name", "Reason"),
-        rows=tuple((Cell(one.name), Cell(one.reason)) for one in left_out),
-        text_columns=(0, 1),
-    )
-
-
-def environment_table(cells: Sequence[Run]) -> Table | None:
-    """On what the done runs ran."""
-    names = ("code", "torch", "python", "device", "threads")
-    found = Counter(
-        tuple(str(cell.record.environment.get(name, DASH)) for name in names)
-        for cell in cells
-        if cell.record and cell.state == "done"
-    )
-    if not found:
-        return None
-    return Table(
-        key="environment",
-        title="Made on",
-        about="As the runs recorded it.",
-        header=("Code", "PyTorch", "Python", "Device", "Threads", "Runs"),
-        rows=tuple((*map(Cell, key), Cell(str(number))) for key, number in sorted(found.items())),
-        text_columns=(0, 1, 2, 3),
-        folded=True,
+        "environment", (*columns, Column("runs", "Runs")), rows, "Made on", "As the runs recorded it.", folded=True
     )

@@ -1,142 +1,112 @@
-"""Score against size and against each cost: tables and the chart."""
+"""Score against size and cost: the chart, the one table of scores, and what each rung cost."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bench.core.errors import require_choice
+from bench.core.numbers import capital, duration, engineering, listed, plural
+from bench.network.cost import cost, costs
 from bench.report.analysis.findings import Findings
-from bench.report.analysis.rungs import Rung
-from bench.report.views.document import Axis, Cell, Chart, Point, Series, Table
-from bench.report.views.numbers import DASH, count, engineering, plural, seconds, step_text
+from bench.report.analysis.rungs import SPENT, Row, mean_of
+from bench.report.analysis.score import beside
+from bench.report.views.base import Block, View, views
+from bench.report.views.chart import Axis, Chart
+from bench.report.views.table import METHOD, Column, Pivot, Shown, Table, untitled
+
+SPENDING = dict(zip(SPENT, ("Training operations", "Seconds"), strict=True))
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What a score is set against."""
+class Options:
+    """``against``: what the chart begins with, a cost of one inference, flops or seconds; params where it is absent."""
 
-    key: str
-    name: str
-    text: Callable[[float], str]
-    about: str
+    against: str = "params"
 
-
-COSTS = (
-    Cost("params", "parameters", count, "Below each score is the mean of the sizes that the runs really reached."),
-    Cost("macs", "multiply-adds", engineering, "Below each score are the multiply-adds of one input."),
-    Cost(
-        "flops",
-        "training cost",
-        engineering,
-        "Below each score are the floating-point operations spent by then: training and growing of all stages for "
-        "grown networks; for those from scratch (static, static_matched) the training of that size alone, since "
-        "nothing before it was needed.",
-    ),
-    Cost(
-        "seconds",
-        "seconds",
-        seconds,
-        "Below each score is the time spent by then, counted as the training cost is; evaluation is apart. Times "
-        "depend on the machine and its load.",
-    ),
-)
+    def __post_init__(self) -> None:
+        require_choice("scores.against", self.against, (*costs.names(), *SPENT))
 
 
-def heading(findings: Findings, label: str) -> str:
-    """A column's title: the method and its step."""
-    column = next((c for c in findings.columns if c.label == label), None)
-    return label if column is None or column.step is None else f"{label}, step {step_text(column.step)}"
+@views.register("scores", Options)
+class Scores(View):
+    """Rungs by methods, and methods against each cost, from the same rows."""
 
+    section, order = "Score against size and cost", 10
 
-def score_table(findings: Findings, cost: Cost) -> Table:
-    """Rungs by methods."""
-    score, empty = findings.score, findings.empty()
-    labels = [column.label for column in findings.columns]
-    depth = max((len(made) for made in findings.rungs.values()), default=0)
-    rows = []
-    for k in range(depth):
-        made = {label: findings.rungs[label][k] for label in labels if k < len(findings.rungs[label])}
-        pick = max if score.accuracy else min
-        best = pick(one.score.mean for one in made.values())
-        cells = [_cell(findings, label, made.get(label), cost, best) for label in labels]
-        reasons = [Cell(why if k == 0 else DASH) for _, why in empty]
-        rows.append((_rung(findings, k, next(iter(made.values()))), *cells, *reasons))
-    about = (
-        f"Mean over seeds ± half the 95 % t interval; n is the number of seeds. {cost.about} "
-        "The best mean of a row is set off, which is no verdict: see the comparison by seed."
-    )
-    if any(one.stopped for made in findings.rungs.values() for one in made):
-        about += " † marks rungs that runs could not fill, and of how many runs."
-    return Table(
-        key=f"score-{cost.key}",
-        title=f"{score.title}, by rung and method, against {cost.name}",
-        about=about,
-        header=("Rung", *(heading(findings, label) for label in labels), *(v.label for v, _ in empty)),
-        rows=tuple(rows),
-        text_columns=(0, *range(1 + len(labels), 1 + len(labels) + len(empty))),
-        folded=cost.key != "params",
-    )
+    def __init__(self, options: Options) -> None:
+        self.options = options
 
-
-def _rung(findings: Findings, k: int, rung: Rung) -> Cell:
-    unit = findings.setting.config["growth"].get("cost", "params")
-    return Cell(f"{k}", f"up to {count(rung.target)} {unit}" if k else f"seed network, {count(rung.target)} {unit}")
-
-
-def _cell(findings: Findings, label: str, rung: Rung | None, cost: Cost, best: float) -> Cell:
-    if rung is None:
-        return Cell(DASH)
-    column = next(c for c in findings.columns if c.label == label)
-    wanted = findings.seeds_wanted(column)
-    seeds = f"n {rung.score.n}" if wanted <= rung.score.n else f"n {rung.score.n} of {wanted}"
-    stopped = f" †{sum(rung.stopped.values())}" if rung.stopped else ""
-    note = f"{cost.text(rung.cost(cost.key))} · {seeds}{stopped}"
-    return Cell(findings.score.mean(rung.score), note, best=rung.score.mean == best and rung.rung > 0)
-
-
-def score_chart(findings: Findings) -> Chart:
-    """Score against size, or against one of the costs."""
-    score = findings.score
-    series = []
-    for column in findings.columns:
-        points = []
-        for rung in findings.rungs[column.label]:
-            tip = (
-                f"{score.mean(rung.score)}{' %' if score.accuracy else ''}, {plural(rung.score.n, 'seed')}\n"
-                f"rung {rung.rung}: {count(rung.params)} parameters, {engineering(rung.macs)} multiply-adds\n"
-                f"{engineering(rung.flops)} operations, {seconds(rung.seconds)} spent"
-            )
-            x = {cost.key: rung.cost(cost.key) for cost in COSTS}
-            points.append(Point(x, rung.score.mean, rung.score.low, rung.score.high, tip))
-        series.append(Series(column.label, findings.styles[column.label], tuple(points)))
-    axes = tuple(
-        Axis(cost.key, label, log=True)
-        for cost, label in zip(
-            COSTS, ("Parameters", "Multiply-adds", "Training cost, operations", "Seconds"), strict=True
+    def of_setting(self, findings: Findings) -> Iterator[Block]:
+        titles = {name: capital(one.heading) for name, one in findings.costs.items()} | SPENDING
+        title, accuracy = findings.score.title, findings.score.accuracy
+        x = [Axis(f"{name}_mean", heading, log=True) for name, heading in titles.items()]
+        x.sort(key=lambda axis: axis.name != f"{self.options.against}_mean")
+        y = Axis("test_mean", title, scale=100.0, most=100.0) if accuracy else Axis("test_mean", title, log=True)
+        about = (
+            "Means over seeds; points are rungs. Bars are 95 % t intervals, of two seeds their range. Methods are set "
+            "a little side by side, so that their bars can be told apart."
         )
-    )
-    return Chart(
-        "score",
-        f"{score.title}, against size and cost",
-        "Means over seeds, with 95 % t intervals. Points are rungs.",
-        axes,
-        score.axis,
-        tuple(series),
-        front=1 if score.accuracy else -1,
-    )
+        yield Chart(
+            *("score", f"{title}, against size and cost", about, findings.rungs, tuple(x), y),
+            interval=("test_low", "test_high"),
+            tip=lambda row: _tip(findings, row),
+            front=1 if accuracy else -1,
+        )
+        yield _score_table(findings)
+        yield _cost_table(findings)
 
 
-def area_note(findings: Findings) -> str:
-    """The sizes that the area is taken over, and what limits them."""
-    from bench.report.analysis.rungs import common_sizes, size_curve
+def _score_table(findings: Findings) -> Table:
+    score, allowed, rows = findings.score, cost(findings.setting.cost), findings.rungs
+    usual = max(row["seeds"] for row in rows)
 
-    low, high = common_sizes(findings.columns)
-    if low >= high:
-        return "The runs have no range of sizes in common, so there is no area."
-    last = min(
-        (size_curve(run)[-1][0], column.label, seed) for column in findings.columns for seed, run in column.runs.items()
+    def shown(row: Row) -> Shown:
+        text, ends = score.mean(*mean_of(row, "test"))
+        wanted = max(usual, row["seeds_wanted"])
+        seeds = f"n {row['seeds']} of {wanted}" if row["seeds"] < wanted else ""
+        stopped = f"†{row['stopped']}" if row["stopped"] else ""
+        best = score.best([other["test_mean"] for other in rows if other["rung"] == row["rung"]])
+        is_best = row["rung"] > 0 and row["test_mean"] == best
+        return Shown(text, " · ".join(filter(None, (ends, seeds, stopped))), is_best)
+
+    about = (
+        f"Mean {score.name} over n = {plural(usual, 'seed')}. {beside(row['seeds'] for row in rows)} A rung allows "
+        "each method the same cost, rung 0 is the seed network; what methods really reached is in the next table. The "
+        "best mean of a row is set off, which is no verdict: see the comparison by seed."
     )
+    if any(row["stopped"] for row in rows):
+        about += " † marks rungs that runs could not fill, and of how many runs."
+    if findings.empty():
+        about += f" Without a done run: {listed(findings.empty())}."
+    titled = (Column("rung", "Rung"), Column("target_cost", f"Allowed {allowed.heading}", allowed.text))
+    columns = (*titled, *untitled(name for name in rows[0] if name not in ("rung", "target_cost")))
+    headings = {one.label: one.heading for one in findings.contenders}
+    pivot = Pivot("method", Column("test_mean", show=shown), headings.__getitem__)
+    return Table("rungs", columns, rows, f"{score.title}, by rung and method", about, pivot=pivot)
+
+
+def _cost_table(findings: Findings) -> Table:
+    about = (
+        "Means over seeds: what one inference costs at the size that was really reached, and what was spent by then. "
+        "Grown networks have spent the training and growing of all stages; those from scratch (static, static_matched) "
+        "the training of that size alone, since nothing before it was needed. Evaluation is apart. Times depend on the "
+        "machine and its load."
+    )
+    columns = (
+        METHOD,
+        Column("rung", "Rung"),
+        *(Column(f"{name}_mean", capital(one.heading), one.text) for name, one in findings.costs.items()),
+        Column("flops_mean", SPENDING["flops"], engineering),
+        Column("seconds_mean", "Time spent", duration),
+    )
+    return Table("costs", columns, findings.rungs, "What each rung cost", about, folded=True)
+
+
+def _tip(findings: Findings, row: Row) -> str:
+    known = [(one, one.text(row[f"{name}_mean"])) for name, one in findings.costs.items()]
+    sizes = ", ".join(" ".join(filter(None, (text, one.unit, one.title))) for one, text in known)
     return (
-        f"The area is the mean {findings.score.name} over the logarithm of the size, by the trapezoid rule, from "
-        f"{count(low)} to {count(high)} parameters, which all runs cover; {last[1]}, seed {last[2]}, ends first."
+        f"{findings.score.sentence(*mean_of(row, 'test'))}, n {row['seeds']}\nrung {row['rung']}: {sizes}\n"
+        f"{engineering(row['flops_mean'])} operations, {duration(row['seconds_mean'])} spent"
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench.core.files import write_atomic
-from bench.report.views.document import Chart, Report
-from bench.report.write import figures, html, latex, markdown, tidy
+from bench.report.views.chart import Chart
+from bench.report.views.document import Report
+from bench.report.views.table import Table
+from bench.report.write import csv, figures, html, latex, markdown, palette
 
 MANIFEST = "SHA256SUMS"
 """Names every file of a report, in the form that ``sha256sum -c`` reads."""
@@ -16,17 +19,18 @@ MANIFEST = "SHA256SUMS"
 def files(report: Report) -> dict[str, bytes]:
     """The content of every file, by its name under the report's folder."""
     made = {"report.md": markdown.render(report).encode(), "index.html": html.render(report).encode()}
-    for name, rows in report.data.items():
-        made[f"data/{name}.csv"] = tidy.table(rows).encode()
-    for sections in report.settings:
-        slug = sections[0].slug
-        for block in (block for section in sections for block in section.blocks):
+    made |= {f"data/{name}.csv": csv.render(rows).encode() for name, rows in report.data.items()}
+    return dict(sorted([*made.items(), *_of_blocks(report)]))
+
+
+def _of_blocks(report: Report) -> Iterator[tuple[str, bytes]]:
+    for part in report.parts:
+        for block in (block for section in part.sections for block in section.blocks):
             if isinstance(block, Chart):
-                for end, content in figures.render(block).items():
-                    made[f"figures/{slug}-{block.key}{end}"] = content
-            else:
-                made[f"tables/{slug}-{block.key}.tex"] = latex.render(block, f"{slug}-{block.key}").encode()
-    return dict(sorted(made.items()))
+                for end, content in figures.render(block, palette.of(block, report)).items():
+                    yield f"figures/{part.slug}-{block.name}{end}", content
+            elif isinstance(block, Table):
+                yield f"tables/{part.slug}-{block.name}.tex", latex.render(block, f"{part.slug}-{block.name}").encode()
 
 
 def write(report: Report, out: Path) -> list[str]:

@@ -2,80 +2,53 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import partial
 
-from bench.report.views.document import Chart, Report
+from bench.report.analysis.rungs import Row
+from bench.report.views.chart import Chart
+from bench.report.views.document import Report
+from bench.report.write import palette
 from bench.report.write.palette import STYLES
-
-if TYPE_CHECKING:
-    from jinja2 import Template
-
-TEMPLATES = Path(__file__).parent / "templates"
-POINTS = 300
-"""Points of a series that a chart draws at most, taken evenly."""
+from bench.report.write.template import FOLDER, template
 
 
 def render(report: Report) -> str:
     """The page."""
-    return _template().render(
-        report=report,
-        styles=STYLES,
-        style=(TEMPLATES / "style.css").read_text(),
-        script=(TEMPLATES / "chart.js").read_text(),
-    )
+    style, script = ((FOLDER / name).read_text() for name in ("style.css", "chart.js"))
+    drawn = partial(_chart, report=report)
+    page = template("report.html.j2")
+    return page.render(report=report, styles=STYLES, style=style, script=script, drawn=drawn)
 
 
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["chart"] = _chart
-    environment.tests["chart"] = lambda block: isinstance(block, Chart)
-    return environment.get_template("report.html.j2")
-
-
-def _chart(chart: Chart) -> dict[str, Any]:
+def _chart(chart: Chart, report: Report) -> dict[str, object]:
     """What the script needs to draw a chart."""
+    styles = palette.of(chart, report)
     return {
-        "title": chart.title,
-        "x": [{"key": axis.key, "label": axis.label, "log": axis.log, "whole": axis.whole} for axis in chart.x],
-        "y": {"label": chart.y.label, "log": chart.y.log, "most": chart.y.most},
-        "lines": chart.lines,
-        "diagonal": chart.diagonal,
-        "front": chart.front,
-        "panels": list(chart.panels),
+        **{name: getattr(chart, name) for name in ("title", "lines", "markers", "diagonal", "front", "panels")},
+        "x": [{"label": axis.title, "log": axis.log, "whole": axis.whole} for axis in chart.x],
+        "y": {"label": chart.y.title, "log": chart.y.log, "most": chart.y.most},
         "series": [
             {
                 "name": one.name,
-                "style": one.style,
-                "marker": STYLES[one.style].marker,
-                "dashed": STYLES[one.style].dashed,
+                "style": styles[one.name],
+                "marker": STYLES[styles[one.name]].marker,
+                "dashed": STYLES[styles[one.name]].dashed,
                 "panel": one.panel,
-                "points": [
-                    {
-                        "x": {axis.key: _round(point.x[axis.key] * axis.scale) for axis in chart.x},
-                        "y": _round(point.y * chart.y.scale),
-                        "low": None if point.low is None else _round(point.low * chart.y.scale),
-                        "high": None if point.high is None else _round(point.high * chart.y.scale),
-                        "tip": point.tip,
-                    }
-                    for point in one.points[:: -(-len(one.points) // POINTS) or 1]
-                ],
+                "dodge": chart.dodge[one.name],
+                "points": [_point(chart, row) for row in one.points],
             }
-            for one in chart.series
+            for one in chart.drawn
         ],
     }
 
 
-def _round(value: float) -> float:
-    """Six digits: more than a screen shows."""
+def _point(chart: Chart, row: Row) -> list[object]:
+    """Coordinates by axis, height, ends of the interval, and what to say, as far as there is any; six digits each."""
+    ends = chart.ends(row)
+    point: list[object] = [[_short(axis.of(row)) for axis in chart.x], _short(chart.y.of(row))]
+    point += [ends and [_short(end) for end in ends]] if ends or chart.tip else []
+    return [*point, chart.tip(row)] if chart.tip else point
+
+
+def _short(value: float) -> float:
     return float(f"{value:.6g}")

@@ -1,10 +1,28 @@
-"""LaTeX tables for booktabs, with every value escaped."""
+"""LaTeX tables for booktabs that fit the text of an article, with every value escaped.
+
+A table takes the largest type in which its columns fit. Where none does, columns of words are wrapped, or the columns
+are set in several tabulars below each other, the first ones repeated. A long table goes on in further floats.
+"""
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil
 
-from bench.report.views.document import Cell, Table
+from bench.report.views.table import Shown, Table
+from bench.report.write.template import template
+
+LINE = 345.0
+"""Points of a line in the article class."""
+
+SIZES = (("normalsize", 1.0, 6), ("small", 0.925, 4), ("footnotesize", 0.85, 3))
+"""Commands, how wide their type is, and the points on either side of a column."""
+
+MOST_LINES = 40
+"""Lines of a table in one float."""
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -20,7 +38,7 @@ _SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': r"{\char34}",
     "'": r"\textquotesingle{}",
     "`": r"\textasciigrave{}",
     "±": r"\ensuremath{\pm}",
@@ -34,34 +52,115 @@ _SPECIAL = {
 }
 
 
-def escape(text: str) -> str:
-    """Text that LaTeX sets as it is; control characters are dropped."""
+def escape(text: str, breaks: bool = False) -> str:
+    """Text that LaTeX sets as it is; control characters are dropped. With ``breaks``, lines may end within words."""
     plain = "".join(c for c in " ".join(text.split()) if unicodedata.category(c)[0] != "C")
-    return "".join(_SPECIAL.get(character, character) for character in plain)
+    after = dict.fromkeys("/=,_", r"\allowbreak{}") if breaks else {}
+    return "".join(_SPECIAL.get(character, character) + after.get(character, "") for character in plain)
+
+
+def points(text: str) -> float:
+    """About how wide a text is at ten points, rather more than less."""
+    return sum(8.0 if c.isupper() or c in "mw" or c > "~" else 3.5 if c in " ijl.,:;()[]'" else 5.4 for c in text)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column as it is set, in type of some ``scale``; ``room`` is its width in points where it is wrapped."""
+
+    title: str
+    words: bool
+    cells: Sequence[Shown]
+    scale: float = 1.0
+    room: float | None = None
+
+    @property
+    def body(self) -> float:
+        """Points of its widest cell on one line."""
+        notes = (points(f" ({one.note})") if one.note else 0.0 for one in self.cells)
+        texts = (points(one.text) * (1.15 if one.best else 1.0) for one in self.cells)
+        return self.scale * max(map(sum, zip(texts, notes, strict=True)))
+
+    @property
+    def lines(self) -> list[str]:
+        """Its heading, broken where it would be wider than what stands below it."""
+        words = re.split(r"(?<=[ _])", self.title)
+        lines, room = [""], max(self.body, *(self.scale * points(word) for word in words))
+        for word in words:
+            fits = self.scale * points(lines[-1] + word) <= room
+            lines = [*lines[:-1], lines[-1] + word] if fits else [*lines, word]
+        return lines
+
+    @property
+    def width(self) -> float:
+        """Its points."""
+        return self.room or max(self.body, *(self.scale * points(line) for line in self.lines))
+
+    @property
+    def least(self) -> float:
+        """Points of the longest piece that cannot be broken; of all where nothing may."""
+        texts = " ".join([*(f"{one.text} ({one.note})" for one in self.cells), self.title])
+        widest = max(map(points, re.split(r"\s+|(?<=[/=,_])", texts)))
+        return min(self.width, 1.15 * self.scale * widest) if self.words else self.width
+
+    @property
+    def kind(self) -> str:
+        """In the tabular's specification."""
+        return f"p{{{self.room:.1f}pt}}" if self.room else "rl"[self.words]
+
+    @property
+    def heading(self) -> str:
+        """Set in as many lines as it has."""
+        lines = [escape(line) for line in self.lines]
+        if self.room or len(lines) < 2:
+            return (r"\raggedright " if self.room else "") + " ".join(lines)
+        return rf"\begin{{tabular}}[b]{{@{{}}{self.kind}@{{}}}}" + r" \\ ".join(lines) + r"\end{tabular}"
+
+    def cell(self, line: int) -> str:
+        """One cell, set."""
+        one, breaks = self.cells[line], self.room is not None
+        text = escape(one.text, breaks)
+        text = rf"\texttt{{{text}}}" if one.code else text
+        text = rf"\textbf{{{text}}}" if one.best else text
+        text += rf" {{\footnotesize({escape(one.note, breaks)})}}" if one.note else ""
+        return rf"\raggedright {text}" if breaks else text
 
 
 def render(table: Table, label: str) -> str:
-    """A ``table`` environment; needs the packages booktabs and textcomp."""
-    columns = "".join("l" if i in table.text_columns else "r" for i in range(len(table.header)))
-    lines = [
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{escape(table.title)}. {escape(table.about)}}}",
-        rf"\label{{tab:{label}}}",
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-        " & ".join(escape(title) for title in table.header) + r" \\",
-        r"\midrule",
-        *(" & ".join(_cell(cell) for cell in row) + r" \\" for row in table.rows),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
+    """One or more ``table`` environments."""
+    (size, _, beside), tabulars = _arranged(table)
+    lines = range(len(table.lines))
+    pages = [lines[i : i + MOST_LINES] for i in lines[::MOST_LINES]]
+    found = {"table": table, "label": label, "size": size, "beside": beside, "tabulars": tabulars, "pages": pages}
+    return template("table.tex.j2", escape, "<>").render(found) + "\n"
 
 
-def _cell(cell: Cell) -> str:
-    text = rf"\texttt{{{escape(cell.text)}}}" if cell.code else escape(cell.text)
-    if cell.best:
-        text = rf"\textbf{{{text}}}"
-    return rf"{text} {{\footnotesize({escape(cell.note)})}}" if cell.note else text
+def _arranged(table: Table) -> tuple[tuple[str, float, int], list[list[_Column]]]:
+    """The type, and the columns of each tabular."""
+    found = zip(table.header, zip(*table.lines, strict=True), strict=True)
+    plain = [_Column(column.title, column.words, cells) for column, cells in found]
+    for size in SIZES:
+        columns = [replace(one, scale=size[1]) for one in plain]
+        if _excess(columns, size[2]) <= 0:
+            return size, [columns]
+    fixed, tabulars = len(table.titled) if table.pivot else 1, [columns]
+    for parts in range(1, len(columns) - fixed + 1):
+        each = ceil((len(columns) - fixed) / parts)
+        tabulars = [columns[:fixed] + columns[i : i + each] for i in range(fixed, len(columns), each)]
+        tabulars = [_wrapped(one, size[2]) for one in tabulars]
+        if all(_excess(one, size[2]) < 0.1 for one in tabulars):
+            break
+    return size, tabulars
+
+
+def _excess(columns: Sequence[_Column], beside: float) -> float:
+    """Points by which a tabular is wider than a line."""
+    return sum(one.width for one in columns) + 2 * beside * (len(columns) - 1) - LINE
+
+
+def _wrapped(columns: list[_Column], beside: float) -> list[_Column]:
+    """Columns of words as narrow as they must be, and can."""
+    slack = sum(one.width - one.least for one in columns)
+    share = min(1.0, max(0.0, _excess(columns, beside)) / slack) if slack else 0.0
+    rooms = [one.width - share * (one.width - one.least) for one in columns]
+    return [replace(one, room=room) if room < one.width else one for one, room in zip(columns, rooms, strict=True)]

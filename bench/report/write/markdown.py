@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from bench.report.views.document import Cell, Chart, Report, Section, Table
+from bench.report.views.document import Report
+from bench.report.views.table import Shown, Table
+from bench.report.write.template import template
 
 
 def escape(text: str) -> str:
@@ -26,61 +27,19 @@ def code(text: str) -> str:
 
 def render(report: Report) -> str:
     """The whole report."""
-    lines = [f"# {escape(report.title)}", "", *_paragraphs(report.lines)]
-    lines += ["The same, interactive: [index.html](index.html). Numbers in full: the CSV files in `data/`.", ""]
-    for sections in report.settings:
-        lines += [*_section(sections[0], 2)]
-        for section in sections[1:]:
-            lines += [*_section(section, 3, sections[0].slug)]
-    for section in report.closing:
-        lines += [*_section(section, 2)]
-    return "\n".join(lines).rstrip("\n") + "\n"
+    return template("report.md.j2", escape).render(report=report, grid=_grid).rstrip("\n") + "\n"
 
 
-def _paragraphs(lines: tuple[str, ...]) -> Iterator[str]:
-    for line in lines:
-        yield escape(line)
-        yield ""
-
-
-def _section(section: Section, level: int, prefix: str = "") -> Iterator[str]:
-    yield f"{'#' * level} {escape(section.title)}"
-    yield ""
-    if level == 2 and prefix == "" and len(section.lines) > 1:
-        yield from (f"* {escape(line)}" for line in section.lines)
-        yield ""
-    else:
-        yield from _paragraphs(section.lines)
-    for block in section.blocks:
-        yield from _chart(block, prefix) if isinstance(block, Chart) else _table(block)
-
-
-def _chart(chart: Chart, prefix: str) -> Iterator[str]:
-    yield f"![{escape(chart.title)}](figures/{prefix}-{chart.key}.svg)"
-    yield ""
-    if len(chart.x) > 1:
-        yield f"![{escape(chart.title)}, other costs](figures/{prefix}-{chart.key}-costs.svg)"
-        yield ""
-    yield f"*{escape(chart.title)}.* {escape(chart.about)}"
-    yield ""
-
-
-def _table(table: Table) -> Iterator[str]:
+def _grid(table: Table) -> str:
     from tabulate import tabulate
 
-    yield f"**{escape(table.title)}**"
-    yield ""
-    yield escape(table.about)
-    yield ""
-    align = ["left" if i in table.text_columns else "right" for i in range(len(table.header))]
-    rows = [[_cell(cell) for cell in row] for row in table.rows]
-    header = [escape(title) for title in table.header]
-    yield tabulate(rows, header, tablefmt="pipe", colalign=align if rows else None, disable_numparse=True)
-    yield ""
+    align = ["left" if column.words else "right" for column in table.header]
+    lines = [[_shown(one) for one in line] for line in table.lines]
+    header = [escape(column.title) for column in table.header]
+    return tabulate(lines, header, tablefmt="pipe", colalign=align, disable_numparse=True)
 
 
-def _cell(cell: Cell) -> str:
-    text = code(cell.text) if cell.code else escape(cell.text)
-    if cell.best:
-        text = f"**{text}**"
-    return f"{text}<br>{escape(cell.note)}" if cell.note else text
+def _shown(one: Shown) -> str:
+    text = code(one.text) if one.code else escape(one.text)
+    text = f"**{text}**" if one.best else text
+    return f"{text}<br>{escape(one.note)}" if one.note else text

@@ -6,18 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.report.read.settings import CONTROLS
+from bench.report.views.chart import Chart
+from bench.report.views.document import Report
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a method is drawn.
-
-    Attributes:
-        light: Colour on light ground.
-        dark: Colour on dark ground.
-        marker: Matplotlib's letter of the marker.
-        dashed: Whether its line is dashed.
-    """
+    """How a series is drawn: colours on light and dark ground, matplotlib's letter of the marker, and its line."""
 
     light: str
     dark: str
@@ -25,34 +20,25 @@ class Style:
     dashed: bool = False
 
 
-_COLOURS = (
-    ("#0072b2", "#56b4e9"),
-    ("#d55e00", "#ff8f52"),
-    ("#008060", "#2fd0a0"),
-    ("#a8428f", "#ec9bd8"),
-    ("#806000", "#e6c34d"),
-    ("#4b45b0", "#a9a6ff"),
-)
+_LIGHT = ("#0072b2", "#d55e00", "#008060", "#a8428f", "#806000", "#4b45b0")
+_DARK = ("#56b4e9", "#ff8f52", "#2fd0a0", "#ec9bd8", "#e6c34d", "#a9a6ff")
 _MARKERS = ("o", "s", "^", "D", "v", "p", "h", "P")
 _CONTROLS = (Style("#59616b", "#c3c9d1", "X", True), Style("#8a6f5c", "#cbb09c", "*", True))
 
-STYLES = (
-    tuple(Style(*_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)], i >= len(_COLOURS)) for i in range(24))
-    + _CONTROLS
-)
+STYLES = tuple(Style(_LIGHT[i % 6], _DARK[i % 6], _MARKERS[i % 8], i >= 6) for i in range(24)) + _CONTROLS
 """Styles by number: 24 for methods, then one for each control from scratch."""
 
 
-def styles(labels: Iterable[tuple[str, str]]) -> dict[str, int]:
-    """A number for each (label, method), in order."""
-    numbers: dict[str, int] = {}
-    free = 0
-    for label, _method in labels:
-        if label in numbers:
-            continue
-        if label in CONTROLS:
-            numbers[label] = 24 + CONTROLS.index(label)
-        else:
-            numbers[label] = free % 24
-            free += 1
-    return numbers
+def numbers(labels: Iterable[str]) -> dict[str, int]:
+    """A style's number for each name, in order; the controls have their own."""
+    found: dict[str, int] = {}
+    for label in dict.fromkeys(labels):
+        free = sum(number < 24 for number in found.values()) % 24
+        found[label] = 24 + CONTROLS.index(label) if label in CONTROLS else free
+    return found
+
+
+def of(chart: Chart, report: Report) -> dict[str, int]:
+    """The style's number of each of a chart's series: a method's is the same in all charts."""
+    names = [one.name for one in chart.drawn]
+    return numbers(report.labels if set(names) <= set(report.labels) else names)

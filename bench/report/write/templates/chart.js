@@ -2,6 +2,7 @@
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const HEIGHT = 380;
+  const DODGE = 3; // pixels between methods that stand side by side
 
   function make(parent, name, attributes = {}, text = null) {
     const svg = parent.namespaceURI === SVG || name === "svg";
@@ -25,14 +26,22 @@
 
   // -- numbers and scales
 
-  function number(value) {
+  function number(value, digits) {
     const size = Math.abs(value);
     if (size === 0) return "0";
-    if (size < 1e-3) return value.toExponential(0).replace("e-", "e−");
+    if (size < 1e-3) return (+value.toPrecision(digits)).toExponential().replace("e-", "e−");
     for (const [factor, prefix] of [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
-      if (size >= factor) return `${+(value / factor).toPrecision(3)}${prefix}`;
+      if (size >= factor) return `${+(value / factor).toPrecision(digits)}${prefix}`;
     }
-    return `${+value.toPrecision(4)}`;
+    return `${+value.toPrecision(digits)}`;
+  }
+
+  // as many digits as tell ticks apart, and from what is between them
+  function labels(ticks) {
+    const apart = Math.min(...ticks.slice(1).map((tick, i) => tick - ticks[i]));
+    let digits = 3;
+    while (digits < 16 && ticks.some((tick) => Math.abs(+tick.toPrecision(digits) - tick) > 0.01 * apart)) digits++;
+    return ticks.map((tick) => [tick, number(tick, digits)]);
   }
 
   function linearTicks(low, high, wanted) {
@@ -63,7 +72,7 @@
     const at = (value) => from + ((f(value) - a) / (b - a)) * (to - from);
     const ends = log ? [Math.exp(a), Math.exp(b)] : [a, b];
     const ticks = (log ? logTicks : linearTicks)(...ends, wanted);
-    return { at, ticks: whole ? ticks.filter(Number.isInteger) : ticks };
+    return { at, ticks: labels(whole ? ticks.filter(Number.isInteger) : ticks) };
   }
 
   // -- markers, as in the printed figures
@@ -92,6 +101,8 @@
       this.spec = JSON.parse(figure.querySelector("script").textContent);
       this.axis = this.spec.x[0];
       this.log = this.axis.log;
+      for (const one of this.spec.series) one.points = one.points.map(([x, y, ends, tip]) => ({ x, y, ends: ends ?? null, tip: tip ?? null }));
+      this.spec.x.forEach((axis, i) => { axis.index = i; });
       this.panel = this.spec.panels[0];
       this.front = false;
       this.hidden = new Set();
@@ -140,7 +151,7 @@
         const sample = make(button, "svg", { width: 26, height: 14, "aria-hidden": "true" });
         const colour = `var(--s${one.style})`;
         if (this.spec.lines) make(sample, "path", { d: "M0 7H26", stroke: colour, "stroke-width": 2, "stroke-dasharray": one.dashed ? "5 3" : "none" });
-        mark(sample, one.marker, 13, 7, 5, { fill: colour });
+        if (this.spec.markers) mark(sample, one.marker, 13, 7, 5, { fill: colour });
         make(button, "span", {}, name);
         button.addEventListener("click", () => {
           if (!this.hidden.delete(name)) this.hidden.add(name);
@@ -154,15 +165,13 @@
       return this.spec.series.filter((one) => one.panel === this.panel && !this.hidden.has(one.name) && one.points.length);
     }
 
-    limits(points) {
+    // the heights with their intervals; cut where no value can be, and on a logarithmic axis a decade below the points
+    limits(points, log) {
       const means = points.map((p) => p.y);
-      const [low, high] = [Math.min(...means), Math.max(...means)];
-      if (this.spec.y.log) return [low, high];
-      const room = 0.35 * (high - low) || 1;
-      const lows = points.map((p) => p.low ?? p.y);
-      const highs = points.map((p) => p.high ?? p.y);
-      const most = Math.max(high, this.spec.y.most ?? Infinity);
-      return [Math.max(Math.min(...lows), low - room), Math.min(Math.max(...highs), high + room, most)];
+      const ends = points.flatMap((p) => p.ends ?? []);
+      const low = Math.min(...means, ...ends);
+      const high = Math.max(...means, ...ends);
+      return [log ? Math.max(low, Math.min(...means) / 10) : low, Math.min(high, Math.max(this.spec.y.most ?? Infinity, ...means))];
     }
 
     draw() {
@@ -175,61 +184,62 @@
       const series = this.shown();
       const points = series.flatMap((one) => one.points);
       if (!points.length) { make(plot, "text", { x: width / 2, y: HEIGHT / 2, "text-anchor": "middle" }, "No method is shown."); return; }
-      const log = this.log && points.every((p) => p.x[this.axis.key] > 0);
+      const log = this.log && points.every((p) => p.x[this.axis.index] > 0);
       const yLog = spec.y.log && points.every((p) => p.y > 0);
-      const xs = points.map((p) => p.x[this.axis.key]);
+      const xs = points.map((p) => p.x[this.axis.index]);
       const box = { left: 54, right: width - 12, top: 26, bottom: HEIGHT - 44 };
       const x = scale(Math.min(...xs), Math.max(...xs), log, box.left, box.right, Math.max(3, Math.round(width / 110)), this.axis.whole);
-      const y = scale(...this.limits(points), yLog, box.bottom, box.top, 6);
+      const y = scale(...this.limits(points, yLog), yLog, box.bottom, box.top, 6);
       this.frame(box, x, y);
       const clip = `clip${this.number}`;
       const area = make(make(plot, "clipPath", { id: clip }), "rect");
       for (const [key, value] of Object.entries({ x: box.left, y: box.top - 8, width: box.right - box.left + 8, height: box.bottom - box.top + 16 })) area.setAttribute(key, value);
       const inside = make(plot, "g", { "clip-path": `url(#${clip})` });
       if (spec.diagonal) make(inside, "path", { class: "rule", d: this.line([1e-30, 1e30].map((v) => [x.at(v), y.at(v)])) });
-      this.places = series.map((one) => this.series(inside, one, x, y));
+      this.places = series.map((one) => this.series(inside, one, x, y, yLog));
       if (this.front) this.drawFront(inside, points, x, y);
     }
 
     frame(box, x, y) {
       const { plot, spec } = this;
-      for (const tick of y.ticks) {
+      for (const [tick, label] of y.ticks) {
         make(plot, "path", { class: "grid", d: `M${box.left} ${y.at(tick)}H${box.right}` });
-        make(plot, "text", { x: box.left - 8, y: y.at(tick) + 4, "text-anchor": "end" }, number(tick));
+        make(plot, "text", { x: box.left - 8, y: y.at(tick) + 4, "text-anchor": "end" }, label);
       }
-      for (const tick of x.ticks) {
+      for (const [tick, label] of x.ticks) {
         make(plot, "path", { class: "grid", d: `M${x.at(tick)} ${box.top}V${box.bottom}` });
-        make(plot, "text", { x: x.at(tick), y: box.bottom + 18, "text-anchor": "middle" }, number(tick));
+        make(plot, "text", { x: x.at(tick), y: box.bottom + 18, "text-anchor": "middle" }, label);
       }
       make(plot, "path", { class: "axis", d: `M${box.left} ${box.bottom}H${box.right}` });
       make(plot, "text", { class: "title", x: box.left - 44, y: 12 }, spec.y.label);
       make(plot, "text", { class: "title", x: box.right, y: HEIGHT - 6, "text-anchor": "end" }, this.axis.label);
     }
 
-    series(parent, one, x, y) {
+    series(parent, one, x, y, yLog) {
       const colour = `var(--s${one.style})`;
       const dim = this.chosen && this.chosen.name !== one.name ? "dim" : "";
       const group = make(parent, "g", { class: `series ${dim}` });
-      const places = one.points.map((p) => [x.at(p.x[this.axis.key]), y.at(p.y)]);
+      const places = one.points.map((p) => [x.at(p.x[this.axis.index]) + one.dodge * DODGE, y.at(p.y)]);
+      const end = (value) => y.at(yLog ? Math.max(value, 1e-300) : value);
       if (this.spec.lines) {
-        const drawn = one.points.map((p, i) => [p, places[i][0]]).filter(([p]) => p.low !== null && (!this.spec.y.log || p.low > 0));
-        for (const [p, u] of drawn) make(group, "path", { class: "whisker", d: `M${u} ${y.at(p.low)}V${y.at(p.high)}`, stroke: colour });
+        const drawn = one.points.map((p, i) => [p.ends, places[i][0]]).filter(([ends]) => ends);
+        for (const [[low, high], u] of drawn) make(group, "path", { class: "whisker", d: `M${u} ${end(low)}V${end(high)}`, stroke: colour });
         if (drawn.length === one.points.length && this.chosen?.name === one.name) {
-          const edge = (key) => one.points.map((p, i) => [places[i][0], y.at(p[key])]);
-          make(group, "path", { d: `${this.line([...edge("high"), ...edge("low").reverse()])}Z`, fill: colour, opacity: 0.15 });
+          const edge = (k) => drawn.map(([ends, u]) => [u, end(ends[k])]);
+          make(group, "path", { d: `${this.line([...edge(1), ...edge(0).reverse()])}Z`, fill: colour, opacity: 0.15 });
         }
         make(group, "path", { d: this.line(places), fill: "none", stroke: colour, "stroke-width": 2, "stroke-linejoin": "round", "stroke-dasharray": one.dashed ? "6 4" : "none" });
       }
       one.points.forEach((p, i) => {
-        const picked = this.chosen && this.chosen.name === one.name && this.chosen.index === i;
-        mark(group, one.marker, ...places[i], picked ? 8 : 5, { fill: colour, class: "point", "fill-opacity": this.spec.lines ? 1 : 0.65 });
+        const picked = this.chosen?.name === one.name && this.chosen.index === i;
+        if (this.spec.markers || picked) mark(group, one.marker, ...places[i], picked ? 8 : 5, { fill: colour, class: "point", "fill-opacity": this.spec.lines ? 1 : 0.65 });
       });
       return { one, places };
     }
 
     drawFront(parent, points, x, y) {
       const sign = this.spec.front;
-      const sorted = points.map((p) => [p.x[this.axis.key], p.y]).sort((a, b) => a[0] - b[0] || sign * (b[1] - a[1]));
+      const sorted = points.map((p) => [p.x[this.axis.index], p.y]).sort((a, b) => a[0] - b[0] || sign * (b[1] - a[1]));
       const steps = [];
       let best = -Infinity;
       for (const [cost, score] of sorted) {
@@ -253,7 +263,7 @@
       this.tip.hidden = !found;
       if (!found) return;
       const { one, places } = this.places.find((p) => p.one.name === found.name);
-      this.tip.textContent = `${one.name}\n${one.points[found.index].tip}`;
+      this.tip.textContent = `${one.name}\n${this.told(one.points[found.index])}`;
       const [u, v] = places[found.index];
       const frame = this.figure.getBoundingClientRect();
       const plot = this.plot.getBoundingClientRect();
@@ -261,6 +271,11 @@
       this.tip.style.left = `${Math.max(8, Math.min(room, plot.left - frame.left + u - this.tip.offsetWidth / 2))}px`;
       const above = plot.top - frame.top + v - this.tip.offsetHeight - 14;
       this.tip.style.top = `${above > 0 ? above : plot.top - frame.top + v + 14}px`;
+    }
+
+    told(p) {
+      const short = (value) => `${+value.toPrecision(4)}`;
+      return p.tip ?? `${this.axis.label}: ${short(p.x[this.axis.index])}\n${this.spec.y.label}: ${short(p.y)}`;
     }
 
     nearest(event) {

@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from typing import Any
 
-from bench.report.views.document import Row
+from bench.report.analysis.rungs import Row
 
 
-def table(rows: Sequence[Row]) -> str:
+def render(rows: Sequence[Row]) -> str:
     """Rows as CSV; the columns are those of all rows, in the order in which they appear."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
@@ -20,7 +19,7 @@ def table(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def _value(value: Any) -> Any:
+def _value(value: object) -> object:
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -1,0 +1,60 @@
+"""What growth events left on record: what growing cost, numbers of the method's own, and the widths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import fmean
+
+from bench.core.record import GrowthRecord
+from bench.report.analysis.rungs import Row, depth
+from bench.report.analysis.tuning import Contender
+
+
+def growth_cost(contender: Contender) -> Iterator[Row]:
+    """What growing cost in a run, on average, and its share in growing and training; the largest residual and gap.
+
+    Nothing for a method that starts afresh at each rung, or has no rung to grow to.
+    """
+    runs, growths = contender.runs.values(), _growths(contender)
+    if all(growth.restart for growth in growths):
+        return
+    stages = [stage for run in runs for stage in run.stages]
+    seconds, flops = sum(s.seconds.grow for s in stages), sum(s.flops.grow for s in stages)
+    all_seconds = seconds + sum(s.seconds.train for s in stages)
+    all_flops = flops + sum(s.flops.train for s in stages)
+    yield {
+        "method": contender.label,
+        "seconds": seconds / len(runs),
+        "seconds_share": seconds / all_seconds if all_seconds else 0.0,
+        "flops": flops / len(runs),
+        "flops_share": flops / all_flops if all_flops else 0.0,
+        "products": sum(growth.products for growth in growths) / len(runs),
+        "splits": sum(growth.splits for growth in growths) / len(runs),
+        "residual": max((g.residual_max for g in growths if g.residual_max is not None), default=None),
+        "gap": max((g.function_gap for g in growths if g.function_gap is not None), default=None),
+    }
+
+
+def notes(contender: Contender) -> Iterator[Row]:
+    """The numbers that a method put on record, over its growth events, by name in the order of the record."""
+    found: dict[str, list[float]] = {}
+    for growth in _growths(contender):
+        for name, value in growth.notes.items():
+            found.setdefault(name, []).append(value)
+    for name, values in found.items():
+        ends = {"mean": fmean(values), "low": min(values), "high": max(values)}
+        yield {"method": contender.label, "name": name, "events": len(values), **ends}
+
+
+def widths(contender: Contender) -> Iterator[Row]:
+    """Mean width of each group at each rung, with what the group's first layer is, where the records say it."""
+    runs = list(contender.runs.values())
+    layers = {group: layer for run in runs for group, layer in run.layers.items()}
+    for group in dict.fromkeys(group for run in runs for group in run.stages[0].widths):
+        head = {"method": contender.label, "group": group, "layer": layers.get(group, "")}
+        for k in depth(contender):
+            yield {**head, "rung": k, "width_mean": fmean(float(run.stages[k].widths.get(group, 0)) for run in runs)}
+
+
+def _growths(contender: Contender) -> list[GrowthRecord]:
+    return [stage.growth for run in contender.runs.values() for stage in run.stages if stage.growth]
