@@ -70,8 +70,8 @@ def inspect(options: Options) -> None:
     if table is not None:
         noise = max(reading.noise / reading.microseconds for reading in table.readings)
         console.print(
-            f"latency of {table.batch} input(s) at once on {device}: {table.readings[0].microseconds:,.0f} us measured, noise "
-            f"up to {noise:.1%}, the fit is off by {table.error:.1%}",
+            f"latency of {table.batch} at once on {device}: {table.readings[0].microseconds:,.0f} us measured, "
+            f"noise up to {noise:.1%}, the fit is off by {table.error:.1%}",
             highlight=False,
         )
 
