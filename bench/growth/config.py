@@ -54,7 +54,7 @@ class GrowthConfig:
             0 <= self.stages <= MOST_STAGES, "growth.stages", self.stages, f"a whole number from 0 to {MOST_STAGES}"
         )
         require(1 < self.ratio < float("inf"), "growth.ratio", self.ratio, "a finite number above 1")
-        require_choice("growth.cost", self.cost, tuple(entry.name for entry in costs))
+        _ = costs[self.cost]  # says which there are, if there is none of this name
         require(self.latency_batch >= 1, "growth.latency_batch", self.latency_batch, "a whole number of at least 1")
         expected = "a number above 0, or line_search"
         step_ok = self.epsilon == LINE_SEARCH if isinstance(self.epsilon, str) else 0 < self.epsilon < float("inf")
