@@ -2,8 +2,8 @@
 
     minimise  sum_i x_i g_i   subject to   cost(grown network) <= target,   x_i in {0, 1},   one scheme per neuron
 
-(bench/MATHS.md, section 5). The cost is quadratic in the widths, so every rule here takes a linear cost of candidates and
-then checks the true one: no selection exceeds the target, and each ends by filling what budget is left.
+(bench/MATHS.md, section 5). The cost is quadratic in the widths, so every rule here takes a linear cost of candidates
+and then checks the true one: no selection exceeds the target, and each ends by filling what budget is left.
 """
 
 from __future__ import annotations

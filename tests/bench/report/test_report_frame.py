@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.runs import prepared
 
 from bench.report.frame import frame
+from tests.runs import prepared
 
 
 def test_one_row_per_rung(tmp_path: Path) -> None:
