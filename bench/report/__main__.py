@@ -10,8 +10,7 @@ from bench.cli import guarded
 from bench.core.errors import BenchError, ConfigError, require_choice
 from bench.core.options import CONF
 from bench.logger import log_report
-from bench.report.read import arguments
-from bench.report.read.arguments import Request
+from bench.report.read.arguments import HELP, Request, parse
 from bench.report.read.folder import cells, read
 from bench.report.views.document import build, make_views
 from bench.report.write.files import write
@@ -19,14 +18,7 @@ from bench.run.cell import Cell
 
 
 def report(request: Request, expected: Sequence[Cell] | None = None) -> list[str]:
-    """Read the runs, and write the report.
-
-    Args:
-        request: What is asked for.
-        expected: An experiment's cells; None for whatever is there.
-
-    Returns:
-        Lines that say what was done.
+    """Read the runs, or those of an experiment's ``expected`` cells, and write the report; lines say what was done.
 
     Raises:
         BenchError: There is no such folder, or what is asked for is not there.
@@ -44,32 +36,32 @@ def report(request: Request, expected: Sequence[Cell] | None = None) -> list[str
     return [*document.lines, f"written: {request.out / 'index.html'}, report.md, data/, tables/ and figures/ beside it"]
 
 
-def expected_cells(request: Request) -> list[Cell]:
-    """All cells of ``conf/experiment/NAME.yaml``.
+def expected_cells(request: Request) -> list[Cell] | None:
+    """All cells of ``conf/experiment/NAME.yaml``; None where no experiment is named.
 
     Raises:
         ConfigError: There is no such file.
     """
+    if request.experiment is None:
+        return None
     from bench import sweep  # Hydra's composition, only where an experiment is named
 
     known = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
-    require_choice("experiment", str(request.experiment), tuple(known))
+    require_choice("experiment", request.experiment, tuple(known))
     return sweep.cells(request.sweep)
+
+
+def _command() -> None:
+    request = parse(sys.argv[1:])
+    print("\n".join(report(request, expected_cells(request))))
 
 
 def main() -> None:
     """``python -m bench.report``."""
-    given = sys.argv[1:]
-    if any(argument in ("-h", "--help") for argument in given):
-        print(arguments.HELP, end="")
-        return
-
-    def command() -> None:
-        request = arguments.parse(given)
-        for line in report(request, expected_cells(request) if request.experiment else None):
-            print(line)
-
-    guarded(command, given)
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(HELP, end="")
+    else:
+        guarded(_command, sys.argv[1:])
 
 
 if __name__ == "__main__":

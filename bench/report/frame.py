@@ -18,13 +18,10 @@ from bench.report.read.settings import flat, settings
 
 
 def frame(runs_dir: str | Path = "results/runs") -> pd.DataFrame:
-    """One row per rung of each finished run.
+    """One row per rung of each finished run in a folder; what is no whole record is left out, as in the report.
 
     Columns are those of the report's ``stages.csv``: scores and losses, seconds, operations, and the growth event;
     with every option of the run as ``growth.epsilon``, ``train.lr``, and each cost of one inference as ``cost.params``.
-
-    Args:
-        runs_dir: Where runs are kept; what is no whole record is left out, as in the report.
     """
     found = cells(read(str(runs_dir)))
     records = {cell.id: cell.record for cell in found if cell.record}

@@ -1,4 +1,3 @@
-"""Numbers from the cells of a setting: `findings` has them all, each computed once; `statistics` are scipy's.
+"""Numbers from the cells of a setting: `findings` has them all, each computed once; statistics are scipy's.
 
-Imports `bench.report.read`, `bench.core` and `bench.network.cost`; nothing here knows of tables or files.
-"""
+Imports `bench.report.read` and what that imports; nothing here knows of tables or files."""

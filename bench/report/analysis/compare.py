@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from itertools import product
 
 from bench.report.analysis.rungs import Row, common_sizes, size_curve
@@ -12,7 +12,6 @@ from bench.report.analysis.tuning import Contender
 
 LAST, AREA = "last rung", "area"
 BASELINES = ("static", "random_split", "net2net")
-NUMBERS = tuple(field.name for field in fields(Paired))[1:]
 
 
 def named(contenders: Sequence[Contender], name: str | None) -> Contender | None:
@@ -55,7 +54,7 @@ def compare(
                 "method": label,
                 "baseline": baseline.label,
                 "measure": measure,
-                **(asdict(result) if result else {"seeds": 0, **dict.fromkeys(NUMBERS)}),
+                **(asdict(result) if result else dict.fromkeys(Paired.__dataclass_fields__) | {"seeds": 0}),
                 "p_holm": p,
                 "verdict": _verdict(label, baseline.label, result, p, accuracy),
             }
@@ -78,9 +77,7 @@ def _verdict(label: str, baseline: str, result: Paired | None, p: float | None, 
     return f"{label} better" if (result.difference > 0) == accuracy else f"{baseline} better"
 
 
-def reached(
-    contenders: Sequence[Contender], rungs: Mapping[str, Sequence[Row]], control: Contender, accuracy: bool
-) -> Iterator[Row]:
+def reached(contenders: Sequence[Contender], rungs: Sequence[Row], control: Contender, accuracy: bool) -> Iterator[Row]:
     """How few parameters each method needs to be as good as the control at each rung above the seed network.
 
     For ``reach.csv``: ``target`` and ``params`` are the control's means; ``needed`` is on the method's mean curve, None
@@ -88,8 +85,8 @@ def reached(
     common have a curve of their own that gets to the control's score at the same seed.
     """
     others = [one for one in contenders if one is not control]
-    for row, one in product(rungs[control.label][1:], others):
-        points = curve([(each["params_mean"], each["test_mean"]) for each in rungs[one.label]])
+    for row, one in product([row for row in rungs if row["method"] == control.label and row["rung"]], others):
+        points = curve([(each["params_mean"], each["test_mean"]) for each in rungs if each["method"] == one.label])
         needed = size_to_reach(points, row["test_mean"], accuracy)
         seeds = sorted(set(one.runs) & set(control.runs))
         targets = {seed: control.runs[seed].stages[row["rung"]].test for seed in seeds}

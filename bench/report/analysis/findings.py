@@ -8,7 +8,7 @@ from functools import cached_property
 
 from bench.core.record import RunState
 from bench.network.cost import Cost, cost
-from bench.report.analysis import compare, forecasts
+from bench.report.analysis import compare, events
 from bench.report.analysis.rungs import Row, rungs
 from bench.report.analysis.score import ACCURACY, LOSS, Score
 from bench.report.analysis.tuning import Contender, contenders
@@ -36,14 +36,9 @@ class Findings:
         return contenders(self.setting)
 
     @cached_property
-    def by_label(self) -> dict[str, list[Row]]:
-        """Rungs by the method's label."""
-        return {one.label: list(rungs(one, self._seeds_wanted(one))) for one in self.contenders}
-
-    @property
     def rungs(self) -> list[Row]:
-        """The rungs of all methods."""
-        return [row for made in self.by_label.values() for row in made]
+        """The rungs of all methods, one method after the other."""
+        return [row for one in self.contenders for row in rungs(one)]
 
     @cached_property
     def costs(self) -> dict[str, Cost]:
@@ -75,24 +70,18 @@ class Findings:
     @cached_property
     def reached(self) -> list[Row]:
         """How few parameters methods need to be as good as the control from scratch; empty without one."""
-        if self.control is None:
-            return []
-        return list(compare.reached(self.contenders, self.by_label, self.control, self.setting.accuracy))
+        control, accuracy = self.control, self.setting.accuracy
+        return list(compare.reached(self.contenders, self.rungs, control, accuracy)) if control else []
 
     @cached_property
     def predictions(self) -> list[Row]:
         """Growth events with predictions."""
-        return list(forecasts.predictions(self.contenders))
+        return [row for one in self.contenders for row in events.predictions(one)]
 
     def empty(self) -> list[str]:
         """Variants without a done run, and why."""
         filled = {one.label for one in self.contenders}
         return [f"{one.label} ({_why(one)})" for one in self.setting.variants if one.label not in filled]
-
-    def _seeds_wanted(self, one: Contender) -> int:
-        """Seeds asked for or begun at a contender's step."""
-        steps = ((cell.seed, cell.options["growth"].get("epsilon")) for cell in one.variant.cells)
-        return len({seed for seed, step in steps if one.step in (None, step)})
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.core.record import RunRecord
 from bench.network.cost import in_order
-from bench.report.analysis.statistics import Mean, curve, mean_interval
+from bench.report.analysis.statistics import Curve, Mean, curve, mean_interval
 from bench.report.analysis.tuning import Contender
 
 Row = Mapping[str, Any]
@@ -40,13 +40,15 @@ def depth(contender: Contender) -> range:
     return range(min(len(run.stages) for run in contender.runs.values()))
 
 
-def rungs(contender: Contender, wanted: int) -> Iterator[Row]:
-    """A method's rungs over its seeds, of which so many were ``wanted``, for ``rungs.csv``.
+def rungs(contender: Contender) -> Iterator[Row]:
+    """A method's rungs over its seeds, for ``rungs.csv``.
 
     ``NAME_mean`` is of a cost of one inference at the true sizes, or of the `SPENT`; ``stopped`` counts runs that could
-    not fill the rung.
+    not fill the rung; ``seeds_wanted`` those asked for or begun at the contender's step.
     """
     runs = list(contender.runs.values())
+    tried = ((cell.seed, cell.options["growth"].get("epsilon")) for cell in contender.variant.cells)
+    wanted = len({seed for seed, step in tried if contender.step in (None, step)})
     costs = [list(spent(run)) for run in runs]
     names = [name for name in in_order(runs[0].stages[0].costs) if all(name in s.costs for r in runs for s in r.stages)]
     for k in depth(contender):
@@ -75,7 +77,7 @@ def mean_of(row: Row, name: str) -> tuple[float, float | None, float | None, int
     return row[f"{name}_mean"], row[f"{name}_low"], row[f"{name}_high"], row["seeds"]
 
 
-def size_curve(record: RunRecord) -> list[tuple[float, float]]:
+def size_curve(record: RunRecord) -> Curve:
     """Test score against parameters."""
     return curve([(float(stage.params), stage.test) for stage in record.stages])
 

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bench.core.numbers import DASH, MINUS
+from bench.core.numbers import MINUS
 from bench.report.analysis.statistics import FEWEST
 
-
-def beside(seeds: Iterable[int]) -> str:
-    """What stands beside means over so many seeds, in sentences."""
-    found = set(seeds)
-    said = {
-        "± is half the 95 % t interval.": max(found, default=0) >= FEWEST,
-        "Two seeds show their range, smallest to largest: they are too few for a useful interval.": 2 in found,
-        "A single seed shows no interval.": 1 in found,
-    }
-    return " ".join(text for text, is_so in said.items() if is_so)
+INTERVAL = "± is half the 95 % t interval; two seeds, too few for one, show their range instead, and one seed nothing."
 
 
 @dataclass(frozen=True)
@@ -53,10 +43,6 @@ class Score:
         """The same in running text, with the unit."""
         text, ends = self.mean(mean, low, high, n)
         return f"{text}{' %' if self.accuracy else ''}{f' ({ends})' if ends else ''}"
-
-    def ends(self, low: float | None, high: float | None) -> str:
-        """The ends of an interval of differences."""
-        return DASH if low is None or high is None else f"{self.text(low, True)} to {self.text(high, True)}"
 
 
 ACCURACY = Score(True, "test accuracy", "Test accuracy, %", " points")

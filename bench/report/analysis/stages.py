@@ -6,58 +6,50 @@ from collections.abc import Iterator
 from itertools import count
 from statistics import fmean
 
-from bench.core.record import RunRecord, StageRecord
+from msgspec.structs import asdict
+
+from bench.core.record import GrowthRecord, RunRecord, StageRecord
 from bench.network.cost import in_order
 from bench.report.analysis.rungs import Row, depth, spent
-from bench.report.analysis.tuning import Contender, Step, by_step
+from bench.report.analysis.tuning import Contender, done
 from bench.report.read.settings import Setting
 
-SCORES = ["epochs", "train_loss", "val_accuracy", "val_loss", "test_accuracy", "test_loss"]
-GROWTH = [
-    "splits",
-    "added_neurons",
-    "predicted_drop",
-    "measured_drop",
-    "function_gap",
-    "products",
-    "residual_max",
-    "stopped",
-]
 
-
-def runs(setting: Setting) -> Iterator[tuple[str, Step, RunRecord]]:
-    """The done runs of a setting by label, step and seed."""
+def _runs(setting: Setting) -> Iterator[tuple[Row, RunRecord]]:
+    """The done runs of a setting, each with what its rows begin with."""
     for variant in setting.variants:
-        for step, found in by_step(variant).items():
-            yield from ((variant.label, step, record) for record in found.values())
+        for step, record in done(variant):
+            yield {"method": variant.label, "step": step, "seed": record.seed}, record
 
 
 def stage_rows(setting: Setting, contenders: list[Contender]) -> Iterator[Row]:
     """A row for each stage; ``compared`` where the run is one of the contenders'."""
     compared = {record.id for one in contenders for record in one.runs.values()}
-    for label, step, record in runs(setting):
-        head = {"method": label, "step": step, "seed": record.seed, "compared": record.id in compared}
+    for head, record in _runs(setting):
         for stage, (flops, seconds) in zip(record.stages, spent(record), strict=True):
-            yield {**head, **_row(stage), "flops_to_here": flops, "seconds_to_here": seconds, "id": record.id}
+            here = {"flops_to_here": flops, "seconds_to_here": seconds, "id": record.id}
+            yield {**head, "compared": record.id in compared, **_row(stage), **here}
 
 
 def _row(stage: StageRecord) -> Row:
+    growth = asdict(stage.growth or GrowthRecord())
+    single = [name for name in growth if name not in ("epsilon", "notes", "seconds", "flops")]  # and not the stage's
+    scores = ("epochs", "train_loss", "val_accuracy", "val_loss", "test_accuracy", "test_loss")
     return {
         "rung": stage.stage,
         "target_cost": stage.target_cost,
         **{name: stage.costs[name] for name in in_order(stage.costs)},
-        **{name: getattr(stage, name) for name in SCORES},
-        **{f"{part}_seconds": getattr(stage.seconds, part) for part in ("train", "grow", "eval")},
-        **{f"{part}_flops": getattr(stage.flops, part) for part in ("train", "grow")},
-        **{name: getattr(stage.growth, name, None) for name in GROWTH},
+        **{name: getattr(stage, name) for name in scores},
+        **{f"{part}_seconds": value for part, value in asdict(stage.seconds).items()},
+        **{f"{part}_flops": value for part, value in asdict(stage.flops).items()},
+        **{name: growth[name] if stage.growth else None for name in single},
         "widths": " ".join(f"{name}:{width}" for name, width in stage.widths.items()),
     }
 
 
 def epoch_rows(setting: Setting) -> Iterator[Row]:
     """A row for each epoch, counted from 1 at each rung; none for records without them."""
-    for label, step, record in runs(setting):
-        head = {"method": label, "step": step, "seed": record.seed}
+    for head, record in _runs(setting):
         for stage in record.stages:
             losses = zip(count(1), stage.history.train_loss, stage.history.val_loss, strict=False)
             for epoch, train, val in losses:
@@ -68,9 +60,9 @@ def loss_curves(contender: Contender) -> Iterator[Row]:
     """Mean losses over seeds, by part and by epoch over all stages, as far as all seeds went and are finite."""
     found = list(contender.runs.values())
     for part, name in (("training", "train_loss"), ("validation", "val_loss")):
-        epoch = 0
+        epochs = count(1)
         for k in depth(contender):
             for losses in zip(*(getattr(run.stages[k].history, name) for run in found), strict=False):
-                epoch += 1
+                place = {"method": contender.label, "part": part, "epoch": next(epochs), "rung": k}
                 if None not in losses:
-                    yield {"method": contender.label, "part": part, "epoch": epoch, "rung": k, "loss": fmean(losses)}
+                    yield {**place, "loss": fmean(losses)}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isnan, log, sqrt
+from itertools import pairwise
+from math import isnan, log, sqrt
 
 import numpy as np
 from scipy import stats
@@ -67,10 +68,7 @@ def paired(a: Sequence[float], b: Sequence[float], higher_is_better: bool = True
 
 
 def proportion_interval(wins: float, n: int) -> tuple[float, float]:
-    """Clopper and Pearson's exact 95 % interval of a proportion; halves (ties) are interpolated by the beta quantile.
-
-    Unlike a bootstrap over seeds it does not shrink to a point when all of few seeds agree.
-    """
+    """Clopper and Pearson's exact 95 % interval; halves (ties) are interpolated by the beta quantile."""
     tail = (1 - LEVEL) / 2
     low = 0.0 if wins == 0 else float(stats.beta.ppf(tail, wins, n - wins + 1))
     high = 1.0 if wins == n else float(stats.beta.ppf(1 - tail, wins + 1, n - wins))
@@ -88,12 +86,11 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-Curve = Sequence[tuple[float, float]]
-"""Sizes, ascending and distinct, and scores."""
+Curve = list[tuple[float, float]]
 
 
-def curve(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """A curve from stages in order: where a size comes twice, what was trained last counts."""
+def curve(points: Curve) -> Curve:
+    """Ascending, distinct sizes with scores, from stages in order: of a size twice, what was trained last counts."""
     return sorted(dict(points).items())
 
 
@@ -108,33 +105,24 @@ def area(points: Curve, low: float, high: float) -> float | None:
 
 
 def size_to_reach(points: Curve, target: float, higher_is_better: bool = True) -> float | None:
-    """The smallest size at which a curve, straight in log size, is as good as ``target``; None where it never is.
-
-    The first size itself where the curve begins that good.
-    """
+    """The first size at which a curve, straight in log size, is as good as ``target``; None where it never is."""
     sign = 1.0 if higher_is_better else -1.0
-    before: tuple[float, float] | None = None
-    for size, score in points:
-        gap = sign * (score - target)
+    gaps = [(size, sign * (score - target)) for size, score in points]
+    if gaps[0][1] >= 0:
+        return gaps[0][0]
+    for (before, lacking), (size, gap) in pairwise(gaps):
         if gap >= 0:
-            if before is None:
-                return size
-            share = before[1] / (before[1] - gap)
-            return float(np.exp(log(before[0]) + share * log(size / before[0])))
-        before = size, gap
+            return float(np.exp(log(before) + lacking / (lacking - gap) * log(size / before)))
     return None
 
 
-def on_front(points: Sequence[tuple[float, float]], higher_is_better: bool = True) -> list[bool]:
+def on_front(points: Curve, higher_is_better: bool = True) -> list[bool]:
     """For each (cost, score) whether no other is at most as dear and at least as good, and one of both strictly."""
-    sign = -1.0 if higher_is_better else 1.0
-    front = [False] * len(points)
-    least, cheapest = inf, inf
-    for cost, badness, i in sorted((cost, sign * score, i) for i, (cost, score) in enumerate(points)):
-        front[i] = badness < least or (badness == least and cost == cheapest)
-        if badness < least:
-            least, cheapest = badness, cost
-    return front
+    cost, score = np.asarray(points, dtype=float).T
+    worse = -score if higher_is_better else score
+    no_better = (cost <= cost[:, None]) & (worse <= worse[:, None])
+    beaten = no_better & ((cost < cost[:, None]) | (worse < worse[:, None]))
+    return [not any_better for any_better in beaten.any(axis=1)]
 
 
 def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from statistics import fmean
 
 from bench.core.numbers import DASH
 from bench.core.record import RunRecord, RunState
 from bench.report.read.settings import Setting, Variant
+from bench.run.cell import Cell
 
 Step = float | str
 
@@ -47,35 +49,26 @@ def contenders(setting: Setting) -> list[Contender]:
     return [contender for contender in made if contender.runs]
 
 
-def has_step(record: RunRecord) -> bool:
-    """Whether the step played a part: some growth event displaced something."""
-    return any(stage.growth and any(stage.growth.epsilon or ()) for stage in record.stages)
-
-
 def validation(record: RunRecord) -> float:
     """Mean validation score over the grown rungs; of the seed network where there are none."""
     return fmean(stage.validation for stage in record.stages[1:] or record.stages)
 
 
-def by_step(variant: Variant) -> dict[Step, dict[int, RunRecord]]:
-    """Done runs of a variant by step and seed, steps ascending, ``line_search`` last."""
-    found: dict[Step, dict[int, RunRecord]] = {}
-    for cell in variant.cells:
-        if cell.record and cell.state is RunState.DONE:
-            found.setdefault(_step(cell.options["growth"].get("epsilon")), {}).setdefault(cell.seed, cell.record)
-    return {step: dict(sorted(found[step].items())) for step in sorted(found, key=order)}
+def done(variant: Variant) -> list[tuple[Step, RunRecord]]:
+    """Done runs of a variant with their steps: these ascending, ``line_search`` last, and by seed."""
+    found = {(_step(c), c.seed): c.record for c in reversed(variant.cells) if c.record and c.state is RunState.DONE}
+    return [(step, found[step, seed]) for step, seed in sorted(found, key=lambda one: (order(one[0]), one[1]))]
 
 
 def _contender(variant: Variant, accuracy: bool) -> Contender:
-    runs = by_step(variant)
-    if not any(has_step(record) for seeds in runs.values() for record in seeds.values()):
-        merged = {seed: record for seeds in reversed(runs.values()) for seed, record in seeds.items()}
+    growths = [stage.growth for _, record in done(variant) for stage in record.stages if stage.growth]
+    if not any(any(growth.epsilon or ()) for growth in growths):  # nothing was ever displaced
+        merged = {record.seed: record for _, record in reversed(done(variant))}  # of several steps, the first
         return Contender(variant.label, variant.method, None, (), dict(sorted(merged.items())), variant)
-    failed = dict.fromkeys(runs, 0)
-    for cell in variant.cells:
-        step = _step(cell.options["growth"].get("epsilon"))
-        if cell.state is RunState.FAILED:
-            failed[step] = failed.get(step, 0) + 1
+    runs: dict[Step, dict[int, RunRecord]] = {}
+    for step, record in done(variant):
+        runs.setdefault(step, {})[record.seed] = record
+    failed = Counter(_step(cell) for cell in variant.cells if cell.state is RunState.FAILED)
     sound = [step for step in runs if not failed[step]] or list(runs)
     common = set.intersection(*(set(runs[step]) for step in sound)) or None
     scores = {
@@ -86,12 +79,13 @@ def _contender(variant: Variant, accuracy: bool) -> Contender:
     best = (max if accuracy else min)(sound, key=lambda step: scores[step])  # the first of equals: the smallest
     tried = tuple(
         Tried(step, len(runs.get(step, {})), failed[step], len(common or ()), scores.get(step), step == best)
-        for step in sorted(failed, key=order)
+        for step in sorted({*runs, *failed}, key=order)
     )
     return Contender(variant.label, variant.method, best, tried, runs[best], variant)
 
 
-def _step(found: object) -> Step:
+def _step(cell: Cell) -> Step:
+    found = cell.options["growth"].get("epsilon")
     return float(found) if isinstance(found, int | float) else str(found)
 
 

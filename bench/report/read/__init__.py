@@ -1,4 +1,3 @@
-"""What is asked for and what is there: the command line, the cells of a runs folder, and their grouping in settings.
+"""What is asked for and what is there: the command line, the cells of a runs folder, and settings of comparable ones.
 
-Imports `bench.core` and `bench.run.cell`, and no other part of the report.
-"""
+Imports `bench.core`, `bench.network.cost` and `bench.run.cell`, and no other part of the report."""

@@ -6,21 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.core.errors import BenchError, ConfigError, did_you_mean
+from bench.core.errors import BenchError, ConfigError, did_you_mean, require
 from bench.core.options import Options
 from bench.report.read.command import GROUPS, value
 from bench.report.read.settings import flat
 from bench.run.cell import Cell
 
 OPTIONS = ("experiment", "runs_dir", "out", "baseline")
+FILTERS = (*GROUPS, "seed", "precision")
 
 HELP = """\
 Tables, plots and one offline HTML file from the runs on disk, finished or not.
 
-Usage
-  python -m bench.report [experiment=NAME] [GROUP=NAME,...] [OPTION=VALUE,...] [runs_dir=DIR] [out=DIR]
-
-Examples
   python -m bench.report                                       all runs in results/runs, into results/report
   python -m bench.report experiment=mnist out=results/mnist    the cells of a sweep, missing ones too
   python -m bench.report method=s2d,s3d data=mnist seed=0,1,2
@@ -33,6 +30,7 @@ out         where the report goes (results/report)
 baseline    the method that others are compared with (static, else random_split, else net2net)
 logger      wandb sends figures and page there too (logger.project=, logger.mode=offline or online)
 Filters     method, backbone and data by name, seed by number, GROUP.OPTION by value; commas between values
+Parts       scores.against=COST, losses.panels=part or method, runs.most=NUMBER, and those of other packages' parts
 """
 
 
@@ -71,13 +69,13 @@ class Request:
         if kept or not cells:
             return kept
         known = [flat(cell.options) for cell in cells]
+        names = {name.removesuffix(".name") for one in known for name in one}
         for key, values in self.filters.items():
-            names = dict.fromkeys(name.removesuffix(".name") for one in known for name in one)
             if key not in names:
                 raise BenchError(f"{key}={','.join(values)}: no run has this option{did_you_mean(key, names)}")
-            there = sorted({_text(_named(one, key)) for one in known if _named(one, key) is not _ABSENT})
-            if not set(values) & set(there):
-                raise ConfigError(key, ",".join(values), f"one that a run has: {', '.join(there)}")
+            there = {_text(_named(one, key)) for one in known}
+            if not there & set(values):
+                raise ConfigError(key, ",".join(values), f"one that a run has: {', '.join(sorted(there))}")
         asked = " ".join(f"{key}={','.join(values)}" for key, values in self.filters.items())
         raise BenchError(f"{asked}: no run has all of these")
 
@@ -89,20 +87,24 @@ def parse(arguments: Sequence[str]) -> Request:
         BenchError: An argument cannot be read, or names no option.
     """
     given = dict(_read(argument) for argument in arguments)
-    single = {name: _single(name, given.pop(name)) for name in OPTIONS if name in given}
     logger: dict[str, object] = {"name": "none"}
-    views: dict[str, dict[str, object]] = {}
+    single: dict[str, str] = {}
     filters: dict[str, list[str]] = {}
+    views: dict[str, dict[str, object]] = {}
     for key, values in sorted(given.items()):
+        texts = [_text(value) for value in values]
         first, dot, rest = key.partition(".")
-        if first == "logger":
-            logger[rest or "name"] = _text(values[0])
-        elif first in (*GROUPS, "seed", "precision"):
-            filters[key] = [_text(value) for value in values]
+        if key in OPTIONS:
+            require(len(texts) == 1 and bool(texts[0]), key, ",".join(texts), "one value")
+            single[key] = texts[0]
+        elif first == "logger":
+            logger[rest or "name"] = texts[0]
+        elif first in FILTERS:
+            filters[key] = texts
         elif dot:
             views.setdefault(first, {})[rest] = values[0] if len(values) == 1 else values
         else:
-            known = (*OPTIONS, *GROUPS, "seed", "precision", "logger")
+            known = (*OPTIONS, *FILTERS, "logger")
             raise BenchError(f"{key}: no such option; expected one of {', '.join(known)}{did_you_mean(key, known)}")
     out = Path(single.pop("out", Request.out))
     return Request(**single, out=out, filters=filters, views=views, logger=logger)
@@ -122,29 +124,17 @@ def _read(argument: str) -> tuple[str, Sequence[object]]:
     return override.key_or_group, found[0] if len(found) == 1 and isinstance(found[0], list) else found
 
 
-def _single(name: str, values: Sequence[object]) -> str:
-    texts = [_text(value) for value in values]
-    if len(texts) != 1 or not texts[0]:
-        raise ConfigError(name, ",".join(texts), "one value")
-    return texts[0]
-
-
-_ABSENT = object()
-
-
 def _named(found: dict[str, object], key: str) -> object:
     """The value of an option, of a group its plugin's name."""
-    return found.get(key, found.get(f"{key}.name", _ABSENT))
+    return found.get(key, found.get(f"{key}.name"))
 
 
 def _text(value: object) -> str:
     """The same for 3, 3.0 and "3"."""
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
-    if isinstance(value, int | float):
-        return str(int(value)) if float(value).is_integer() else f"{value:g}"
-    text = str(value)
     try:
-        return _text(float(text))
-    except (ValueError, OverflowError):
-        return text
+        number = float(str(value))
+    except ValueError:
+        return str(value)
+    return str(int(number)) if number.is_integer() else f"{number:g}"

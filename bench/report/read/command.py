@@ -9,11 +9,8 @@ from bench.core.identity import SILENT
 from bench.core.options import CONF, Options
 from bench.core.options import GROUPS as ALL
 
-GROUPS = ALL[:-1]
-"""All but the logger, which does not enter a run's numbers."""
-
-SHOWN = GROUPS[:3]
-"""Groups that a command always names."""
+GROUPS, SHOWN = ALL[:-1], ALL[:3]
+"""All but the logger, which does not enter a run's numbers; and those that a command always names."""
 
 
 def overrides(options: Options, runs_dir: str) -> list[str]:
@@ -41,12 +38,14 @@ def _nearest(group: str, chosen: Options) -> tuple[str, Options]:
     if group in SHOWN:
         name = str(chosen["name"])
         return name, _load(f"{group}/{name}") if name in _files(group) else {}
-    candidates = [(name, _load(f"{group}/{name}")) for name in _files(group)]
-    return min(candidates, key=lambda one: (_distance(one[1], chosen), one[0] != "default", one[0]))
 
+    def distance(file: str) -> tuple[int, bool, str]:
+        defaults = _load(f"{group}/{file}")
+        differing = sum(key not in defaults or defaults[key] != found for key, found in chosen.items())
+        return differing, file != "default", file
 
-def _distance(defaults: Options, chosen: Options) -> int:
-    return sum(key not in defaults or defaults[key] != value for key, value in chosen.items())
+    name = min(_files(group), key=distance)
+    return name, _load(f"{group}/{name}")
 
 
 @cache
@@ -64,10 +63,8 @@ def _load(name: str) -> Options:
 
 def value(found: object) -> str:
     """A value in Hydra's grammar for overrides."""
-    if found is None:
-        return "null"
-    if isinstance(found, bool):
-        return str(found).lower()
+    if found is None or isinstance(found, bool):
+        return {None: "null", True: "true", False: "false"}[found]
     if isinstance(found, list | tuple):
         return "[" + ",".join(map(value, found)) + "]"
     if isinstance(found, dict):

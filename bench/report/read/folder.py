@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from bench.core.errors import one_line
 from bench.core.identity import identities
@@ -14,11 +13,8 @@ from bench.core.store import RunFolder
 from bench.report.read.command import overrides
 from bench.run.cell import Cell
 
-OWN = ("seeds",)
-"""Folders of the store that hold no run."""
-
-LONGEST = 200
-"""Characters of a reason that are shown."""
+OWN, LONGEST = ("seeds",), 200
+"""Folders of the store that hold no run, and the characters of a reason that are shown."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +73,11 @@ def cells(found: Found, expected: Iterable[Cell] | None = None) -> list[Cell]:
     there = found.cells
     if expected is not None:
         there = {one.id: replace(one, folder=there[one.id].folder) if one.id in there else one for one in expected}
-    return sorted(there.values(), key=_order)
+    names = ("data", "backbone", "method")
+    return sorted(there.values(), key=lambda cell: (*map(cell.name, names), cell.seed, cell.id))
 
 
-def _order(cell: Cell) -> tuple[str, str, str, int, str]:
-    return cell.name("data"), cell.name("backbone"), cell.name("method"), cell.seed, cell.id
-
-
-def _config(path: Path) -> dict[str, Any]:
+def _config(path: Path) -> dict[str, object]:
     from omegaconf import OmegaConf  # rarely needed, and slow to import
 
     try:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 
 from bench.core.identity import SILENT, SILENT_DATA
 from bench.core.options import Options
@@ -14,8 +15,7 @@ from bench.report.read.command import GROUPS
 from bench.run.cell import Cell
 
 LADDER = ("stages", "ratio", "cost", "budget")
-"""Options of ``growth`` that fix the sizes, with ``latency_batch`` where latency is counted; the others belong to a
-method's way of growing."""
+"""Options of ``growth`` that fix the sizes; but for `_ladder`'s, the others belong to a method's way of growing."""
 
 ORDER = ("net2net", "random_split", "s2d", "fast_s2d", "s3d")
 CONTROLS = ("static", "static_matched")
@@ -63,11 +63,8 @@ def settings(cells: Iterable[Cell]) -> list[Setting]:
     for key in sorted(groups, key=lambda key: (names[key], key)):
         members, options = groups[key]
         rivals = [groups[other][1] for other in groups if names[other] == names[key]]
-        slug = base = re.sub(r"[^a-z0-9]+", "-", "-".join(names[key]).lower()).strip("-")[:60] or "setting"
-        number = 1
-        while slug in slugs:
-            number += 1
-            slug = f"{base}-{number}"
+        base = re.sub(r"[^a-z0-9]+", "-", "-".join(names[key]).lower()).strip("-")[:60] or "setting"
+        slug = next(one for one in chain([base], (f"{base}-{k}" for k in count(2))) if one not in slugs)
         slugs.add(slug)
         title = ", ".join([*names[key], *_differing(options, rivals)])
         made.append(Setting(title, slug, members[0].options, _variants(members)))
@@ -120,9 +117,8 @@ def _variants(cells: list[Cell]) -> tuple[Variant, ...]:
 
 def rank(method: str) -> tuple[int, str]:
     """Where a method's column stands: published methods, then others, then controls from scratch."""
-    if method in CONTROLS:
-        return len(ORDER) + 1 + CONTROLS.index(method), method
-    return (ORDER.index(method) if method in ORDER else len(ORDER)), method
+    known = {name: i for i, name in enumerate((*ORDER, "", *CONTROLS))}
+    return known.get(method, len(ORDER)), method
 
 
 def _differing(own: Mapping[str, str], rivals: list[dict[str, str]]) -> list[str]:

@@ -8,9 +8,6 @@ in the CSV files, and users set its options by its name (``python -m bench.repor
     class Lengths(View):
         section = "Training"
 
-        def __init__(self, options: Options) -> None:
-            self.options = options
-
         def of_setting(self, findings: Findings) -> Iterator[Block]:
             rows = [{"method": one.label, "epochs": ...} for one in findings.contenders]
             yield Table("lengths", (METHOD, Column("epochs", "Epochs")), rows, "Epochs", "How long methods trained.")
@@ -32,11 +29,7 @@ class Prose:
     """Lines of one or more sentences."""
 
     lines: tuple[str, ...]
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether it says anything."""
-        return bool(self.lines)
+    is_shown = True
 
 
 Block = Table | Chart | Prose
@@ -50,7 +43,7 @@ class View:
     always: bool = False  # whether it also speaks of a setting without a done run
 
     def __init__(self, options: object) -> None:
-        """Keep the options, where there are any."""
+        self.options = options
 
     def of_setting(self, findings: Findings) -> Iterable[Block]:
         """What there is on one setting."""

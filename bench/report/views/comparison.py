@@ -1,22 +1,24 @@
-"""Methods against each other: paired by seed, and the area under each method's curve."""
+"""Methods against each other: paired by seed, by area, by the sizes that they need, and on the Pareto front."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from bench.core.numbers import count, p_value
-from bench.report.analysis.compare import LAST
+from bench.core.numbers import TIMES, capital, count, p_value
+from bench.report.analysis.compare import AREA, LAST, fronts
 from bench.report.analysis.findings import Findings
 from bench.report.analysis.rungs import Row, as_columns, common_sizes, mean_of, size_curve
-from bench.report.analysis.score import beside
+from bench.report.analysis.score import INTERVAL
 from bench.report.analysis.statistics import mean_interval
 from bench.report.views.base import Block, View, views
-from bench.report.views.table import METHOD, NOTHING, Column, Shown, Table, untitled
+from bench.report.views.table import METHOD, Column, Pivot, Shown, Table, untitled
+
+MEASURES = {LAST: "at the last rung", AREA: "area over log size"}
 
 
 @views.register("comparison")
 class Comparisons(View):
-    """Pairs by seed, and areas; those of each seed are in the CSV alone."""
+    """Four tables; the areas of each seed are in the CSV alone."""
 
     section, order = "Comparison", 20
 
@@ -26,6 +28,9 @@ class Comparisons(View):
         areas = [{"method": label, "seed": s, "area": value} for label, one in found for s, value in one.items()]
         yield Table("areas", untitled("method seed area"), areas)
         yield _area_means(findings)
+        if findings.control is not None:
+            yield _reach(findings, findings.control.label)
+        yield _front(findings)
 
 
 def _pairs(findings: Findings) -> Table:
@@ -35,10 +40,8 @@ def _pairs(findings: Findings) -> Table:
     span = max((abs(number) for number in numbers if number is not None), default=0.0)
 
     def ends(row: Row) -> Shown:
-        text = score.ends(row["low"], row["high"])
-        if row["low"] is None or not span:
-            return Shown(text)
-        low, middle, high = ((row[name] / span + 1) / 2 for name in ("low", "difference", "high"))
+        text = f"{score.text(row['low'], True)} to {score.text(row['high'], True)}"
+        low, middle, high = ((row[name] / (span or 1.0) + 1) / 2 for name in ("low", "difference", "high"))
         return Shown(text, interval=(low, middle, high, 0.5))
 
     about = (
@@ -51,22 +54,18 @@ def _pairs(findings: Findings) -> Table:
     columns = (
         METHOD,
         *untitled("baseline"),
-        Column("measure", "Measure", show=_measure, words=True),
+        Column("measure", "Measure", show=lambda row: Shown(MEASURES[row["measure"]]), words=True),
         Column("seeds", "Seeds"),
         Column("difference", "Difference", lambda value: f"{score.text(value, True)}{score.unit}"),
-        Column("low", "Interval", show=_known(ends)),
+        Column("low", "Interval", show=ends),
         *untitled("high p"),
         Column("p_holm", "p, Holm", p_value),
-        Column("p_better", "P(better)", show=_known(_better)),
+        Column("p_better", "P(better)", show=_better),
         *untitled("p_better_low p_better_high"),
         Column("verdict", "Conclusion", show=_verdict, words=True),
     )
     title = f"Paired by seed, against {baseline}"
-    return Table("pairs", columns, findings.pairs, title, about, where=lambda row: row["baseline"] == baseline)
-
-
-def _measure(row: Row) -> Shown:
-    return Shown("at the last rung" if row["measure"] == LAST else "area over log size")
+    return Table("pairs", columns, findings.pairs, title, about, lambda row: row["baseline"] == baseline, heads=2)
 
 
 def _better(row: Row) -> Shown:
@@ -77,11 +76,6 @@ def _verdict(row: Row) -> Shown:
     return Shown(row["verdict"], best=row["verdict"] == f"{row['method']} better")
 
 
-def _known(show: Callable[[Row], Shown]) -> Callable[[Row], Shown]:
-    """A dash where there are no common seeds."""
-    return lambda row: NOTHING if row["difference"] is None else show(row)
-
-
 def _area_means(findings: Findings) -> Table:
     score, found = findings.score, findings.areas
     means = {label: mean_interval(list(values.values())) if values else None for label, values in found.items()}
@@ -89,10 +83,9 @@ def _area_means(findings: Findings) -> Table:
     best = score.best([row["area_mean"] for row in rows if row["seeds"]])
 
     def shown(row: Row) -> Shown:
-        is_best = row["area_mean"] == best
-        return Shown(*score.mean(*mean_of(row, "area")), best=is_best) if row["seeds"] else NOTHING
+        return Shown(*score.mean(*mean_of(row, "area")), best=row["area_mean"] == best)
 
-    about = f"{_range(findings)} Mean over seeds. {beside(row['seeds'] for row in rows)}"
+    about = f"{_range(findings)} Mean over seeds. {INTERVAL}"
     area = Column("area_mean", score.title, show=shown)
     columns = (METHOD, area, *untitled("area_low area_high"), Column("seeds", "Seeds"))
     return Table("area_means", columns, rows, f"Area under {score.name} against log size", about)
@@ -104,8 +97,56 @@ def _range(findings: Findings) -> str:
     if low >= high:
         return "The runs have no range of sizes in common, so there is no area."
     ends = [(size_curve(run)[-1][0], one.label, seed) for one in findings.contenders for seed, run in one.runs.items()]
+    _, label, seed = min(ends)
     return (
         f"The area is the mean {findings.score.name} over the logarithm of the size, by the trapezoid rule, from "
-        f"{count(low)} to {count(high)} parameters, which all runs cover; {min(ends)[1]}, seed {min(ends)[2]}, ends "
-        "first."
+        f"{count(low)} to {count(high)} parameters, which all runs cover; {label}, seed {seed}, ends first."
     )
+
+
+def _reach(findings: Findings, control: str) -> Table:
+    score = findings.score
+    about = (
+        f"Where a method's mean curve, straight between rungs in log size, first is as good as the mean of {control} "
+        "at a rung. Beside it the ratio of the sizes, and on how many of the common seeds the method's own curve gets "
+        f"to what {control} has on that seed. Never: not at any size run."
+    )
+    columns = (
+        Column("rung", "Rung"),
+        Column("target", f"{score.title}, {control}", score.text),
+        Column("params", f"Parameters, {control}", count),
+        *untitled("method needed at_once seeds of"),
+    )
+    title = f"Parameters needed to reach {control}'s {score.name}"
+    return Table("reach", columns, findings.reached, title, about, pivot=Pivot("method", Column("seeds", show=_needed)))
+
+
+def _needed(row: Row) -> Shown:
+    seeds = f"{row['seeds']} of {row['of']}"
+    if row["needed"] is None:
+        return Shown("never", seeds)
+    ratio = f"{row['needed'] / row['params']:.2f}{TIMES}, {seeds}"
+    return Shown(f"{'≤ ' if row['at_once'] else ''}{count(row['needed'])}", ratio)
+
+
+def _front(findings: Findings) -> Table:
+    costs = findings.costs
+
+    def on(row: Row) -> Shown:
+        return Shown(", ".join(one.title for name, one in costs.items() if row[f"front_{name}"]))
+
+    about = (
+        "Means that no other rung of any method undercuts in a cost at no worse a score. It is drawn from means: "
+        "neighbours on it may differ by chance."
+    )
+    *others, last = (f"front_{name}" for name in costs)
+    columns = (
+        METHOD,
+        Column("rung", "Rung"),
+        *(Column(name, capital(one.heading), one.text) for name, one in costs.items()),
+        Column("test_mean", findings.score.title, findings.score.text),
+        *untitled(others),
+        Column(last, "On the front in", show=on, words=True),
+    )
+    rows = fronts(findings.rungs, costs, findings.score.accuracy)
+    return Table("front", columns, rows, "Pareto front", about, lambda row: bool(on(row).text), heads=2, folded=True)

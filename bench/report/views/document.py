@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 
 from bench.core.errors import BenchError, ConfigError, did_you_mean, one_line
 from bench.core.numbers import listed, plural
@@ -27,17 +28,21 @@ class Section:
 
     slug: str
     title: str
-    blocks: tuple[Block, ...]
+    blocks: Sequence[Block]
+
+    @property
+    def shown(self) -> list[Block]:
+        """Without what is in the CSV alone, or empty."""
+        return [block for block in self.blocks if block.is_shown]
 
 
 @dataclass(frozen=True)
 class Part:
-    """A setting, or the whole at the end: the sections that are shown, and all tables, shown or not."""
+    """A setting, or the whole at the end."""
 
     slug: str
     title: str
-    sections: tuple[Section, ...]
-    tables: tuple[Table, ...]
+    sections: Sequence[Section]
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,9 @@ class Report:
     """The whole: a part for each setting, and the last on the runs themselves."""
 
     title: str
-    lines: tuple[str, ...]  # what it is about
-    parts: tuple[Part, ...]
-    labels: tuple[str, ...]  # methods, in the order of their colours
+    lines: Sequence[str]  # what it is about
+    parts: Sequence[Part]
+    labels: Sequence[str]  # methods, in the order of their colours
 
     @property
     def data(self) -> dict[str, list[Row]]:
@@ -55,9 +60,9 @@ class Report:
         found: dict[str, list[Row]] = {}
         for part in self.parts:
             head = {} if part is self.parts[-1] else {"setting": part.title}
-            for table in part.tables:
+            for table in (block for one in part.sections for block in one.blocks if isinstance(block, Table)):
                 names = [column.name for column in table.columns]
-                found.setdefault(table.name, []).extend({**head, **{n: r[n] for n in names}} for r in table.rows)
+                found.setdefault(table.name, []).extend({**head, **{n: r.get(n) for n in names}} for r in table.rows)
         return {name: rows for name, rows in found.items() if rows}
 
 
@@ -85,29 +90,23 @@ def build(request: Request, made: Sequence[View], cells: Sequence[Cell], left_ou
     overview = Overview(request, [Findings(one, request.baseline) for one in settings(cells)], cells, left_out)
     _check_baseline(overview)
     labels = {(one.label, one.method) for findings in overview.findings for one in findings.setting.variants}
-    parts = [_of_setting(findings, made) for findings in overview.findings]
-    parts.append(_part("runs", "Runs", made, lambda view: view.of_report(overview)))
+    parts = []
+    for one in overview.findings:
+        asked = [view for view in made if view.always or one.contenders]
+        parts.append(_part(one.setting.slug, one.setting.title, asked, methodcaller("of_setting", one)))
+    parts.append(_part("runs", "Runs", made, methodcaller("of_report", overview)))
     filters = (f"{key} {listed(values)}" for key, values in request.filters.items())
     title = f"Growth by splitting: {', '.join([request.experiment or 'all runs', *filters])}"
     ordered = [label for label, _ in sorted(labels, key=lambda one: (rank(one[1]), one[0]))]
-    return Report(title, tuple(_lines(overview)), tuple(parts), tuple(ordered))
-
-
-def _of_setting(findings: Findings, made: Sequence[View]) -> Part:
-    asked = [view for view in made if view.always or findings.contenders]
-    return _part(findings.setting.slug, findings.setting.title, asked, lambda view: view.of_setting(findings))
+    return Report(title, list(_lines(overview)), parts, ordered)
 
 
 def _part(slug: str, title: str, made: Sequence[View], ask: Callable[[View], Iterable[Block]]) -> Part:
     found: dict[str, list[Block]] = {"": []}
     for view in made:
         found.setdefault(view.section, []).extend(_blocks(view, ask))
-    sections = []
-    for name, blocks in found.items():
-        anchor = re.sub(r"[^a-z0-9]+", "-", f"{slug} {name}".lower()).strip("-")
-        sections.append(Section(anchor, name, tuple(block for block in blocks if block.is_shown)))
-    tables = (block for blocks in found.values() for block in blocks if isinstance(block, Table))
-    return Part(slug, title, tuple(one for one in sections if one.blocks), tuple(tables))
+    anchors = {name: re.sub(r"[^a-z0-9]+", "-", f"{slug} {name}".lower()).strip("-") for name in found}
+    return Part(slug, title, [Section(anchors[name], name, blocks) for name, blocks in found.items()])
 
 
 def _blocks(view: View, ask: Callable[[View], Iterable[Block]]) -> list[Block]:
@@ -136,5 +135,4 @@ def _lines(overview: Overview) -> Iterator[str]:
     yield known if overview.cells else "There is no run to report on."
     if overview.left_out:
         yield f"{plural(len(overview.left_out), 'entry', 'entries')} of the runs folder left out; see Runs."
-    for name, reason in views.broken().items():
-        yield f"A part of the report is left out: {name} cannot be imported: {reason}."
+    yield from (f"A part is left out: {name} cannot be imported: {why}." for name, why in views.broken().items())

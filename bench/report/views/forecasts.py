@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bench.report.analysis.events import forecasts
 from bench.report.analysis.findings import Findings
-from bench.report.analysis.forecasts import forecasts
 from bench.report.analysis.rungs import Row
 from bench.report.analysis.tuning import step_text
 from bench.report.views.base import Block, View, views

@@ -29,8 +29,7 @@ class Losses(View):
 
     section, order = "Losses by epoch", 70
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    options: Options
 
     def of_setting(self, findings: Findings) -> Iterator[Block]:
         about = (

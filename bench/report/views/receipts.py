@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.core.numbers import count, duration, engineering, scientific, share
+from bench.report.analysis.events import growth_cost, notes
 from bench.report.analysis.findings import Findings
-from bench.report.analysis.receipts import growth_cost, notes
 from bench.report.views.base import Block, View, views
 from bench.report.views.table import METHOD, Column, Shown, Table, untitled
 
@@ -21,15 +21,15 @@ class Receipts(View):
 
     def of_setting(self, findings: Findings) -> Iterator[Block]:
         about = (
-            "Means over runs. Shares are of training and growing together. Products are with splitting operators over "
-            "the sample; the residual is the largest relative one of any eigenpair used; the gap is the largest "
+            "Means over runs, with the share in training and growing together. Products are with splitting operators "
+            "over the sample; the residual is the largest relative one of any eigenpair used; the gap is the largest "
             "relative change of the outputs at step zero, which is rounding where surgery is right."
         )
         columns = (
             METHOD,
-            Column("seconds", "Time", show=lambda row: _of_run(duration(row["seconds"]), row["seconds_share"])),
+            Column("seconds", "Time", show=lambda row: Shown(duration(row["seconds"]), share(row["seconds_share"]))),
             *untitled("seconds_share"),
-            Column("flops", "Operations", show=lambda row: _of_run(engineering(row["flops"]), row["flops_share"])),
+            Column("flops", "Operations", show=lambda row: Shown(engineering(row["flops"]), share(row["flops_share"]))),
             *untitled("flops_share"),
             Column("products", "Products", count),
             Column("splits", "Neurons split", count),
@@ -47,7 +47,3 @@ class Receipts(View):
         columns = (METHOD, Column("name", "Number", words=True), Column("events", "Events", count), *numbers)
         rows = [row for one in findings.contenders for row in notes(one)]
         yield Table("notes", columns, rows, "What methods put on record", about)
-
-
-def _of_run(text: str, part: float) -> Shown:
-    return Shown(text, f"{share(part)} of the run")

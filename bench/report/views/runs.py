@@ -35,12 +35,11 @@ class Runs(View):
 
     order = 80
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    options: Options
 
     def of_setting(self, findings: Findings) -> Iterator[Block]:
         rows = list(stage_rows(findings.setting, findings.contenders))
-        yield Table("stages", untitled(dict.fromkeys(name for row in rows for name in row)), rows)
+        yield Table("stages", untitled(name for row in rows for name in row), rows)
 
     def of_report(self, overview: Overview) -> Iterator[Block]:
         sweep = overview.request.sweep
@@ -49,10 +48,15 @@ class Runs(View):
             yield Prose((f"All that is missing is filled by: {fill}",))
         yield _states(overview)
         yield _cells(overview, self.options.most)
-        columns = (Column("name", "Name"), Column("reason", "Reason", words=True))
+        names = (Column("name", "Name"), Column("reason", "Reason", words=True))
         rows = [asdict(one) for one in overview.left_out]
-        yield Table("left_out", columns, rows, "Left out", "What lies in the runs folder and could not be used.")
-        yield _environments(overview)
+        yield Table("left_out", names, rows, "Left out", "What lies in the runs folder and could not be used.")
+        done = [cell.record.environment for cell in overview.cells if cell.record and cell.state is RunState.DONE]
+        found = Counter(tuple(str(getattr(one, name)) or DASH for name in MADE_ON) for one in done)
+        rows = [{**dict(zip(MADE_ON, key, strict=True)), "runs": number} for key, number in sorted(found.items())]
+        columns = tuple(Column(name, title, words=name != "threads") for name, title in MADE_ON.items())
+        columns += (Column("runs", "Runs"),)
+        yield Table("environment", columns, rows, "Made on", "As the runs recorded it.", folded=True)
 
 
 def _states(overview: Overview) -> Table:
@@ -69,12 +73,14 @@ def _states(overview: Overview) -> Table:
 
 
 def _cells(overview: Overview, most: int) -> Table:
-    labels = {
-        cell.id: {"label": variant.label, "setting": findings.setting.title}
+    rows = [
+        _row(cell, variant.label, findings.setting.title)
         for findings in overview.findings
         for variant in findings.setting.variants
         for cell in variant.cells
-    }
+    ]
+    left = [cell.id for cell in overview.cells if cell.state is not RunState.DONE]
+    shown = set(left[:most])
     stepless = {cell.id for cell in overview.cells if cell.id == identities(cell.options)[1]}
     columns = (
         *untitled("data backbone method"),
@@ -84,36 +90,17 @@ def _cells(overview: Overview, most: int) -> Table:
         Column("seed", "Seed"),
         Column("state", "State", words=True),
         Column("reason", "Reason", words=True),
-        Column("command", "Command", show=_command, words=True),
+        Column("command", "Command", show=lambda row: Shown(row["command"] or DASH, code=True), words=True),
         *untitled("id"),
     )
-    rows = [_cell(cell, labels[cell.id]) for cell in overview.cells]
-    title, about = "Cells that are not done", "The command fills the cell; a method that refuses it leaves none."
-    return Table("cells", columns, rows, title, about, lambda row: row["state"] != RunState.DONE, most=most)
+    about = "The command fills the cell; a method that refuses it leaves none."
+    about += f" The first {most} of {len(left)}; all are in cells.csv." if len(left) > most else ""
+    return Table("cells", columns, rows, "Cells that are not done", about, lambda row: row["id"] in shown)
 
 
-def _cell(cell: Cell, label: dict[str, str]) -> Row:
+def _row(cell: Cell, label: str, setting: str) -> Row:
     return {
         **{group: cell.name(group) for group in ("data", "backbone", "method")},
-        **label,
-        "step": cell.options["growth"].get("epsilon"),
-        "seed": cell.seed,
-        "state": str(cell.state),
-        "reason": cell.standing.reason,
-        "command": cell.remedy,
-        "id": cell.id,
+        **{"label": label, "setting": setting, "step": cell.options["growth"].get("epsilon"), "seed": cell.seed},
+        **{"state": str(cell.state), "reason": cell.standing.reason, "command": cell.remedy, "id": cell.id},
     }
-
-
-def _command(row: Row) -> Shown:
-    return Shown(row["command"], code=True) if row["command"] else Shown(DASH)
-
-
-def _environments(overview: Overview) -> Table:
-    done = [cell.record.environment for cell in overview.cells if cell.record and cell.state is RunState.DONE]
-    found = Counter(tuple(str(getattr(one, name)) or DASH for name in MADE_ON) for one in done)
-    rows = [{**dict(zip(MADE_ON, key, strict=True)), "runs": number} for key, number in sorted(found.items())]
-    columns = tuple(Column(name, title, words=name != "threads") for name, title in MADE_ON.items())
-    return Table(
-        "environment", (*columns, Column("runs", "Runs")), rows, "Made on", "As the runs recorded it.", folded=True
-    )

@@ -10,7 +10,7 @@ from bench.core.numbers import capital, duration, engineering, listed, plural
 from bench.network.cost import cost, costs
 from bench.report.analysis.findings import Findings
 from bench.report.analysis.rungs import SPENT, Row, mean_of
-from bench.report.analysis.score import beside
+from bench.report.analysis.score import INTERVAL
 from bench.report.views.base import Block, View, views
 from bench.report.views.chart import Axis, Chart
 from bench.report.views.table import METHOD, Column, Pivot, Shown, Table, untitled
@@ -34,8 +34,7 @@ class Scores(View):
 
     section, order = "Score against size and cost", 10
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    options: Options
 
     def of_setting(self, findings: Findings) -> Iterator[Block]:
         titles = {name: capital(one.heading) for name, one in findings.costs.items()} | SPENDING
@@ -71,7 +70,7 @@ def _score_table(findings: Findings) -> Table:
         return Shown(text, " · ".join(filter(None, (ends, seeds, stopped))), is_best)
 
     about = (
-        f"Mean {score.name} over n = {plural(usual, 'seed')}. {beside(row['seeds'] for row in rows)} A rung allows "
+        f"Mean {score.name} over n = {plural(usual, 'seed')}. {INTERVAL} A rung allows "
         "each method the same cost, rung 0 is the seed network; what methods really reached is in the next table. The "
         "best mean of a row is set off, which is no verdict: see the comparison by seed."
     )
@@ -80,7 +79,7 @@ def _score_table(findings: Findings) -> Table:
     if findings.empty():
         about += f" Without a done run: {listed(findings.empty())}."
     titled = (Column("rung", "Rung"), Column("target_cost", f"Allowed {allowed.heading}", allowed.text))
-    columns = (*titled, *untitled(name for name in rows[0] if name not in ("rung", "target_cost")))
+    columns = (*titled, *untitled(name for row in rows for name in row if name not in ("rung", "target_cost")))
     headings = {one.label: one.heading for one in findings.contenders}
     pivot = Pivot("method", Column("test_mean", show=shown), headings.__getitem__)
     return Table("rungs", columns, rows, f"{score.title}, by rung and method", about, pivot=pivot)
@@ -100,7 +99,7 @@ def _cost_table(findings: Findings) -> Table:
         Column("flops_mean", SPENDING["flops"], engineering),
         Column("seconds_mean", "Time spent", duration),
     )
-    return Table("costs", columns, findings.rungs, "What each rung cost", about, folded=True)
+    return Table("costs", columns, findings.rungs, "What each rung cost", about, heads=2, folded=True)
 
 
 def _tip(findings: Findings, row: Row) -> str:

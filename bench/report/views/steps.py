@@ -28,8 +28,8 @@ class Steps(View):
         about = (
             f"Mean validation {'accuracy, %' if findings.score.accuracy else 'loss'}, over the grown rungs and the "
             "seeds that all steps have (n); test data play no part. The best step is compared in this report; one that "
-            "failed on a seed cannot be chosen. Equal split has the size of its noise as its step; controls from "
-            "scratch have none."
+            "failed on a seed cannot be chosen, and a dash is one not tried. Equal split has the size of its noise as "
+            "its step; controls from scratch have none."
         )
 
         def tried(row: Row) -> Shown:
@@ -39,13 +39,9 @@ class Steps(View):
             seeds = f"n {row['common'] or row['seeds']}"
             return Shown(findings.score.text(row["validation"]), failed or seeds, best=row["chosen"])
 
-        columns = (
-            METHOD,
-            *untitled("step seeds failed common validation chosen"),
-            Column("steps", "Steps tried"),
-            Column("chosen_step", "Chosen"),
-        )
-        value = Column("validation", show=tried)
-        pivot = Pivot("step", value, lambda step: f"step {step_text(step)}", order, Shown("not tried"))
+        heads = (METHOD, Column("steps", "Steps tried"), Column("chosen_step", "Chosen"))
+        columns = (*heads, *untitled("step seeds failed common validation chosen"))
+        value = Column("failed", show=tried)
+        pivot = Pivot("step", value, lambda step: f"step {step_text(step)}", order)
         title = "The step of each method, chosen on validation"
         yield Table("steps", columns, rows, title, about, pivot=pivot)

@@ -35,7 +35,7 @@ def _sentences(findings: Findings) -> Iterator[str]:
 
 
 def _leader(findings: Findings) -> Iterator[str]:
-    score, last = findings.score, {label: rows[-1] for label, rows in findings.by_label.items()}
+    score, last = findings.score, {row["method"]: row for row in findings.rungs}
     best = score.best([row["test_mean"] for row in last.values()])
     label, row = next((label, row) for label, row in last.items() if row["test_mean"] == best)
     text, rival = score.sentence(*mean_of(row, "test")), score.sentence(*mean_of(last[findings.baseline], "test"))
@@ -50,27 +50,18 @@ def _verdicts(findings: Findings) -> Iterator[str]:
     pairs = [row for row in findings.pairs if row["baseline"] == findings.baseline]
     for measure, where in ((LAST, "at the last rung"), (AREA, "in area over log size")):
         groups: dict[str, list[str]] = {}
-        for row in pairs:
-            if row["measure"] == measure:
-                groups.setdefault(_kind(row["verdict"], row["method"]), []).append(row["method"])
+        for row in (row for row in pairs if row["measure"] == measure):
+            better = row["verdict"].removesuffix(" better")
+            kind = {row["method"]: "{} better", findings.baseline: "{} worse"}.get(better, f"{better} for {{}}")
+            groups.setdefault(kind, []).append(row["method"])
         if groups:
-            parts = [f"{_joined(kind, len(names))} {listed(names)}" for kind, names in groups.items()]
-            yield f"Seed by seed against {findings.baseline}, {where}: {'; '.join(parts)}."
+            parts = "; ".join(kind.format(listed(names)) for kind, names in groups.items())
+            yield f"Seed by seed against {findings.baseline}, {where}: {parts}."
     if pairs and any(len(one.runs) < 5 for one in findings.contenders):
         yield (
             f"With so few seeds only large differences can be told from chance, and with fewer than {FEWEST} none; "
             "that none can be concluded does not mean that there is none."
         )
-
-
-def _kind(verdict: str, method: str) -> str:
-    if verdict == f"{method} better":
-        return "better"
-    return "worse" if verdict.endswith(" better") else verdict
-
-
-def _joined(kind: str, number: int) -> str:
-    return f"{kind} {'is' if number == 1 else 'are'}" if kind in ("better", "worse") else f"{kind} for"
 
 
 def _savings(findings: Findings) -> Iterator[str]:

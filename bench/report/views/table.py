@@ -19,9 +19,7 @@ class Shown:
     note: str = ""  # said smaller, below or behind
     best: bool = False  # set off
     code: bool = False  # something to type
-    interval: tuple[float, float, float, float] | None = (
-        None  # low, middle, high, zero: shares of an axis
-    )
+    interval: tuple[float, float, float, float] | None = None  # low, middle, high, zero: shares of an axis
 
 
 NOTHING = Shown(DASH)
@@ -33,24 +31,24 @@ class Column:
 
     name: str  # in the CSV
     title: str = ""  # its heading; without one, it is in the CSV alone
-    format: Callable[[float], str] = "{:g}".format  # writes numbers; words stand as they are, and a dash for nothing
-    show: Callable[[Row], Shown] | None = None  # what a row shows here, where that is more than the number
+    format: Callable[[float], str] = "{:g}".format  # writes numbers; words stand as they are, and a dash for None
+    show: Callable[[Row], Shown] | None = None  # what a row shows here, where that is more than the number or word
     words: bool = False  # set to the left, as words are
 
     def shown(self, row: Row) -> Shown:
         """What a row shows in this column."""
-        if self.show is not None:
-            return self.show(row)
         value = row[self.name]
-        return NOTHING if value is None else Shown(value if isinstance(value, str) else self.format(value))
+        if value is None:
+            return NOTHING
+        return self.show(row) if self.show else Shown(value if isinstance(value, str) else self.format(value))
 
 
 METHOD = Column("method", "Method", words=True)
 
 
 def untitled(names: str | Iterable[str]) -> tuple[Column, ...]:
-    """Columns that are in the CSV alone, from their names, or those with spaces between."""
-    return tuple(map(Column, names.split() if isinstance(names, str) else names))
+    """Columns that are in the CSV alone, from their names, each once; or from these with spaces between."""
+    return tuple(map(Column, dict.fromkeys(names.split() if isinstance(names, str) else names)))
 
 
 @dataclass(frozen=True)
@@ -60,8 +58,7 @@ class Pivot:
     by: str  # the column whose values become columns
     value: Column  # what stands in them
     title: Callable[[Any], str] = str  # heading of a value's column
-    order: Callable[[Any], tuple[bool, float, str]] | None = None  # sorts the values, which stand as they come without
-    absent: Shown = NOTHING  # stands where there is no row
+    order: Callable[[Any], tuple[bool, float, str]] | None = None  # sorts the values, which else stand as they come
 
 
 @dataclass(frozen=True)
@@ -75,20 +72,13 @@ class Table:
     about: str = ""  # how to read it
     where: Callable[[Row], bool] | None = None  # which rows are shown; all without it
     pivot: Pivot | None = None
-    most: int | None = None  # lines that are shown at most
+    heads: int = 1  # columns that name a line where there is no matrix, repeated where a table is set in pieces
     folded: bool = False  # of the second rank, shown when asked for
 
     @property
     def is_shown(self) -> bool:
         """Whether there is anything to show."""
         return bool(self.titled and self._kept)
-
-    @property
-    def caption(self) -> str:
-        """How to read it, and what is not shown."""
-        if self.most is None or len(self._kept) <= self.most:
-            return self.about
-        return f"{self.about} The first {self.most} of {len(self._kept)}; all are in {self.name}.csv."
 
     @cached_property
     def titled(self) -> list[Column]:
@@ -109,13 +99,13 @@ class Table:
         places: dict[object, list[Row]] = {}
         for i, row in enumerate(self._kept):
             places.setdefault(tuple(row[one.name] for one in self.titled) if self.pivot else i, []).append(row)
-        return [self._line(rows) for rows in list(places.values())[: self.most]]
+        return [self._line(rows) for rows in places.values()]
 
     def _line(self, rows: list[Row]) -> list[Shown]:
         line = [column.shown(rows[0]) for column in self.titled]
         if self.pivot:
             here = {row[self.pivot.by]: self.pivot.value.shown(row) for row in rows}
-            line += [here.get(one, self.pivot.absent) for one in self._across]
+            line += [here.get(one, NOTHING) for one in self._across]
         return line
 
     @cached_property

@@ -1,4 +1,3 @@
 """A report's files from its document: CSV, Markdown, LaTeX, SVG and PNG figures, and one HTML page.
 
-Imports `bench.report.views` and what that imports.
-"""
+Imports `bench.report.views` and what that imports."""

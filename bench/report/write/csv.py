@@ -20,8 +20,6 @@ def render(rows: Sequence[Row]) -> str:
 
 
 def _value(value: object) -> object:
-    if value is None:
-        return ""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):

@@ -16,20 +16,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PANELS = 12
-"""Panels that a figure has at most; the HTML file has them all."""
-
-DODGE = 2.4
-"""Points between methods that stand side by side."""
+PANELS, DODGE = 12, 2.4
+"""Panels that a figure has at most (the HTML file has all), and points between methods that stand side by side."""
 
 
 def render(chart: Chart, styles: Mapping[str, int]) -> dict[str, bytes]:
-    """The figures of a chart, by the end of their names: the first axis alone, and the others together.
-
-    Args:
-        chart: The chart.
-        styles: Number of each series' style.
-    """
+    """The figures of a chart with its series' styles, by the end of their names: the first axis alone, and the others
+    together."""
     made = _files(chart, styles, [(chart.x[0], name) for name in chart.panels][:PANELS])
     if len(chart.x) > 1:
         others = _files(chart, styles, [(axis, chart.panels[0]) for axis in chart.x[1:]])
@@ -66,7 +59,7 @@ def _draw(figure: Figure, chart: Chart, styles: Mapping[str, int], panels: Seque
         axes.set_title(name, fontsize=9, loc="left")
         axes.set_ylabel("" if i % across else chart.y.title)
     found = dict(zip(*reversed(figure.axes[0].get_legend_handles_labels()), strict=True))
-    columns = min(len(found), 3 + 2 * across)
+    columns = max(1, min(len(found), int(width / (0.6 + 0.08 * max(map(len, found))))))
     legend = 0.15 + 0.22 * ceil(len(found) / columns)
     height += legend
     figure.set_size_inches(width, height)

@@ -15,9 +15,8 @@ from bench.report.write.template import FOLDER, template
 def render(report: Report) -> str:
     """The page."""
     style, script = ((FOLDER / name).read_text() for name in ("style.css", "chart.js"))
-    drawn = partial(_chart, report=report)
-    page = template("report.html.j2")
-    return page.render(report=report, styles=STYLES, style=style, script=script, drawn=drawn)
+    found = {"report": report, "styles": STYLES, "style": style, "script": script}
+    return template("report.html.j2").render(found, drawn=partial(_chart, report=report))
 
 
 def _chart(chart: Chart, report: Report) -> dict[str, object]:
@@ -29,12 +28,8 @@ def _chart(chart: Chart, report: Report) -> dict[str, object]:
         "y": {"label": chart.y.title, "log": chart.y.log, "most": chart.y.most},
         "series": [
             {
-                "name": one.name,
-                "style": styles[one.name],
-                "marker": STYLES[styles[one.name]].marker,
-                "dashed": STYLES[styles[one.name]].dashed,
-                "panel": one.panel,
-                "dodge": chart.dodge[one.name],
+                **{"name": one.name, "panel": one.panel, "style": styles[one.name], "dodge": chart.dodge[one.name]},
+                **{name: getattr(STYLES[styles[one.name]], name) for name in ("marker", "dashed")},
                 "points": [_point(chart, row) for row in one.points],
             }
             for one in chart.drawn

@@ -21,34 +21,15 @@ LINE = 345.0
 SIZES = (("normalsize", 1.0, 6), ("small", 0.925, 4), ("footnotesize", 0.85, 3))
 """Commands, how wide their type is, and the points on either side of a column."""
 
-MOST_LINES = 40
-"""Lines of a table in one float."""
+MOST_LINES, BOLD = 40, 1.15  # lines of a table in one float, and how much wider bold type is
 
 _SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"{\char34}",
-    "'": r"\textquotesingle{}",
-    "`": r"\textasciigrave{}",
-    "±": r"\ensuremath{\pm}",
-    "\u00d7": r"\ensuremath{\times}",
-    "≤": r"\ensuremath{\leq}",
-    "\u2212": r"\ensuremath{-}",
-    "\u2013": "--",
-    "†": r"\dag{}",
-    "·": r"\ensuremath{\cdot}",
-    "…": r"\dots{}",
+    **{character: rf"\{character}" for character in "{}$&#%_"},
+    **{"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "`": r"\textasciigrave{}"},
+    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "'": r"\textquotesingle{}"},
+    **{"±": r"\ensuremath{\pm}", "\u00d7": r"\ensuremath{\times}", "≤": r"\ensuremath{\leq}"},
+    **{"\u2212": r"\ensuremath{-}", "·": r"\ensuremath{\cdot}", "\u2013": "--", "†": r"\dag{}", "…": r"\dots{}"},
+    **{'"': r"{\char34}"},
 }
 
 
@@ -77,9 +58,8 @@ class _Column:
     @property
     def body(self) -> float:
         """Points of its widest cell on one line."""
-        notes = (points(f" ({one.note})") if one.note else 0.0 for one in self.cells)
-        texts = (points(one.text) * (1.15 if one.best else 1.0) for one in self.cells)
-        return self.scale * max(map(sum, zip(texts, notes, strict=True)))
+        texts = (f"{one.text} ({one.note})" if one.note else one.text for one in self.cells)
+        return self.scale * max(points(text) for text in texts) * (BOLD if any(one.best for one in self.cells) else 1.0)
 
     @property
     def lines(self) -> list[str]:
@@ -101,7 +81,7 @@ class _Column:
         """Points of the longest piece that cannot be broken; of all where nothing may."""
         texts = " ".join([*(f"{one.text} ({one.note})" for one in self.cells), self.title])
         widest = max(map(points, re.split(r"\s+|(?<=[/=,_])", texts)))
-        return min(self.width, 1.15 * self.scale * widest) if self.words else self.width
+        return min(self.width, BOLD * self.scale * widest) if self.words else self.width
 
     @property
     def kind(self) -> str:
@@ -143,7 +123,7 @@ def _arranged(table: Table) -> tuple[tuple[str, float, int], list[list[_Column]]
         columns = [replace(one, scale=size[1]) for one in plain]
         if _excess(columns, size[2]) <= 0:
             return size, [columns]
-    fixed, tabulars = len(table.titled) if table.pivot else 1, [columns]
+    fixed, tabulars = len(table.titled) if table.pivot else table.heads, [columns]
     for parts in range(1, len(columns) - fixed + 1):
         each = ceil((len(columns) - fixed) / parts)
         tabulars = [columns[:fixed] + columns[i : i + each] for i in range(fixed, len(columns), each)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.report.read.settings import CONTROLS
@@ -29,16 +28,8 @@ STYLES = tuple(Style(_LIGHT[i % 6], _DARK[i % 6], _MARKERS[i % 8], i >= 6) for i
 """Styles by number: 24 for methods, then one for each control from scratch."""
 
 
-def numbers(labels: Iterable[str]) -> dict[str, int]:
-    """A style's number for each name, in order; the controls have their own."""
-    found: dict[str, int] = {}
-    for label in dict.fromkeys(labels):
-        free = sum(number < 24 for number in found.values()) % 24
-        found[label] = 24 + CONTROLS.index(label) if label in CONTROLS else free
-    return found
-
-
 def of(chart: Chart, report: Report) -> dict[str, int]:
     """The style's number of each of a chart's series: a method's is the same in all charts."""
-    names = [one.name for one in chart.drawn]
-    return numbers(report.labels if set(names) <= set(report.labels) else names)
+    drawn = [one.name for one in chart.drawn]
+    names = [name for name in (report.labels if set(drawn) <= set(report.labels) else drawn) if name not in CONTROLS]
+    return {name: i % 24 for i, name in enumerate(dict.fromkeys(names))} | {n: 24 + i for i, n in enumerate(CONTROLS)}

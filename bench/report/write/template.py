@@ -18,13 +18,7 @@ FOLDER = Path(__file__).parent / "templates"
 
 @cache
 def template(name: str, escape: Callable[[str], str] | None = None, brackets: str = "{}") -> Template:
-    """A template from `FOLDER`.
-
-    Args:
-        name: Its file.
-        escape: What its filter ``e`` does; without one, everything is escaped for HTML.
-        brackets: Stand around what is no text of the file.
-    """
+    """A file of `FOLDER`, with an ``escape`` for its filter ``e``; without one, everything is escaped for HTML."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     left, right = brackets[0], brackets[1]

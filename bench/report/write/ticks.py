@@ -42,5 +42,5 @@ def _label(tick: float, digits: int) -> str:
         return "0"
     if abs(tick) < 1e-3:
         mantissa, exponent = f"{tick:.{digits - 1}e}".split("e")
-        return f"{float(mantissa):g}e{int(exponent)}"
+        return f"{float(mantissa):.{digits}g}e{int(exponent)}"
     return engineering(tick, digits).replace(" ", "")

@@ -1,13 +1,44 @@
-"""What growth events left on record: what growing cost, numbers of the method's own, and the widths."""
+"""What growth events promised, did and cost, and what else they left on record."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from statistics import fmean
+from collections.abc import Iterator, Sequence
+from statistics import fmean, median
 
 from bench.core.record import GrowthRecord
 from bench.report.analysis.rungs import Row, depth
-from bench.report.analysis.tuning import Contender
+from bench.report.analysis.statistics import rank_correlation
+from bench.report.analysis.tuning import Contender, Step, done
+
+
+def predictions(one: Contender) -> Iterator[Row]:
+    """The events of which a method predicts what they do to the loss, at every step tried."""
+    for step, record in done(one.variant):
+        head = {"method": one.label, "step": step, "seed": record.seed}
+        for stage in record.stages:
+            drops = (stage.growth.predicted_drop, stage.growth.measured_drop) if stage.growth else (None, None)
+            if None not in drops:
+                chosen = one.runs.get(record.seed) is record
+                yield {**head, "rung": stage.stage, "predicted": drops[0], "measured": drops[1], "chosen": chosen}
+
+
+def forecasts(events: Sequence[Row]) -> Iterator[Row]:
+    """How good predictions are, by method and step: the median of measured over predicted, how often the loss rose
+    instead, and Spearman's correlation of both."""
+    groups: dict[tuple[str, Step], list[Row]] = {}
+    for event in events:
+        groups.setdefault((event["method"], event["step"]), []).append(event)
+    for (method, step), members in groups.items():
+        ratios = [event["measured"] / event["predicted"] for event in members if event["predicted"]]
+        yield {
+            "method": method,
+            "step": step,
+            "chosen": any(event["chosen"] for event in members),
+            "events": len(members),
+            "ratio": median(ratios) if ratios else None,
+            "rose": sum(event["measured"] < 0 for event in members),
+            "rank": rank_correlation([e["predicted"] for e in members], [e["measured"] for e in members]),
+        }
 
 
 def growth_cost(contender: Contender) -> Iterator[Row]:
@@ -51,7 +82,9 @@ def widths(contender: Contender) -> Iterator[Row]:
     runs = list(contender.runs.values())
     layers = {group: layer for run in runs for group, layer in run.layers.items()}
     for group in dict.fromkeys(group for run in runs for group in run.stages[0].widths):
-        head = {"method": contender.label, "group": group, "layer": layers.get(group, "")}
+        layer = layers.get(group, "")
+        head = {"method": contender.label, "group": group, "layer": layer}
+        head["name"] = f"{group} ({layer})" if layer else group
         for k in depth(contender):
             yield {**head, "rung": k, "width_mean": fmean(float(run.stages[k].widths.get(group, 0)) for run in runs)}
 
