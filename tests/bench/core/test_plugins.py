@@ -144,6 +144,8 @@ def test_one_file_adds_a_method_a_cost_a_backbone_a_data_set_a_logger(folder: Pa
     again = run("bench", folder, "method=largest", *plugins, *SHORT)
     assert "done already" in again.stdout
     assert {"neurons", "pieces"} <= set(again.stdout.split())
+    assert run("bench.report", folder).returncode == 0
+    assert "neurons, pieces" in (folder / "results" / "report" / "report.md").read_text()
     inspected = run("bench.inspect", folder, *plugins)
     assert "4 pieces neurons" in inspected.stdout
 
