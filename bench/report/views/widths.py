@@ -21,13 +21,13 @@ class Widths(View):
     section, order = "Widths", 60
 
     def of_setting(self, findings: Findings) -> Iterator[Block]:
-        rows = [row for one in findings.contenders for row in widths(one)]
+        rows = [{**row, "panel": f"group {row['name']}"} for one in findings.contenders for row in widths(one)]
         title, x, y = (
             "Where each method put its neurons",
             Axis("rung", "Rung", whole=True),
             Axis("width_mean", "Neurons"),
         )
-        yield Chart("widths", title, "Mean width over seeds.", rows, (x,), y, panel="name", tip=_tip)
+        yield Chart("widths", title, "Mean width over seeds.", rows, (x,), y, panel="panel", tip=_tip)
         about = "Mean number of neurons over seeds, by method and group of neurons, with the group's first layer."
         group = Column("group", "Group", show=lambda row: Shown(row["name"]), words=True)
         pivot = Pivot("rung", Column("width_mean", format=FOUR), lambda rung: f"rung {rung}")
@@ -36,4 +36,4 @@ class Widths(View):
 
 
 def _tip(row: Row) -> str:
-    return f"group {row['name']}, rung {row['rung']}: {FOUR(row['width_mean'])} neurons"
+    return f"{row['panel']}, rung {row['rung']}: {FOUR(row['width_mean'])} neurons"

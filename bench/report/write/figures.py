@@ -75,9 +75,8 @@ def _series(axes: Axes, chart: Chart, axis: Axis, one: Series, number: int) -> N
     assert figure is not None
     beside = ScaledTranslation(chart.dodge[one.name] * DODGE / 72, 0, figure.dpi_scale_trans)  # on any scale the same
     place = axes.transData + beside
-    for row in one.points:
-        if ends := chart.ends(row):
-            axes.plot([axis.of(row)] * 2, ends, color=style.light, alpha=0.55, linewidth=1.4, transform=place)
+    if bars := [(axis.of(row), *ends) for row in one.points if (ends := chart.ends(row))]:
+        axes.vlines(*zip(*bars, strict=True), color=style.light, alpha=0.55, linewidth=1.4, transform=place)
     axes.plot(
         [axis.of(row) for row in one.points],
         [chart.y.of(row) for row in one.points],

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import ceil
 
 from bench.report.views.table import Shown, Table
@@ -21,7 +22,7 @@ LINE = 345.0
 SIZES = (("normalsize", 1.0, 6), ("small", 0.925, 4), ("footnotesize", 0.85, 3))
 """Commands, how wide their type is, and the points on either side of a column."""
 
-MOST_LINES, BOLD = 40, 1.15  # lines of a table in one float, and how much wider bold type is
+MOST_LINES, BOLD = 38, 1.15  # lines of a table in one float, and how much wider bold type is
 
 _SPECIAL = {
     **{character: rf"\{character}" for character in "{}$&#%_"},
@@ -42,7 +43,7 @@ def escape(text: str, breaks: bool = False) -> str:
 
 def points(text: str) -> float:
     """About how wide a text is at ten points, rather more than less."""
-    return sum(8.0 if c.isupper() or c in "mw" or c > "~" else 3.5 if c in " ijl.,:;()[]'" else 5.4 for c in text)
+    return sum(8.4 if c.isupper() or c in "mw" or c > "~" else 3.5 if c in " ijl.,:;()[]'" else 5.4 for c in text)
 
 
 @dataclass(frozen=True)
@@ -55,17 +56,22 @@ class _Column:
     scale: float = 1.0
     room: float | None = None
 
-    @property
-    def body(self) -> float:
-        """Points of its widest cell on one line."""
+    @cached_property
+    def each(self) -> list[float]:
+        """Points of its cells on one line."""
         texts = (f"{one.text} ({one.note})" if one.note else one.text for one in self.cells)
-        return self.scale * max(points(text) for text in texts) * (BOLD if any(one.best for one in self.cells) else 1.0)
+        bold = self.scale * (BOLD if any(one.best for one in self.cells) else 1.0)
+        return [bold * points(text) for text in texts]
+
+    def height(self, line: int) -> int:
+        """Lines of type that a cell has, rather more than less."""
+        return ceil(1.2 * self.each[line] / self.room) if self.room else 1
 
     @property
     def lines(self) -> list[str]:
         """Its heading, broken where it would be wider than what stands below it."""
         words = re.split(r"(?<=[ _])", self.title)
-        lines, room = [""], max(self.body, *(self.scale * points(word) for word in words))
+        lines, room = [""], max(*self.each, *(self.scale * points(word) for word in words))
         for word in words:
             fits = self.scale * points(lines[-1] + word) <= room
             lines = [*lines[:-1], lines[-1] + word] if fits else [*lines, word]
@@ -74,7 +80,7 @@ class _Column:
     @property
     def width(self) -> float:
         """Its points."""
-        return self.room or max(self.body, *(self.scale * points(line) for line in self.lines))
+        return self.room or max(*self.each, *(self.scale * points(line) for line in self.lines))
 
     @property
     def least(self) -> float:
@@ -109,10 +115,15 @@ class _Column:
 def render(table: Table, label: str) -> str:
     """One or more ``table`` environments."""
     (size, _, beside), tabulars = _arranged(table)
-    lines = range(len(table.lines))
-    pages = [lines[i : i + MOST_LINES] for i in lines[::MOST_LINES]]
+    pages, used = list[list[int]](), 0
+    for line in range(len(table.lines)):
+        height = len(tabulars) * max(column.height(line) for one in tabulars for column in one)
+        if not pages or used + height > MOST_LINES - 8 * (len(tabulars) - 1):
+            pages, used = [*pages, []], 0
+        pages[-1].append(line)
+        used += height
     found = {"table": table, "label": label, "size": size, "beside": beside, "tabulars": tabulars, "pages": pages}
-    return template("table.tex.j2", escape, "<>").render(found) + "\n"
+    return template("table.tex.j2", escape, "<>").render(found)
 
 
 def _arranged(table: Table) -> tuple[tuple[str, float, int], list[list[_Column]]]:

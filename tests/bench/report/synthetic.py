@@ -1,7 +1,8 @@
-"""Made-up records, as the store writes them, with numbers that are known."""
+"""Made-up records, as the store writes them and as the first version did, with numbers that are known."""
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import random
@@ -9,7 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.core.store import Run, checksum
+from bench.core.identity import identity
+from bench.core.record import RunRecord, StageRecord, checksum, convert, plain, upgrade
+from bench.core.store import RunFolder
+from bench.report.read.command import overrides
+from bench.run.cell import Cell
 
 STEPLESS = ("static", "static_matched")
 ScoreOf = Callable[[str, int, int, float], float]
@@ -21,7 +26,7 @@ def options(
 ) -> dict[str, Any]:
     """Resolved options; ``groups`` change those of a group."""
     made: dict[str, Any] = {
-        "method": {"name": method, **({"step": False} if method in STEPLESS else {})},
+        "method": {"name": method},
         "backbone": {"name": "mlp", "width": 4, "depth": 2, "activation": "silu"},
         "data": {"name": "digits", "validation": 250, "train_size": None},
         "train": {"epochs": 30, "lr": 0.05},
@@ -53,8 +58,18 @@ def plausible(method: str, rung: int, seed: int, epsilon: float) -> float:
     return 0.6 + 0.08 * rung + 0.02 * (method == "s3d") - 0.03 * (method == "static") + 0.01 * math.sin(seed) + noise
 
 
+def folder(runs_dir: str | Path, config: Mapping[str, Any]) -> RunFolder:
+    """The folder of a run with these options."""
+    return RunFolder(runs_dir, config, config["method"]["name"] not in STEPLESS)
+
+
+def cell(config: Mapping[str, Any], runs_dir: str | Path) -> Cell:
+    """A cell that a sweep into a folder would ask for."""
+    return Cell(config, folder(runs_dir, config), overrides(config, str(runs_dir)))
+
+
 def stage(config: Mapping[str, Any], rung: int, score: float, validation: float, regression: bool) -> dict[str, Any]:
-    """One stage's record."""
+    """One stage's record, as the first version wrote it."""
     method = config["method"]["name"]
     restart = method in STEPLESS
     params = round(330 * 1.5**rung)
@@ -98,24 +113,43 @@ def record(
     config: Mapping[str, Any], score: ScoreOf = plausible, validation: ScoreOf | None = None, regression: bool = False
 ) -> dict[str, Any]:
     """A done run's record, without its checksum."""
+    content = old(config, score, validation, regression)
+    for rung, one in enumerate(content["stages"]):
+        upgrade(one)
+        losses = [2.0 / (rung + 1 + epoch) for epoch in range(3)]
+        one["history"] = {"train_loss": losses, "val_loss": [1.1 * loss for loss in losses]}
+    content["layers"] = {"1": "Linear", "3": "Linear"}
+    return plain(convert(content, RunRecord))
+
+
+def old(
+    config: Mapping[str, Any], score: ScoreOf = plausible, validation: ScoreOf | None = None, regression: bool = False
+) -> dict[str, Any]:
+    """The same as the first version wrote it: costs in fields of their own, and neither losses nor layers."""
     step = config["growth"]["epsilon"]
     key = (config["method"]["name"], config["seed"], step if isinstance(step, float) else 9.0)
     rungs = range(config["growth"]["stages"] + 1)
     scores = [score(key[0], k, key[1], key[2]) for k in rungs]
     held_out = [(validation or score)(key[0], k, key[1], key[2]) for k in rungs]
+    method = {**config["method"], **({"step": False} if key[0] in STEPLESS else {})}
     return {
         "schema": 1,
         "status": "done",
         "reason": None,
-        "id": Run("", config).id,
+        "id": identity(config, key[0] not in STEPLESS),
         "method": config["method"]["name"],
         "backbone": config["backbone"]["name"],
         "data": config["data"]["name"],
         "seed": config["seed"],
-        "config": config,
+        "config": copy.deepcopy({**config, "method": method}),
         "environment": {"python": "3.11", "torch": "2.15", "device": "cpu", "threads": 1, "code": "0.1.0"},
         "stages": [stage(config, k, scores[k], held_out[k], regression) for k in rungs],
     }
+
+
+def cost(one: dict[str, Any], **values: float) -> None:
+    """Change what a stage costs, by the cost's name."""
+    one.update(plain(convert({**one, "costs": {**one["costs"], **values}}, StageRecord)))
 
 
 def ended(config: Mapping[str, Any], status: str, reason: str) -> dict[str, Any]:
@@ -126,9 +160,9 @@ def ended(config: Mapping[str, Any], status: str, reason: str) -> dict[str, Any]
 def put(runs_dir: Path, *records: Mapping[str, Any]) -> None:
     """Write records where the store would."""
     for one in records:
-        folder = Run(runs_dir, one["config"]).folder
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "run.json").write_text(signed(one))
+        path = folder(runs_dir, one["config"]).path
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "run.json").write_text(signed(one))
 
 
 def signed(one: Mapping[str, Any]) -> str:
@@ -138,11 +172,11 @@ def signed(one: Mapping[str, Any]) -> str:
 
 def begin(runs_dir: Path, config: Mapping[str, Any], stages: int = 1) -> Path:
     """A run that was killed; its folder."""
-    folder = Run(runs_dir, config).folder
-    folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(json.dumps(config))
-    (folder / "stages.jsonl").write_text("{}\n" * stages)
-    return folder
+    path = folder(runs_dir, config).path
+    path.mkdir(parents=True)
+    (path / "config.yaml").write_text(json.dumps(config))
+    (path / "stages.jsonl").write_text("{}\n" * stages)
+    return path
 
 
 def sweep(

@@ -24,7 +24,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put(folder / "runs", *sweep(["net2net", "s2d", "s3d", "static", evil.replace("/", "")], steps=[0.01, 0.1]))
     put(folder / "runs", ended(options("fast_s2d", 0), "refused", "<img src=x onerror=\"document.title='hacked'\">"))
     begin(folder / "runs", options("s3d", 7))
-    report(Request(runs_dir=str(folder / "runs"), out=folder / "out"), None)
+    report(Request(runs_dir=str(folder / "runs"), out=folder / "out"))
     return folder / "out" / "index.html"
 
 
@@ -48,7 +48,7 @@ def count(browser: Browser, selector: str) -> Any:
 
 
 def test_charts_are_drawn_and_no_markup_is_run(browser: Browser) -> None:
-    assert count(browser, "figure.chart") == 3
+    assert count(browser, "figure.chart") == 4
     assert count(browser, "figure.chart:first-of-type .series") == 5
     assert browser.run("[...document.querySelectorAll('.point')].every(p => !/NaN/.test(p.outerHTML))")
     assert "hacked" not in browser.run("document.title")
@@ -64,7 +64,7 @@ def test_methods_axes_and_front_can_be_chosen(browser: Browser) -> None:
     title = "document.querySelectorAll('.plot')[0].querySelectorAll('.title')[1].textContent"
     places = "[...document.querySelectorAll('figure.chart:first-of-type .point')].map(p => p.outerHTML).join()"
     before = browser.run(places)
-    choose = "const s = document.querySelector('select'); s.value = 3; s.dispatchEvent(new Prediction('change'))"
+    choose = "const s = document.querySelector('select'); s.value = 3; s.dispatchEvent(new Event('change'))"
     browser.run(f"{{ {choose} }}")
     assert browser.run(title) == "Seconds"
     assert browser.run(places) != before

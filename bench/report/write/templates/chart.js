@@ -150,7 +150,7 @@
         const button = make(group, "button", { type: "button", "aria-pressed": "true" });
         const sample = make(button, "svg", { width: 26, height: 14, "aria-hidden": "true" });
         const colour = `var(--s${one.style})`;
-        if (this.spec.lines) make(sample, "path", { d: "M0 7H26", stroke: colour, "stroke-width": 2, "stroke-dasharray": one.dashed ? "5 3" : "none" });
+        if (this.spec.lines) make(sample, "path", { d: "M0 7H26", fill: colour, stroke: colour, "stroke-width": 2, "stroke-dasharray": one.dashed ? "5 3" : "none" });
         if (this.spec.markers) mark(sample, one.marker, 13, 7, 5, { fill: colour });
         make(button, "span", {}, name);
         button.addEventListener("click", () => {
