@@ -34,7 +34,7 @@ def application(
     """A Hydra command from a task on the resolved configuration.
 
     A user's mistake ends with one line on standard error and exit status 1. What is a bug of ours keeps its traceback.
-    In a sweep, a job's mistake is told and the other jobs go on (`bench.sweep.CellSweeper` counts them).
+    In a sweep, a job's mistake is printed and the other jobs go on (`bench.sweep.CellSweeper` counts them).
     """
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)

@@ -17,7 +17,7 @@ def load(options: Options, seed: int) -> Dataset:
 
     Args:
         options: Its ``name`` and options; what is absent has its default.
-        seed: Carves the validation part; the test part does not depend on it.
+        seed: Draws the validation part; the test part does not depend on it.
 
     Raises:
         ConfigError: The name or an option is unknown, or a value cannot work.

@@ -41,7 +41,7 @@ def regression(name: str, config: TeacherConfig, pool: Part, test: Part, seed: i
         config: The sizes.
         pool: The training and validation examples, ``train_size + validation`` of them.
         test: The test examples.
-        seed: Carves the validation part.
+        seed: Draws the validation part.
     """
     train, validation = hold_out(pool, config.validation, config.train_size, seed)
     features = pool.inputs.shape[1]
