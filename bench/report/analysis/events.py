@@ -23,8 +23,7 @@ def predictions(one: Contender) -> Iterator[Row]:
 
 
 def forecasts(events: Sequence[Row]) -> Iterator[Row]:
-    """How good predictions are, by method and step: the median of measured over predicted, how often the loss rose
-    instead, and Spearman's correlation of both."""
+    """How good predictions are, by method and step: the median ratio, how often the loss rose, and the correlation."""
     groups: dict[tuple[str, Step], list[Row]] = {}
     for event in events:
         groups.setdefault((event["method"], event["step"]), []).append(event)

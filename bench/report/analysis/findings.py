@@ -8,7 +8,7 @@ from functools import cached_property
 
 from bench.core.record import RunState
 from bench.network.cost import Cost, cost
-from bench.report.analysis import compare, events
+from bench.report.analysis import compare
 from bench.report.analysis.rungs import Row, rungs
 from bench.report.analysis.score import ACCURACY, LOSS, Score
 from bench.report.analysis.tuning import Contender, contenders
@@ -72,11 +72,6 @@ class Findings:
         """How few parameters methods need to be as good as the control from scratch; empty without one."""
         control, accuracy = self.control, self.setting.accuracy
         return list(compare.reached(self.contenders, self.rungs, control, accuracy)) if control else []
-
-    @cached_property
-    def predictions(self) -> list[Row]:
-        """Growth events with predictions."""
-        return [row for one in self.contenders for row in events.predictions(one)]
 
     def empty(self) -> list[str]:
         """Variants without a done run, and why."""

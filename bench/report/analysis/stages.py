@@ -51,8 +51,8 @@ def epoch_rows(setting: Setting) -> Iterator[Row]:
     """A row for each epoch, counted from 1 at each rung; none for records without them."""
     for head, record in _runs(setting):
         for stage in record.stages:
-            losses = zip(count(1), stage.history.train_loss, stage.history.val_loss, strict=False)
-            for epoch, train, val in losses:
+            losses = stage.history.train_loss, stage.history.val_loss
+            for epoch, train, val in zip(count(1), *losses, strict=False):
                 yield {**head, "rung": stage.stage, "epoch": epoch, "train_loss": train, "val_loss": val}
 
 

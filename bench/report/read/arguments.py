@@ -57,7 +57,8 @@ class Request:
     def passes(self, options: Options) -> bool:
         """Whether a run with these options is asked for."""
         found = flat(options) if self.filters else {}
-        return all(_text(_named(found, key)) in values for key, values in self.filters.items())
+        texts = {key: _text(found.get(key, found.get(f"{key}.name"))) for key in self.filters}
+        return all(texts[key] in values for key, values in self.filters.items())
 
     def chosen(self, cells: Sequence[Cell]) -> list[Cell]:
         """The cells that pass.
@@ -73,7 +74,7 @@ class Request:
         for key, values in self.filters.items():
             if key not in names:
                 raise BenchError(f"{key}={','.join(values)}: no run has this option{did_you_mean(key, names)}")
-            there = {_text(_named(one, key)) for one in known}
+            there = {_text(one.get(key, one.get(f"{key}.name"))) for one in known}
             if not there & set(values):
                 raise ConfigError(key, ",".join(values), f"one that a run has: {', '.join(sorted(there))}")
         asked = " ".join(f"{key}={','.join(values)}" for key, values in self.filters.items())
@@ -122,11 +123,6 @@ def _read(argument: str) -> tuple[str, Sequence[object]]:
             f"cannot read the argument {argument!r}: expected OPTION=VALUE (python -m bench.report --help)"
         ) from None
     return override.key_or_group, found[0] if len(found) == 1 and isinstance(found[0], list) else found
-
-
-def _named(found: dict[str, object], key: str) -> object:
-    """The value of an option, of a group its plugin's name."""
-    return found.get(key, found.get(f"{key}.name"))
 
 
 def _text(value: object) -> str:

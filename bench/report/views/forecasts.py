@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.report.analysis.events import forecasts
+from bench.report.analysis.events import forecasts, predictions
 from bench.report.analysis.findings import Findings
 from bench.report.analysis.rungs import Row
 from bench.report.analysis.tuning import step_text
@@ -20,7 +20,7 @@ class Forecasts(View):
     section, order = "Predicted and measured", 40
 
     def of_setting(self, findings: Findings) -> Iterator[Block]:
-        events = findings.predictions
+        events = [row for one in findings.contenders for row in predictions(one)]
         drawn = [row for row in events if row["predicted"] > 0 and row["measured"] > 0]
         about = "Points on the line are as predicted."
         if len(drawn) < len(events):

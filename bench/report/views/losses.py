@@ -28,7 +28,6 @@ class Losses(View):
     """A chart of the methods compared, and all runs' epochs in the CSV; nothing where records do not have them."""
 
     section, order = "Losses by epoch", 70
-
     options: Options
 
     def of_setting(self, findings: Findings) -> Iterator[Block]:

@@ -34,7 +34,6 @@ class Runs(View):
     """Stages in the CSV alone; cells with the commands that fill them, what is left out, and what runs were made on."""
 
     order = 80
-
     options: Options
 
     def of_setting(self, findings: Findings) -> Iterator[Block]:

@@ -33,7 +33,6 @@ class Scores(View):
     """Rungs by methods, and methods against each cost, from the same rows."""
 
     section, order = "Score against size and cost", 10
-
     options: Options
 
     def of_setting(self, findings: Findings) -> Iterator[Block]:
@@ -59,20 +58,21 @@ class Scores(View):
 def _score_table(findings: Findings) -> Table:
     score, allowed, rows = findings.score, cost(findings.setting.cost), findings.rungs
     usual = max(row["seeds"] for row in rows)
+    rungs = {row["rung"] for row in rows}
+    best = {k: score.best([row["test_mean"] for row in rows if row["rung"] == k]) for k in rungs}
 
     def shown(row: Row) -> Shown:
         text, ends = score.mean(*mean_of(row, "test"))
         wanted = max(usual, row["seeds_wanted"])
         seeds = f"n {row['seeds']} of {wanted}" if row["seeds"] < wanted else ""
         stopped = f"†{row['stopped']}" if row["stopped"] else ""
-        best = score.best([other["test_mean"] for other in rows if other["rung"] == row["rung"]])
-        is_best = row["rung"] > 0 and row["test_mean"] == best
+        is_best = row["rung"] > 0 and row["test_mean"] == best[row["rung"]]
         return Shown(text, " · ".join(filter(None, (ends, seeds, stopped))), is_best)
 
     about = (
-        f"Mean {score.name} over n = {plural(usual, 'seed')}. {INTERVAL} A rung allows "
-        "each method the same cost, rung 0 is the seed network; what methods really reached is in the next table. The "
-        "best mean of a row is set off, which is no verdict: see the comparison by seed."
+        f"Mean {score.name} over n = {plural(usual, 'seed')}. {INTERVAL} A rung allows each method the same cost, rung "
+        "0 is the seed network; what methods really reached is in the next table. The best mean of a row is set off, "
+        "which is no verdict: see the comparison by seed."
     )
     if any(row["stopped"] for row in rows):
         about += " † marks rungs that runs could not fill, and of how many runs."

@@ -22,16 +22,12 @@ class Summary(View):
     order, always = 0, True
 
     def of_setting(self, findings: Findings) -> Iterator[Block]:
-        yield Prose(tuple(_sentences(findings)))
+        parts = (_leader, _verdicts, _savings, _steps, _stopped) if findings.contenders else (_nothing,)
+        yield Prose(tuple(line for part in (*parts, _unfinished) for line in part(findings)))
 
 
-def _sentences(findings: Findings) -> Iterator[str]:
-    if findings.contenders:
-        for part in (_leader, _verdicts, _savings, _steps, _stopped):
-            yield from part(findings)
-    else:
-        yield "No run of this setting is done, so there is nothing to compare yet."
-    yield from _unfinished(findings)
+def _nothing(findings: Findings) -> Iterator[str]:
+    yield "No run of this setting is done, so there is nothing to compare yet."
 
 
 def _leader(findings: Findings) -> Iterator[str]:

@@ -21,8 +21,7 @@ PANELS, DODGE = 12, 2.4
 
 
 def render(chart: Chart, styles: Mapping[str, int]) -> dict[str, bytes]:
-    """The figures of a chart with its series' styles, by the end of their names: the first axis alone, and the others
-    together."""
+    """The figures of a chart by the end of their names: the first axis alone, and the others together."""
     made = _files(chart, styles, [(chart.x[0], name) for name in chart.panels][:PANELS])
     if len(chart.x) > 1:
         others = _files(chart, styles, [(axis, chart.panels[0]) for axis in chart.x[1:]])
@@ -98,7 +97,7 @@ def _axes(axes: Axes, chart: Chart, axis: Axis, series: Sequence[Series]) -> Non
     x = _scale(axes, "x", axis, *(f(axis.of(row) for row in rows) for f in (min, max)))
     heights = [chart.y.of(row) for row in rows]
     ends = [*heights, *(end for row in rows for end in chart.ends(row) or ())]
-    lowest = max(min(ends), min(heights) / 10) if chart.y.log else min(ends)  # not all the way to zero
+    lowest = max(min(ends), min(heights) / 10) if chart.y.log and min(heights) > 0 else min(ends)  # not down to zero
     y = _scale(axes, "y", chart.y, lowest, max(ends) if chart.y.most is None else min(max(ends), chart.y.most))
     if chart.diagonal:
         both = [max(x[0], y[0]), min(x[1], y[1])]

@@ -134,13 +134,13 @@ def _arranged(table: Table) -> tuple[tuple[str, float, int], list[list[_Column]]
         columns = [replace(one, scale=size[1]) for one in plain]
         if _excess(columns, size[2]) <= 0:
             return size, [columns]
-    fixed, tabulars = len(table.titled) if table.pivot else table.heads, [columns]
-    for parts in range(1, len(columns) - fixed + 1):
-        each = ceil((len(columns) - fixed) / parts)
-        tabulars = [columns[:fixed] + columns[i : i + each] for i in range(fixed, len(columns), each)]
-        tabulars = [_wrapped(one, size[2]) for one in tabulars]
+    fixed, tabulars = len(table.titled) if table.pivot else table.heads, [_wrapped(columns, size[2])]
+    for parts in range(2, len(columns) - fixed + 1):
         if all(_excess(one, size[2]) < 0.1 for one in tabulars):
             break
+        each = ceil((len(columns) - fixed) / parts)
+        pieces = (columns[:fixed] + columns[i : i + each] for i in range(fixed, len(columns), each))
+        tabulars = [_wrapped(one, size[2]) for one in pieces]
     return size, tabulars
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scipy import stats
 
 from bench.core.errors import BenchError
 from bench.report.__main__ import report
@@ -215,6 +216,32 @@ def test_too_few_runs_make_a_report_that_concludes_nothing(tmp_path: Path, seeds
     text = made(tmp_path)["report.md"]
     assert "no run to report on" in text if seeds == 0 else f"too few seeds ({seeds})" in text
     assert not re.search("(better|worse)[;.]", text)
+
+
+def test_two_seeds_show_their_range_and_the_text_says_so(tmp_path: Path) -> None:
+    def score(method: str, rung: int, seed: int, step: float) -> float:
+        return 0.5 + 0.1 * rung + (0.02 if method == "s2d" else 0.01) * seed
+
+    put(tmp_path / "runs", *sweep(["s2d", "static"], range(2), score=score))
+    files = made(tmp_path)
+    page = files["report.md"]
+    assert "**81.00**<br>80.00 to 82.00" in page
+    assert "81.00 % (80.00 to 82.00) over 2 seeds" in page
+    assert "two seeds, too few for one, show their range instead" in page
+    assert "+0.00 to +1.00" in page  # of the differences
+    assert "or the range of two seeds" in page
+    row = next(r for r in csv.DictReader(files["data/rungs.csv"].splitlines()) if r["rung"] == "3")
+    assert (float(row["test_low"]), float(row["test_high"])) == pytest.approx((0.8, 0.82))
+    assert "80.00 to 82.00" in files["tables/digits-mlp-rungs.tex"]
+
+
+def test_three_seeds_show_the_t_interval(tmp_path: Path) -> None:
+    def score(method: str, rung: int, seed: int, step: float) -> float:
+        return 0.5 + 0.1 * rung + 0.01 * seed
+
+    put(tmp_path / "runs", *sweep(["s2d", "static"], range(3), score=score))
+    half = 100 * stats.t.ppf(0.975, 2) * 0.01 / 3**0.5
+    assert f"81.00 \u00b1 {half:.2f}" in made(tmp_path)["report.md"]
 
 
 def test_neither_torch_nor_pandas_is_loaded(tmp_path: Path) -> None:
