@@ -18,6 +18,7 @@ from bench.report.read.command import GROUPS
 from bench.report.read.folder import LeftOut
 from bench.report.read.settings import rank, settings
 from bench.report.views.base import Block, Prose, View, views
+from bench.report.views.chart import Chart
 from bench.report.views.table import Table
 from bench.run.cell import Cell
 
@@ -105,6 +106,9 @@ def _part(slug: str, title: str, made: Sequence[View], ask: Callable[[View], Ite
     found: dict[str, list[Block]] = {"": []}
     for view in made:
         found.setdefault(view.section, []).extend(_blocks(view, ask))
+    tables = [block.name for blocks in found.values() for block in blocks if isinstance(block, Table)]
+    for name in {name for name in tables if tables.count(name) > 1}:
+        raise BenchError(f"two tables of the report are called {name}")
     anchors = {name: re.sub(r"[^a-z0-9]+", "-", f"{slug} {name}".lower()).strip("-") for name in found}
     return Part(slug, title, [Section(anchors[name], name, blocks) for name, blocks in found.items()])
 
@@ -114,6 +118,8 @@ def _blocks(view: View, ask: Callable[[View], Iterable[Block]]) -> list[Block]:
     try:
         found = list(ask(view))
         for block in found:
+            if isinstance(block, Chart):
+                _ = [axis.of(row) for one in block.drawn for row in one.points for axis in (*block.x, block.y)]
             _ = isinstance(block, Table) and block.is_shown and (block.header, block.lines)
         return found
     except Exception as error:  # somebody's plugin may raise anything

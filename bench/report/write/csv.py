@@ -11,11 +11,10 @@ from bench.report.analysis.rungs import Row
 
 def render(rows: Sequence[Row]) -> str:
     """Rows as CSV; the columns are those of all rows, in the order in which they appear."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([_value(row.get(name)) for name in names] for row in rows)
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _value(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 

@@ -65,7 +65,7 @@ class _Column:
 
     def height(self, line: int) -> int:
         """Lines of type that a cell has, rather more than less."""
-        return ceil(1.2 * self.each[line] / self.room) if self.room else 1
+        return ceil(self.each[line] / self.room) if self.room else 1
 
     @property
     def lines(self) -> list[str]:

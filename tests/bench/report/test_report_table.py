@@ -102,6 +102,21 @@ def test_a_foreign_part_that_fails_leaves_the_others(tmp_path: Path) -> None:
     assert "Paired by seed, against static" in page
 
 
+def test_a_foreign_chart_that_cannot_be_drawn_leaves_the_others(tmp_path: Path) -> None:
+    package(tmp_path, FOREIGN.replace('Axis("epochs", "Sevenths")', 'Axis("sevenths", "Sevenths")'))
+    put(tmp_path / "runs", *sweep(["s2d", "static"], range(2)))
+    done = run(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Lengths is left out: KeyError: 'sevenths'" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_a_foreign_table_does_not_come_into_the_rows_of_another(tmp_path: Path) -> None:
+    package(tmp_path, FOREIGN.replace('yield Table("lengths",', 'yield Table("rungs",'))
+    put(tmp_path / "runs", *sweep(["s2d", "static"], range(2)))
+    done = run(tmp_path)
+    assert (done.returncode, done.stderr) == (1, "error: two tables of the report are called rungs\n")
+
+
 def test_a_foreign_part_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
     package(tmp_path, "import nowhere_to_be_found")
     put(tmp_path / "runs", record(options()))
