@@ -111,7 +111,7 @@ class RunFolder:
     def _unended(self) -> Standing:
         if not self.path.exists():
             return Standing(RunState.MISSING, "not begun")
-        done = f"{_lines(self.stages_path)} stages done"
+        done = f"stages done: {_lines(self.stages_path)}"
         return Standing(RunState.RUNNING, done) if self.is_busy() else Standing(RunState.INTERRUPTED, done)
 
     def is_busy(self) -> bool:

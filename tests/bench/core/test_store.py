@@ -64,9 +64,9 @@ def test_a_run_stands_where_its_files_say(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path, OPTIONS)
     assert folder.standing() == Standing(RunState.MISSING, "not begun")
     folder.write_stages([STAGE, STAGE])
-    assert folder.standing() == Standing(RunState.INTERRUPTED, "2 stages done")
+    assert folder.standing() == Standing(RunState.INTERRUPTED, "stages done: 2")
     with FileLock(folder.lock_path):
-        assert folder.standing() == Standing(RunState.RUNNING, "2 stages done")
+        assert folder.standing() == Standing(RunState.RUNNING, "stages done: 2")
         assert folder.is_busy()
     assert not folder.is_busy()
     for status, reason in ((RunState.DONE, None), (RunState.FAILED, "why"), (RunState.REFUSED, "no")):

@@ -75,7 +75,7 @@ def test_states_of_an_experiments_cells(tmp_path: Path) -> None:
     assert [t and shlex.split(t)[3:] for t in typed] == ["", *(list(c.overrides) for c in wanted[1:]), ""]
     assert [c.remedy.endswith("rerun=failed") for c in found] == [False, True, False, False, False, False]
     assert found[1].standing.reason == "diverged at epoch 3"
-    assert found[2].standing.reason == "2 stages done"
+    assert found[2].standing.reason == "stages done: 2"
     assert "schema 0" in found[4].standing.reason
 
 
@@ -88,10 +88,10 @@ def test_a_run_that_goes_on_is_told_from_one_that_was_interrupted(tmp_path: Path
         assert holder.stdout.readline() == "held\n"
         assert is_locked(path)
         (found,) = cells(read(str(tmp_path)))
-        assert (found.state, found.standing.reason) == (RunState.RUNNING, "1 stages done")
+        assert (found.state, found.standing.reason) == (RunState.RUNNING, "stages done: 1")
         holder.communicate("\n")
     (found,) = cells(read(str(tmp_path)))
-    assert (found.state, found.standing.reason) == (RunState.INTERRUPTED, "1 stages done")
+    assert (found.state, found.standing.reason) == (RunState.INTERRUPTED, "stages done: 1")
 
 
 def test_without_an_experiment_what_is_there_is_all(tmp_path: Path) -> None:
