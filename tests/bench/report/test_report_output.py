@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -264,15 +263,15 @@ def test_two_thousand_runs(tmp_path: Path) -> None:
             put(tmp_path / "runs", record(options("static", seed, backbone={"width": width + 1})))
     assert len(list((tmp_path / "runs").iterdir())) == 2016
     code = (
-        "import re, sys; sys.argv = ['report', 'runs_dir=runs', 'out=out'];"
+        "import re, sys, time; sys.argv = ['report', 'runs_dir=runs', 'out=out'];"
         "from bench.report.__main__ import main; main();"
         # its own peak: getrusage would give the parent's where that is larger
-        "print(re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1])"
+        "print(re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1], time.process_time())"
     )
     root = str(Path(__file__).resolve().parents[3])
-    started = time.perf_counter()
     command = [sys.executable, "-c", code]
     env = {"PYTHONPATH": root, "PATH": "", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=env, check=True, capture_output=True, text=True)
-    assert time.perf_counter() - started < 20
-    assert int(done.stdout.split()[-1]) < 2**20  # KiB
+    peak, seconds = done.stdout.split()[-2:]
+    assert float(seconds) < 20  # of the processor: the machine may be busy
+    assert int(peak) < 2**20  # KiB
