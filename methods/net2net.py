@@ -16,7 +16,7 @@ import torch
 
 from bench.growth.method import GrowthContext
 from bench.methods import register
-from bench.network.graph import theta
+from bench.network.groups import theta
 from bench.network.plan import GrowthPlan, Split
 
 

@@ -34,7 +34,7 @@ from bench.growth.budget import Candidate, by_gain, by_gain_per_cost, useful
 from bench.growth.method import GrowthContext
 from bench.methods import register
 from bench.methods.s2d import RANKS
-from bench.network.graph import Group
+from bench.network.groups import Group
 from bench.network.plan import GrowthPlan, Split
 
 SCHEMES = ("positive_binary", "negative_binary", "positive_triplet", "negative_triplet", "mixed_triplet", "quartet")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp
 from torch.nn import functional as F
 
-from bench.network.graph import Group
+from bench.network.groups import Group
 from bench.network.plan import Split
 
 Offspring = list[tuple[Tensor, Tensor]]  # for each copy: shares (n,) and displacements (n, d)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bench.network.graph import evaluation
+from bench.network.modes import evaluation
 
 
 class Contiguous(nn.Module):

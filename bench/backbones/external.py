@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from bench.backbones.base import backbones, require_images
 from bench.core.errors import ConfigError, did_you_mean, require
-from bench.network.graph import evaluation
+from bench.network.modes import evaluation
 
 
 @dataclass(frozen=True)

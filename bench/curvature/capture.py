@@ -9,7 +9,8 @@ from torch import Tensor, fx
 from torch.fx.node import Argument
 
 from bench.curvature.chain import Chain
-from bench.network.graph import Graph, evaluation
+from bench.network.graph import Graph
+from bench.network.program import Running
 
 Values = dict[fx.Node, Tensor]
 
@@ -26,10 +27,11 @@ def capture(
         loss: Of the network's outputs.
 
     Returns:
-        The tensors at the inputs, sources and ends of the chains, and ``g_k = dL/du_k`` at the ends.
+        The tensors at the inputs, sources and ends of the chains and those that they take as given, and
+        ``g_k = dL/du_k`` at the ends.
     """
-    wanted = {n for c in chains for n in (*c.inputs, *c.sources, *c.ends)}
-    with evaluation(graph.model), torch.enable_grad():
+    wanted = {n for c in chains for n in (*c.inputs, *c.sources, *c.ends, *c.given)}
+    with torch.enable_grad():
         run = _Run(graph, wanted, {read for c in chains for read in c.reads})
         lost = loss(run.run(inputs))
         read = [value for _, value in run.read]
@@ -43,11 +45,12 @@ def capture(
     return values, gradients
 
 
-class _Run(fx.Interpreter):
+class _Run(Running):
     """Runs the network and keeps the values of some nodes, and what some readers read, each apart."""
 
     def __init__(self, graph: Graph, wanted: set[fx.Node], reads: set[tuple[fx.Node, fx.Node]]) -> None:
-        super().__init__(graph.model, graph=graph.nodes)
+        bound = {name: tensor.detach() for name, tensor in graph.program.tensors(graph.model).items()}
+        super().__init__(graph.program, bound)
         self.wanted, self.reads = wanted, reads
         self.values: Values = {}
         self.read: list[tuple[fx.Node, Tensor]] = []

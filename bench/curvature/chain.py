@@ -1,23 +1,31 @@
-"""The channel-wise chain of a group as a function, from its producers' outputs to what their consumers read.
+"""The chain of a group as a function, from its producers' outputs to what their consumers read.
 
 ``phi(z) = sum_k < g_k, u_k(z) >`` with the gradients ``g_k = dL/du_k`` held constant is what the splitting
 matrix takes the second derivative of (bench/MATHS.md, section 2): ``S = J^T (d^2 phi / dz^2) J`` with ``J = dz/dtheta``
-linear. Normalisation is frozen, and kinked activations get a surrogate second derivative.
+linear. Normalisation is frozen, and kinked activations get a surrogate second derivative. The steps are the operations
+that the network runs; how each acts is the table's word (`bench.network.operations`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from math import sqrt
+from typing import Any, Literal
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
 from bench.curvature.surrogate import per_channel, surrogate
-from bench.network.graph import Graph, Group
-from bench.network.operations import Kind
+from bench.network.graph import Graph
+from bench.network.groups import Group
+from bench.network.operations import Form, entry
+from bench.network.program import arguments, at_batch, call, operation
+
+Given = Mapping[fx.Node, Tensor]
+"""Tensors of a batch that a chain does not make itself."""
+Function = Callable[[Sequence[Tensor], Given], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,28 +36,20 @@ class Step:
         inputs: Nodes of the chain that it reads.
         output: Node it makes.
         function: What it computes of them.
-        form: ``pointwise``, ``linear``, ``product`` (of two tensors) or ``selecting`` (of positions).
+        form: ``pointwise``, ``linear``, ``product`` (of two tensors), ``selecting`` (of positions) or ``general``.
         bends: Whether it has a second derivative.
-        linear: The function less its bias, where the form is linear.
+        linear: The function less what it adds, where the form is linear.
     """
 
     inputs: tuple[fx.Node, ...]
     output: fx.Node
-    function: Callable[..., Tensor]
-    form: Literal["pointwise", "linear", "product", "selecting"]
+    function: Function
+    form: Literal["pointwise", "linear", "product", "selecting", "general"]
     bends: bool
-    linear: Callable[..., Tensor]
+    linear: Function
 
 
-_FORMS: dict[Kind, Literal["linear", "product", "selecting"]] = {
-    Kind.AVERAGING: "linear",
-    Kind.DEPTHWISE: "linear",
-    Kind.FLATTEN: "linear",
-    Kind.SUM: "linear",
-    Kind.PRODUCT: "product",
-    Kind.SELECTING: "selecting",
-}
-_BENDING = (Kind.CURVED, Kind.KINKED, Kind.PER_CHANNEL, Kind.PRODUCT)
+_SUMS = ("add", "sub", "rsub", "cat", "stack")
 
 
 class Chain:
@@ -67,84 +67,171 @@ class Chain:
         ends: Nodes ``u_k`` whose gradients weigh the chain.
         reads: Where the ends leave the chain, as (end, reader). ``g_k`` is the gradient through these alone: what
             an end does through a later step of the chain itself counts at that step's end.
+        given: Other nodes whose tensors the steps read.
         steps: What lies between, in the order of the forward pass.
         diagonal: Whether ``d^2 phi / dz^2`` is diagonal: no curvature behind a mixing of positions.
         surrogate: Whether a kinked activation got a surrogate second derivative.
     """
 
     def __init__(self, graph: Graph, group: Group, published: bool = False) -> None:
-        self.model = graph.model
-        producers, consumers = [p.module for p in group.producers], {c.module for c in group.consumers}
-        calls = {str(n.target): n for n in graph.nodes.nodes if n.op == "call_module"}
-        self.sources = [calls[name] for name in producers]
-        self.inputs = [source.all_input_nodes[0] for source in self.sources]
-        ends = dict.fromkeys(calls[name].all_input_nodes[0] for name in consumers)
+        self.graph, self.group = graph, group
+        uses = {layer.weight: node for node, layer in graph.layers.items()}
+        self.sources = [uses[producer.weight.tensor] for producer in group.producers]
+        self.inputs = [_read_by(source) for source in self.sources]
+        ends = {_read_by(uses[consumer.tensor]) for consumer in group.consumers}
+        self._tensors = {name: tensor.detach() for name, tensor in graph.program.tensors(graph.model).items()}
         steps: list[Step] = []
+        given: dict[fx.Node, None] = {}
         self.diagonal, self.surrogate = True, False
-        published_ends = self._walk(graph, set(ends), published, steps)
-        self.ends: list[fx.Node] = published_ends if published else [n for n in graph.nodes.nodes if n in ends]
+        published_ends = self._walk(ends, published, steps, given)
+        self.ends: list[fx.Node] = published_ends if published else [n for n in graph.program.nodes.nodes if n in ends]
         own = {step.output for step in steps}
+        self.given = list(given)
         self.reads = {(end, user) for end in self.ends for user in end.users if user not in own}
         self.steps = _runs_joined(steps, self.ends)
 
-    def _walk(self, graph: Graph, ends: set[fx.Node], published: bool, steps: list[Step]) -> list[fx.Node]:
-        """Fill in the steps; the ends of the published form."""
+    def _walk(
+        self, ends: set[fx.Node], published: bool, steps: list[Step], given: dict[fx.Node, None]
+    ) -> list[fx.Node]:
+        """Fill in the steps and what they read; the ends of the published form."""
         published_ends: list[fx.Node] = []
         needed = _between(self.sources, ends)
         mixed: dict[fx.Node, bool] = dict.fromkeys(self.sources, False)
         moved: dict[fx.Node, bool] = dict.fromkeys(self.sources, False)  # positions picked: harmless until joined
-        for node in graph.nodes.nodes:
-            inputs = [n for n in node.all_input_nodes if n in mixed]
-            if node in mixed or node not in needed or not inputs or node not in graph.kinds:
+        for node in self.graph.program.nodes.nodes:
+            made_of = self._operated(node)
+            inputs = tuple(n for n in made_of.all_input_nodes if n in mixed)
+            if node in mixed or node not in needed or not inputs or self.group.name not in self.graph.carried(node):
                 continue
-            kind = graph.kinds[node]
+            if not isinstance(node.meta["val"], Tensor):
+                continue  # several tensors, each of which is a step
+            step, form = self._step(node, made_of, inputs), entry(made_of.target).form
             shifts = any(moved[n] for n in inputs)
             mixes = any(mixed[n] for n in inputs) or (shifts and len(inputs) > 1)
-            bends = kind in _BENDING
-            self.diagonal &= not (mixes and bends)
-            made = {*self.sources, *(step.output for step in steps)}
-            steps.append(self._step(node, kind, tuple(n for n in node.all_input_nodes if n in made)))
-            if published and (bends or node in ends):
+            self.diagonal &= not (step.form == "general" or (mixes and step.bends))
+            steps.append(step)
+            names = self.graph.program.names
+            given |= dict.fromkeys(
+                n for n in made_of.all_input_nodes
+                if n not in mixed and n not in names and isinstance(n.meta["val"], Tensor)
+            )
+            if published and (step.bends or node in ends):
                 published_ends.append(node)
             else:
-                mixed[node] = mixes or kind in (Kind.AVERAGING, Kind.DEPTHWISE)
-                moved[node] = shifts or kind is Kind.SELECTING
+                mixed[node] = mixes or form is Form.MIX or step.form == "general"
+                moved[node] = shifts or form in (Form.SELECT, Form.MOVE)
         return published_ends + [n for n in self.sources if n in ends]
 
-    def _step(self, node: fx.Node, kind: Kind, inputs: tuple[fx.Node, ...]) -> Step:
-        if kind is Kind.FLATTEN:  # whatever sizes it names, they may be read off other tensors
-            return Step(inputs[:1], node, _flat, "linear", False, _flat)
-        function = self._function(node)
+    def _operated(self, node: fx.Node) -> fx.Node:
+        """The operation that makes a tensor: behind a piece of several, what made these."""
+        source = node.args[0] if node.args else None
+        piece = operation(node.target) == "getitem" and isinstance(source, fx.Node)
+        return source if piece and isinstance(source, fx.Node) else node
 
-        def on(*tensors: Tensor) -> Tensor:
-            values = dict(zip(inputs, tensors, strict=True))
-            args, kwargs = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
-            return function(*args, **kwargs)
+    def _step(self, node: fx.Node, made_of: fx.Node, inputs: tuple[fx.Node, ...]) -> Step:
+        form, bends = self._form(node, made_of, inputs)
+        function, linear = self._functions(made_of, inputs)
+        if made_of is not node:
+            function, linear = (_picked(of, node.args[1]) for of in (function, linear))
+        return Step(inputs, node, function, form, bends, linear)
 
-        linear: Callable[..., Tensor] = _without_bias(function) if isinstance(function, nn.Conv2d) else on
-        return Step(inputs, node, on, _FORMS.get(kind, "pointwise"), kind in _BENDING, linear)
+    def _form(self, node: fx.Node, made_of: fx.Node, inputs: Sequence[fx.Node]) -> tuple[Any, bool]:
+        """How a node acts on what it reads of the chain, and whether it bends."""
+        table, name, alone = entry(made_of.target), operation(made_of.target), len(inputs) == 1
+        square = alone and sum(argument is inputs[0] for argument in made_of.args) > 1
+        kept = alone and self.graph.layouts[node][0] == self.graph.layouts[inputs[0]][0]
+        if table.form is Form.SELECT:
+            return "selecting", False
+        if name in ("div", "true_divide") and alone and made_of.args[0] is inputs[0] and not square:
+            return ("pointwise" if kept else "linear"), False
+        if table.form is Form.PRODUCT:
+            if square:
+                return "pointwise", True
+            return ("product", True) if not alone else ("pointwise" if kept else "linear", False)
+        if table.form is Form.AFFINE:
+            return ("pointwise" if kept and not square else "linear"), False
+        if table.form in (Form.CURVED, Form.KINKED):
+            return ("pointwise" if kept else "general"), True
+        if table.form in (Form.MOVE, Form.MIX) or (name in ("matmul", "mm", "bmm") and alone and not square):
+            return "linear", False
+        return "general", True
 
-    def _function(self, node: fx.Node) -> Callable[..., Tensor]:
-        module = self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
-        stand_in = surrogate(node, module)
-        if stand_in is not None:
+    def _functions(self, node: fx.Node, inputs: Sequence[fx.Node]) -> tuple[Function, Function]:
+        """What an operation computes, and the same less what it adds."""
+        name, kinks = operation(node.target), entry(node.target).kinks
+        if name == "batch_norm":
+            return (frozen := self._frozen(node)), frozen
+        if name == "scaled_dot_product_attention":
+            return (attends := self._on(node, inputs, _attention)), attends
+        if kinks is not None:
             self.surrogate = True
-            return lambda z, *_, **__: stand_in(z)
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            return _frozen(module)
-        if module is not None:
-            return module
-        if node.op == "call_method":
-            return lambda z, *args, **kwargs: getattr(z, str(node.target))(*args, **kwargs)
-        assert callable(node.target)
-        return node.target
+            names = self.graph.program.names
+            bent = surrogate(kinks(*(self._tensors[names[a]] if isinstance(a, fx.Node) else a for a in node.args[1:])))
+            return (lambda zs, _: bent(zs[0])), (lambda zs, _: bent(zs[0]))
+        function = self._on(node, inputs)
+        adds = name in _SUMS or name.startswith(("linear", "conv"))
+        return function, self._on(node, inputs, adds=False) if adds else function
 
-    def __call__(self, zs: Sequence[Tensor]) -> list[Tensor]:
-        """``u_k`` from the producers' outputs ``zs``; the model must be in evaluation mode."""
+    def _on(
+        self,
+        node: fx.Node,
+        inputs: Sequence[fx.Node],
+        target: Callable[..., Tensor] | None = None,
+        adds: bool = True,
+    ) -> Function:
+        """An operation, or what stands in for it, as a function of what it reads; or less what it adds."""
+        names, tensors, name = self.graph.program.names, self._tensors, operation(node.target)
+        args, kwargs = node.args, node.kwargs
+        if not adds and name.startswith(("linear", "conv")):
+            args = (*args[:2], None, *args[3:])
+        if not adds and name in ("add", "sub", "rsub"):
+            args = tuple(a if isinstance(a, fx.Node) else 0 for a in args)
+
+        def on(zs: Sequence[Tensor], given: Given) -> Tensor:
+            values = dict(zip(inputs, zs, strict=True))
+
+            def value(n: fx.Node) -> Any:
+                if n in values:
+                    return values[n]
+                if not isinstance(n.meta["val"], Tensor):
+                    return at_batch(n.meta["val"], inputs[0], zs[0])
+                held = tensors[names[n]] if n in names else given[n]
+                return held if adds or name not in _SUMS else torch.zeros_like(held)
+
+            found, options = fx.node.map_arg((args, kwargs), value)
+            made: Tensor = call(node.target, found, options) if target is None else target(*found, **options)
+            return made
+
+        return on
+
+    def _frozen(self, norm: fx.Node) -> Function:
+        """Batch normalisation with its running statistics, as the affine map it is."""
+        names, by_name = self.graph.program.names, arguments(norm)
+        found = {name: self._tensors[names[node]] for name, node in by_name.items() if isinstance(node, fx.Node) and node in names}
+        scale = torch.rsqrt(found["running_var"] + by_name["eps"])
+        shift = -found["running_mean"] * scale
+        if "weight" in found:
+            scale, shift = scale * found["weight"], shift * found["weight"]
+        shift = shift + found["bias"] if "bias" in found else shift
+        return lambda zs, _: torch.addcmul(per_channel(shift, zs[0]), zs[0], per_channel(scale, zs[0]))
+
+    def __call__(self, zs: Sequence[Tensor], given: Given | None = None) -> list[Tensor]:
+        """``u_k`` from the producers' outputs ``zs`` and what the chain takes as given."""
         values = dict(zip(self.sources, zs, strict=True))
         for step in self.steps:
-            values[step.output] = step.function(*(values[n] for n in step.inputs))
+            values[step.output] = step.function([values[n] for n in step.inputs], given or {})
         return [values[end] for end in self.ends]
+
+
+def _read_by(layer: fx.Node) -> fx.Node:
+    """What a layer reads."""
+    found = layer.args[1 if operation(layer.target) == "addmm" else 0]
+    assert isinstance(found, fx.Node)
+    return found
+
+
+def _picked(function: Function, piece: Any) -> Function:
+    return lambda zs, given: function(zs, given)[piece]
 
 
 def _runs_joined(steps: Sequence[Step], ends: Sequence[fx.Node]) -> list[Step]:
@@ -162,31 +249,29 @@ def _runs_joined(steps: Sequence[Step], ends: Sequence[fx.Node]) -> list[Step]:
     return joined
 
 
-def _composed(outer: Callable[..., Tensor], inner: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    return lambda z: outer(inner(z))
+def _composed(outer: Function, inner: Function) -> Function:
+    return lambda zs, given: outer([inner(zs, given)], given)
 
 
-def _without_bias(layer: nn.Conv2d) -> Callable[..., Tensor]:
-    return lambda z: layer._conv_forward(z, layer.weight, None)
-
-
-def _flat(z: Tensor) -> Tensor:
-    return z.flatten(1)
-
-
-def _frozen(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
-    """Batch normalisation with its running statistics, as the affine map it is."""
-
-    def apply(z: Tensor) -> Tensor:
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        scale = torch.rsqrt(norm.running_var + norm.eps)
-        shift = -norm.running_mean * scale
-        if norm.affine:
-            scale, shift = scale * norm.weight.detach(), shift * norm.weight.detach() + norm.bias.detach()
-        return torch.addcmul(per_channel(shift, z), z, per_channel(scale, z))
-
-    return apply
+def _attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None = None,
+    dropout: float = 0.0,
+    causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """``softmax(q k^T / sqrt(d)) v``, written out so that it can be differentiated twice."""
+    if enable_gqa:
+        key, value = (t.repeat_interleave(query.shape[-3] // t.shape[-3], -3) for t in (key, value))
+    scores = query @ key.transpose(-2, -1) * (1 / sqrt(query.shape[-1]) if scale is None else scale)
+    if causal:
+        mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf")) if mask.dtype is torch.bool else scores + mask
+    return torch.softmax(scores, dim=-1) @ value
 
 
 def _between(sources: Sequence[fx.Node], ends: set[fx.Node]) -> set[fx.Node]:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, fx
 
-from bench.curvature.chain import Chain, Step
+from bench.curvature.chain import Chain, Given, Step
 
 Terms = Sequence[Tensor | None]
 """One tensor per input of a step; None for zero."""
@@ -29,19 +29,22 @@ class ChainHessian:
     """``d^2 phi / dz^2`` on one batch.
 
     Args:
-        chain: The chain; its model must be in evaluation mode.
+        chain: The chain.
         zs: The producers' outputs, shape ``(N, n, ...)`` each.
         gradients: ``g_k = dL/du_k``, one per end.
+        given: What else the chain reads, by node.
     """
 
-    def __init__(self, chain: Chain, zs: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
+    def __init__(
+        self, chain: Chain, zs: Sequence[Tensor], gradients: Sequence[Tensor], given: Given | None = None
+    ) -> None:
         self.sources = chain.sources
         values = {n: z.detach() for n, z in zip(chain.sources, zs, strict=True)}
         taped: list[tuple[Step, list[Tensor], Tensor]] = []
         with torch.enable_grad():
             for step in chain.steps:
                 leaves = [values[n].detach().requires_grad_() for n in step.inputs]
-                taped.append((step, leaves, step.function(*leaves)))
+                taped.append((step, leaves, step.function(leaves, given or {})))
                 values[step.output] = taped[-1][2].detach()
             weights: dict[fx.Node, Tensor] = {}
             _add(weights, chain.ends, gradients)
@@ -49,7 +52,7 @@ class ChainHessian:
             self.parts: list[tuple[Step, bool, _Part]] = []
             for step, leaves, output in reversed(taped):
                 further, weight = onward.get(step.output, False), weights.pop(step.output, None)
-                part = _PARTS[step.form](step, further, leaves, output, weight)
+                part = _PARTS[step.form](step, further, leaves, output, weight, given or {})
                 if step.output in onward:
                     self.parts.insert(0, (step, further, part))
                 _add(weights, step.inputs, part.given)
@@ -91,7 +94,9 @@ def held(chain: Chain) -> list[fx.Node]:
     """Nodes whose tensors' sizes are those of what a `ChainHessian` keeps, one for each tensor."""
     nodes: list[fx.Node] = []
     for step, onward in passed_on(chain):
-        if step.form == "selecting":
+        if step.form == "general":  # and what lies between, several times
+            nodes += 6 * [step.output, *step.inputs]
+        elif step.form == "selecting":
             nodes += 2 * [step.output, *step.inputs, step.output]  # the last for the indices
         elif step.form != "linear":
             nodes += [step.output] * step.bends + [*step.inputs] * onward
@@ -107,8 +112,8 @@ def _add(sums: dict[fx.Node, Tensor], nodes: Sequence[fx.Node], terms: Terms) ->
 class _Part(ABC):
     """What one step does to tangents on one batch.
 
-    Made of the step, whether tangents pass on beyond it, its inputs as leaves, its output, and ``d phi / d output``
-    (None for zero).
+    Made of the step, whether tangents pass on beyond it, its inputs as leaves, its output, ``d phi / d output`` (None for
+    zero) and what else the chain reads.
 
     Attributes:
         given: ``d phi`` by the step's inputs.
@@ -117,7 +122,9 @@ class _Part(ABC):
     given: Terms
 
     @abstractmethod
-    def __init__(self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None) -> None:
+    def __init__(
+        self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None, given: Given
+    ) -> None:
         """Take from the batch what products need."""
 
     @abstractmethod
@@ -136,7 +143,9 @@ def _pulled_back(output: Tensor, leaves: list[Tensor], weight: Tensor | None, ag
 class _Pointwise(_Part):
     """``y = f(x)``: the bend ``f''(x) d phi/dy`` and the slope ``f'(x)``."""
 
-    def __init__(self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None) -> None:
+    def __init__(
+        self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None, given: Given
+    ) -> None:
         self.bend: Tensor | None = None
         self.slope: Tensor | None = None
         if not (step.bends or onward):
@@ -164,7 +173,9 @@ class _Pointwise(_Part):
 class _Product(_Part):
     """``y = a b``: the gradient ``d phi/dy`` joins the tangents of a and b, each of which is the other's slope."""
 
-    def __init__(self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None) -> None:
+    def __init__(
+        self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None, given: Given
+    ) -> None:
         self.given = _pulled_back(output, leaves, weight)
         self.weight = weight
         self.slopes = [leaf.detach() for leaf in reversed(leaves)] if onward else []
@@ -184,15 +195,17 @@ class _Product(_Part):
 class _Linear(_Part):
     """A linear map: what it does to tangents is taped for the way back."""
 
-    def __init__(self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None) -> None:
+    def __init__(
+        self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None, given: Given
+    ) -> None:
         self.given = _pulled_back(output, leaves, weight)
-        self.function = step.linear
+        self.function, self.held = step.linear, given
         self.taped: tuple[list[Tensor], Tensor] | None = None
 
     def forward(self, tangents: list[Tensor]) -> Tensor:
         with torch.enable_grad():
             leaves = [t.detach().requires_grad_() for t in tangents]
-            self.taped = leaves, self.function(*leaves)
+            self.taped = leaves, self.function(leaves, self.held)
         return self.taped[1].detach()
 
     def backward(self, tangents: list[Tensor], cotangent: Tensor | None) -> Terms:
@@ -204,7 +217,9 @@ class _Linear(_Part):
 class _Selecting(_Part):
     """A choice of positions, which the batch has fixed: its derivative is that of its own derivative's image."""
 
-    def __init__(self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None) -> None:
+    def __init__(
+        self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None, given: Given
+    ) -> None:
         self.given = _pulled_back(output, leaves, weight, again=onward)
         if onward:
             self.leaves, self.output = leaves, output
@@ -218,9 +233,38 @@ class _Selecting(_Part):
         return _pulled_back(self.output, self.leaves, cotangent, again=True)
 
 
+class _General(_Part):
+    """Any function: its second derivative, and tangents by differentiating its gradient."""
+
+    def __init__(
+        self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None, given: Given
+    ) -> None:
+        self.leaves, self.output, self.onward = leaves, output, onward
+        self.first: Terms = [None] * len(leaves)
+        if weight is not None:
+            self.first = torch.autograd.grad(output, leaves, weight, create_graph=True, allow_unused=True)
+        self.given = [None if g is None else g.detach() for g in self.first]
+        if onward:
+            self.probe = torch.zeros_like(output, requires_grad=True)
+            self.image = torch.autograd.grad(output, leaves, self.probe, create_graph=True, materialize_grads=True)
+
+    def forward(self, tangents: list[Tensor]) -> Tensor:
+        return torch.autograd.grad(self.image, self.probe, tangents, retain_graph=True)[0]
+
+    def backward(self, tangents: list[Tensor], cotangent: Tensor | None) -> Terms:
+        pairs = [(g, t) for g, t in zip(self.first, tangents, strict=True) if g is not None and g.requires_grad]
+        outputs, weights = [g for g, _ in pairs], [t for _, t in pairs]
+        if cotangent is not None:
+            outputs, weights = [*outputs, self.output], [*weights, cotangent]
+        if not outputs:
+            return [None] * len(self.leaves)
+        return torch.autograd.grad(outputs, self.leaves, weights, retain_graph=True, allow_unused=True)
+
+
 _PARTS: dict[str, type[_Part]] = {
     "pointwise": _Pointwise,
     "product": _Product,
     "linear": _Linear,
     "selecting": _Selecting,
+    "general": _General,
 }

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.curvature.hessian import ChainHessian
-from bench.curvature.maps import linear_map
+from bench.curvature.maps import LinearMap
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class Operator:
     """S of every neuron of one group.
 
     Args:
-        layers: The group's producers, with whether theta includes their bias.
+        layers: The group's producers.
         batches: Called for each pass over the sample; yields its batches.
         like: The neurons' parameters, shape ``(n, d)``; results have its dtype and device.
 
@@ -55,11 +55,12 @@ class Operator:
     """
 
     def __init__(
-        self, layers: Sequence[tuple[nn.Module, bool]], batches: Callable[[], Iterator[Batch]], like: Tensor
+        self, layers: Sequence[LinearMap], batches: Callable[[], Iterator[Batch]], like: Tensor
     ) -> None:
         self.batches, self.like = batches, like
         self.neurons, self.size = like.shape
-        self.layers = [linear_map(layer, bias) for layer, bias in layers]
+        self.layers = list(layers)
+        self.alone = len(self.layers) == 1 and self.layers[0].alone
         self.products = 0
         self.flops = 0.0
 
@@ -80,14 +81,14 @@ class Operator:
 
     def on_batch(self, batch: Batch, vectors: Tensor, neurons: Tensor | None = None) -> Tensor:
         """One batch's share of ``S_i v_i``; arguments as in calling."""
-        if neurons is not None and isinstance(batch.hessian, ChainHessian):
+        if neurons is not None and not (self.alone and isinstance(batch.hessian, Tensor)):
             full = vectors.new_zeros(self.neurons, self.size)
             full[neurons] = vectors
             return self.on_batch(batch, full)[neurons]
         parts = torch.split(vectors, [layer.size for layer in self.layers], dim=1)
         pairs = list(zip(self.layers, batch.inputs, strict=True))
         tangents = [layer.forward(x, v) for (layer, x), v in zip(pairs, parts, strict=True)]
-        self._count(batch, 1, 4 * sum(t.numel() * layer.size for t, layer in zip(tangents, self.layers, strict=True)))
+        self._count(batch, 1, 4 * sum(t.numel() * (layer.row + layer.bias) for t, layer in zip(tangents, self.layers, strict=True)))
         if isinstance(batch.hessian, ChainHessian):
             bent = batch.hessian.product(tangents)
         else:
@@ -100,7 +101,7 @@ class Operator:
         """S itself, shape ``(n, d, d)``: from unfolded inputs where H is diagonal, else by products."""
         total = self.like.new_zeros(self.neurons, self.size, self.size)
         for batch in self.batches():
-            if isinstance(batch.hessian, Tensor):
+            if isinstance(batch.hessian, Tensor) and self.alone and self.layers[0].unfolds:
                 self._add_unfolded(batch, batch.hessian, total)
             else:
                 self._add_columns(batch, total)

@@ -17,10 +17,13 @@ from torch import Tensor, fx
 from bench.curvature.capture import Values, capture
 from bench.curvature.chain import Chain
 from bench.curvature.hessian import ChainHessian, held
+from bench.curvature.maps import linear_map
 from bench.curvature.operator import Batch, Operator
 from bench.curvature.sample import Sample
 from bench.curvature.surrogate import SURROGATE
-from bench.network.graph import Graph, Group, evaluation, theta, width
+from bench.network.graph import Graph
+from bench.network.groups import Group, length, theta
+from bench.network.program import BATCH as COUNTED
 
 FORMS = ("definition", "published")
 
@@ -36,7 +39,7 @@ class Swept:
     Attributes:
         share: Its examples as a share of the sample's.
         last: Whether the pass ends with it.
-        values: Tensors at the inputs, sources and ends of the chains.
+        values: Tensors at the inputs, sources and ends of the chains, and what they take as given.
         gradients: ``g_k = dL/du_k`` at the ends, with L the mean over the sample.
     """
 
@@ -67,9 +70,12 @@ class Curvature:
         self._operators: dict[str, Operator] = {}
         self._held: dict[str, list[Batch]] = {}
         self.passes = 0
-        traced = [n for n in graph.places if hasattr(n.meta.get("tensor_meta"), "shape")]  # some return several tensors
-        size = next(graph.model.parameters()).element_size()
-        self._example_bytes = {n: self._example_size(n) * size for n in traced}
+        size, widths = next(graph.model.parameters()).element_size(), graph.widths()
+        self._example_bytes = {
+            node: size * sum(prod(length(axis, widths) for axis in layout) for layout in layouts) / COUNTED
+            for node, layouts in graph.layouts.items()
+            if node not in graph.program.names
+        }
         network = 3 * sum(self._example_bytes.values())
         most = BATCH if sample.inputs.device.type == "cpu" else BATCH_ON_DEVICE
         self.batch_size = int(min(max(memory / 4 // max(network, 1), 1), most, len(sample)))
@@ -91,9 +97,9 @@ class Curvature:
     def operator(self, group: Group) -> Operator:
         """The operator of a group. Its batches are held until another group needs the memory."""
         if group.name not in self._operators:
-            model = self.graph.model
-            layers = [(model.get_submodule(p.module), p.bias) for p in group.producers]
-            self._operators[group.name] = Operator(layers, lambda: self._batches(group), theta(model, group))
+            nodes = self.chains[group.name].sources
+            layers = [linear_map(self.graph, n, group, p) for n, p in zip(nodes, group.producers, strict=True)]
+            self._operators[group.name] = Operator(layers, lambda: self._batches(group), theta(self.graph.model, group))
         return self._operators[group.name]
 
     # -- passes -------------------------------------------------------------------------------------
@@ -120,8 +126,8 @@ class Curvature:
         chain, layers = self.chains[name], self.operator(self.graph.groups[name]).layers
         inputs = tuple(layer.prepare(swept.values[n]) for layer, n in zip(layers, chain.inputs, strict=True))
         outputs = [swept.values[n] for n in chain.sources]
-        with evaluation(self.graph.model):
-            hessian = ChainHessian(chain, outputs, [swept.gradients[n] for n in chain.ends])
+        given = {n: swept.values[n] for n in chain.given}
+        hessian = ChainHessian(chain, outputs, [swept.gradients[n] for n in chain.ends], given)
         if chain.diagonal and len(layers) == 1:
             diagonal = hessian.product([torch.ones_like(outputs[0])])[0]
             return Batch(swept.share, swept.last, inputs, diagonal)
@@ -165,15 +171,5 @@ class Curvature:
     def _bytes(self, name: str) -> float:
         chain = self.chains[name]
         alone = chain.diagonal and len(chain.sources) == 1
-        nodes = [*chain.inputs, *(chain.sources if alone else held(chain))]
+        nodes = [*chain.inputs, *chain.given, *(chain.sources if alone else held(chain))]
         return float(sum(self._example_bytes[n] for n in nodes) * len(self.sample))
-
-    def _example_size(self, node: fx.Node) -> int:
-        """Numbers in one example's tensor at a node, at the widths of now; the graph was read at the seed's."""
-        shape, group = tuple(node.meta["tensor_meta"].shape), self.graph.group_of(node)
-        size: int = prod(shape[1:])
-        if group is None:
-            return size
-        place = self.graph.places[node]
-        channels: int = shape[place.dim]
-        return size // channels * place.block * width(self.graph.model, group)

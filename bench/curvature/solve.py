@@ -10,7 +10,7 @@ from torch import Tensor
 from bench.curvature.operator import Batch, Operator
 from bench.curvature.passes import Curvature
 from bench.curvature.spectrum import STEPS, Answer, Ask, Eigensolver, Search, Spectrum
-from bench.network.graph import Group
+from bench.network.groups import Group
 
 
 class Running:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor
 from torch.autograd.function import BackwardCFunction, FunctionCtx
+
+from bench.network.operations import Kinks
 
 SURROGATE = "softplus3"
 """Second derivative given to ReLU: that of softplus with beta = 3, ``3 s(3z) (1 - s(3z))``, as in the
@@ -53,28 +54,26 @@ def surrogate_relu(z: Tensor) -> Tensor:
     return _Relu.apply(z)  # type: ignore[no-any-return]
 
 
-def surrogate(node: fx.Node, module: nn.Module | None) -> Callable[[Tensor], Tensor] | None:
-    """The stand-in for a kinked activation, or None where none is needed."""
-    name = type(module).__name__ if module is not None else str(getattr(node.target, "__name__", node.target))
-    if name in ("ReLU", "relu"):
-        return surrogate_relu
-    if name in ("ReLU6", "relu6"):
-        return lambda z: surrogate_relu(z) - surrogate_relu(z - 6)
-    if name in ("LeakyReLU", "leaky_relu"):
-        given = node.kwargs.get("negative_slope", node.args[1] if len(node.args) > 1 else 0.01)
-        a = module.negative_slope if isinstance(module, nn.LeakyReLU) else cast(float, given)
-        return lambda z: a * z + (1 - a) * surrogate_relu(z)
-    if isinstance(module, nn.PReLU):
-        slopes = module.weight.detach()
-        return lambda z: per_channel(slopes, z) * z + (1 - per_channel(slopes, z)) * surrogate_relu(z)
-    if isinstance(module, nn.Hardtanh):
-        low, high = module.min_val, module.max_val
-        return lambda z: low + surrogate_relu(z - low) - surrogate_relu(z - high)
-    if isinstance(module, nn.Hardsigmoid):
-        return lambda z: (surrogate_relu(z + 3) - surrogate_relu(z - 3)) / 6
-    return None
+def surrogate(kinks: Kinks) -> Callable[[Tensor], Tensor]:
+    """The stand-in for a piecewise linear function.
+
+    Args:
+        kinks: The function; its numbers may be tensors of one per channel.
+    """
+    slope, places, shift = kinks
+
+    def function(z: Tensor) -> Tensor:
+        found = z * per_channel(slope, z) if isinstance(slope, Tensor) else slope * z if slope else None
+        for at, change in places:
+            bent = surrogate_relu(z - at if at else z)
+            term = per_channel(change, z) * bent if isinstance(change, Tensor) else bent if change == 1 else change * bent
+            found = term if found is None else found + term
+        assert found is not None
+        return found + shift if shift else found
+
+    return function
 
 
 def per_channel(values: Tensor, like: Tensor) -> Tensor:
-    """One value per channel, shape ``(C,)``, shaped to meet a tensor ``(N, C, ...)``."""
-    return values.reshape(1, -1, *[1] * (like.dim() - 2))
+    """One value per channel, shape ``(C,)``, or one for all, shaped to meet a tensor ``(N, C, ...)``."""
+    return values.reshape(1, -1, *[1] * (like.dim() - 2)) if values.dim() else values

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.network.cost import CostModel, Vector
-from bench.network.graph import Group
+from bench.network.groups import Group
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,8 @@ from bench.curvature.sample import Sample
 from bench.growth.config import LINE_SEARCH, GrowthConfig
 from bench.growth.method import GrowthContext, GrowthMethod, Trained
 from bench.network.cost import CostModel
-from bench.network.graph import Graph, evaluation
+from bench.network.graph import Graph
+from bench.network.modes import evaluation
 from bench.network.plan import GrowthPlan, validate
 from bench.network.surgery import apply
 
@@ -35,7 +36,7 @@ class GrowthEvent:
     """All that a growth event works on.
 
     Attributes:
-        graph: The network and its groups.
+        graph: The network and its groups; another one after growth where the program has the sizes in it.
         optimizer: Carried through the surgery.
         method: Proposes the plans.
         name: The method's name, for messages.
@@ -155,6 +156,7 @@ class GrowthEvent:
         for name, expansion in done.expansions.items():
             factors = expansion.factors.abs().cpu()
             self.lineage[name] = self.lineage[name][expansion.parents.cpu()] * factors
+        self.graph = self.graph.grown()
         record.splits += done.splits
         record.added_neurons += sum(done.added.values())
         record.rounds += 1
@@ -187,12 +189,15 @@ class GrowthEvent:
         """Loss and outputs on the sample after a plan, on a copy, in float64 where the device has it."""
         precise = torch.float32 if self.sample.inputs.device.type == "mps" else torch.float64
         twin = copy.deepcopy(self.graph.model).to(precise)
+
+        def as_precise(tensor: Tensor) -> Tensor:
+            return tensor.to(precise, copy=True) if tensor.is_floating_point() else tensor.clone()
+
         apply(twin, None, plan, epsilon)
         self.measured += self.costs["macs"].of(self.graph.on(twin).widths()) * len(self.sample)
         with evaluation(twin), torch.no_grad():
-            outputs = torch.cat([twin(inputs.to(precise)) for inputs, _ in self.sample.batches(256)])
-        targets = self.sample.targets
-        targets = targets.to(precise) if targets.is_floating_point() else targets
+            outputs = torch.cat([twin(as_precise(inputs)) for inputs, _ in self.sample.batches(256)])
+        targets = as_precise(self.sample.targets)
         return float(self.sample.loss(outputs, targets)), outputs
 
     def _account(self, context: GrowthContext, record: GrowthRecord, macs: float) -> None:

@@ -16,7 +16,8 @@ from bench.curvature.solve import solve
 from bench.curvature.spectrum import Eigensolver, Spectrum
 from bench.growth.budget import Budget
 from bench.network.cost import CostModel
-from bench.network.graph import Graph, Group
+from bench.network.graph import Graph
+from bench.network.groups import Group
 from bench.network.plan import GrowthPlan
 
 

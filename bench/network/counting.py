@@ -1,28 +1,21 @@
-"""How parameters, multiply-adds and words are counted: terms in the widths of a network's groups, layer by layer."""
+"""How parameters, multiply-adds and words are counted: products of axes, as terms in the widths of a network's groups."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
-from torch import Tensor, fx, nn
+from torch import fx
 
 from bench.network.cost import CostModel, Vector
-from bench.network.graph import Graph, width
-from bench.network.operations import is_depthwise
-
-
-@dataclass(frozen=True)
-class Channels:
-    """A channel count: fixed, or the width of a group times the entries per channel."""
-
-    group: str | None
-    count: int  # all of them when fixed, entries per channel otherwise
+from bench.network.graph import Graph
+from bench.network.groups import Axis, length
+from bench.network.program import BATCH, operation
 
 
 class Terms:
-    """A sum of terms ``factor * a`` and ``factor * a * b`` in channel counts."""
+    """A sum of products of axes: ``constant + linear . n + n^T cross n`` in the groups' widths n."""
 
     def __init__(self, groups: tuple[str, ...]) -> None:
         self.groups = groups
@@ -36,53 +29,56 @@ class Terms:
         self.linear += factor * other.linear
         self.cross += factor * other.cross
 
-    def add(self, factor: float, *channels: Channels) -> None:
-        factor *= prod(c.count for c in channels)
-        where = [self.groups.index(c.group) for c in channels if c.group is not None]
-        if not where:
-            self.constant += factor
-        elif len(where) == 1:
-            self.linear[where[0]] += factor
-        else:
-            self.cross[where[0], where[1]] += factor
+    def add(self, factor: float, axes: Sequence[Axis]) -> None:
+        """Add the product of the axes' lengths, of which two at most may grow."""
+        growing = [axis for axis in axes if any(run.channels for run in axis)]
+        factor *= prod(length(axis, {}) for axis in axes if axis not in growing)
+        assert len(growing) <= 2, "the graph keeps more from growing"
+        fixed = [sum(run.block for run in axis if run.channels is None) for axis in growing]
+        slopes = [self._slope(axis) for axis in growing]
+        self.constant += factor * prod(fixed)
+        for i, slope in enumerate(slopes):
+            self.linear += factor * prod(f for j, f in enumerate(fixed) if j != i) * slope
+        if len(slopes) == 2:
+            self.cross += factor * np.outer(*slopes)
+
+    def _slope(self, axis: Axis) -> Vector:
+        slope = np.zeros(len(self.groups))
+        for run in axis:
+            if run.group is not None:
+                slope[self.groups.index(run.group)] += run.outer * run.block
+        return slope
 
     def model(self) -> CostModel:
         return CostModel(self.groups, self.constant, self.linear, self.cross)
 
 
 def count_params(graph: Graph) -> Terms:
-    """Trainable parameters."""
+    """Parameters."""
     params = Terms(tuple(graph.groups))
-    seen: set[str] = set()
-    for node in graph.nodes.nodes:
-        path = str(node.target)
-        if node.op != "call_module" or path in seen:
-            continue
-        seen.add(path)
-        layer = graph.model.get_submodule(path)
-        if isinstance(layer, nn.Linear | nn.Conv2d):
-            params.add(_kernel(layer), *_factors(graph, node, layer))
-            if layer.bias is not None:
-                params.add(1, _outputs(graph, node, layer))
+    for name, parameter in graph.model.named_parameters():
+        if name in graph.parameters:
+            params.add(1, graph.parameters[name])
         else:
-            _count_channelwise(graph, node, layer, params)
-    params.constant += sum(p.numel() for p in graph.model.parameters()) - params.model().of(graph.widths())
+            params.constant += parameter.numel()
     return params
 
 
 def count_macs(graph: Graph) -> Terms:
-    """Multiply-adds of ``Linear`` and ``Conv2d`` layers, for one input."""
+    """Multiply-adds of layers, convolutions and attention, for one input."""
     macs = Terms(tuple(graph.groups))
-    for node, layer in _layers(graph):
-        macs.add(_kernel(layer) * _positions(node, layer), *_factors(graph, node, layer))
+    for products in graph.macs.values():
+        for axes in products:
+            macs.add(1 / BATCH, axes)
     return macs
 
 
 def count_words(graph: Graph) -> Terms:
-    """Numbers that ``Linear`` and ``Conv2d`` layers put out, for one input."""
+    """Numbers that what has a weight puts out, for one input."""
     words = Terms(tuple(graph.groups))
-    for node, layer in _layers(graph):
-        words.add(_positions(node, layer), _outputs(graph, node, layer))
+    for node in graph.macs:
+        if node in graph.layers or "conv" in operation(node.target):
+            words.add(1 / BATCH, graph.layouts[node][0])
     return words
 
 
@@ -96,67 +92,43 @@ def released_cost(graph: Graph) -> Vector:
     Returns:
         Shape ``(groups,)``, in the order of the graph's groups.
     """
-    calls = {str(n.target): n for n in graph.nodes.nodes if n.op == "call_module"}
-
-    def kernel(path: str) -> int:
-        layer = graph.model.get_submodule(path)
-        return prod(layer.kernel_size) if isinstance(layer, nn.Conv2d) else 1
-
-    def positions(path: str) -> int:
-        return _positions(calls[path], graph.model.get_submodule(path))
-
+    uses = {layer.weight: node for node, layer in graph.layers.items()}
+    depthwise = {weight_of(graph, node): node for node in graph.macs if node not in graph.layers}
     found = []
     for group in graph.groups.values():
         total = 0
-        for producer in (p.module for p in group.producers):
-            feeding = (g for g in graph.groups.values() if producer in {c.module for c in g.consumers})
-            behind = [m.module for g in feeding for m in g.chain if is_depthwise(graph.model.get_submodule(m.module))]
-            weight = graph.model.get_submodule(producer).weight
-            assert isinstance(weight, Tensor)
-            total += positions(producer) * (prod(weight.shape[1:]) + sum(kernel(path) for path in behind))
-        for path in (c.module for c in group.consumers):
-            layer = graph.model.get_submodule(path)
-            total += positions(path) * (layer.out_features if isinstance(layer, nn.Linear) else kernel(path))
+        for producer in (producer.weight.tensor for producer in group.producers):
+            feeding = [g for g in graph.groups.values() if producer in {c.tensor for c in g.consumers}]
+            behind = [depthwise[s.tensor] for g in feeding for s in g.chain if s.tensor in depthwise]
+            node = uses[producer]
+            total += _positions(graph, node) * (_row(graph, node) + sum(_kernel(graph, one) for one in behind))
+        for consumer in (consumer.tensor for consumer in group.consumers):
+            node = uses[consumer]
+            linear = not operation(node.target).startswith("conv")
+            outputs = length(graph.layouts[node][0][-1], graph.widths())
+            total += _positions(graph, node) * (outputs if linear else _kernel(graph, node))
         found.append(float(total))
     return np.array(found)
 
 
-def _layers(graph: Graph) -> list[tuple[fx.Node, nn.Linear | nn.Conv2d]]:
-    """Calls of layers, with the layers."""
-    calls = [(n, graph.model.get_submodule(str(n.target))) for n in graph.nodes.nodes if n.op == "call_module"]
-    return [(node, layer) for node, layer in calls if isinstance(layer, nn.Linear | nn.Conv2d)]
+def weight_of(graph: Graph, node: fx.Node) -> str:
+    """Name of the weight of a convolution; empty for what has none."""
+    names, sources = graph.program.names, node.all_input_nodes
+    return next((names[s] for s in sources if s in names and len(graph.parameters[names[s]]) > 1), "")
 
 
-def _kernel(layer: nn.Linear | nn.Conv2d) -> int:
-    return prod(layer.kernel_size) if isinstance(layer, nn.Conv2d) else 1
+def _lengths(graph: Graph, axes: Sequence[Axis]) -> int:
+    return prod(length(axis, graph.widths()) for axis in axes)
 
 
-def _outputs(graph: Graph, node: fx.Node, layer: nn.Linear | nn.Conv2d) -> Channels:
-    return _channels(graph, node, layer.weight.shape[0])
+def _kernel(graph: Graph, node: fx.Node) -> int:
+    return _lengths(graph, graph.parameters[weight_of(graph, node)][2:])
 
 
-def _factors(graph: Graph, node: fx.Node, layer: nn.Linear | nn.Conv2d) -> tuple[Channels, ...]:
-    """The channel counts whose product the layer's cost is proportional to."""
-    if is_depthwise(layer):
-        return (_outputs(graph, node, layer),)
-    return _channels(graph, node.all_input_nodes[0], layer.weight.shape[1]), _outputs(graph, node, layer)
+def _row(graph: Graph, node: fx.Node) -> int:
+    return _lengths(graph, graph.parameters[weight_of(graph, node)][1:])
 
 
-def _positions(node: fx.Node, layer: nn.Module) -> int:
-    """Places at which a layer's output has all of its channels."""
-    shape = tuple(node.meta["tensor_meta"].shape)
-    return prod(shape[2:] if isinstance(layer, nn.Conv2d) else shape[1:-1])
-
-
-def _count_channelwise(graph: Graph, node: fx.Node, layer: nn.Module, params: Terms) -> None:
-    group = graph.group_of(node)
-    if group is None or str(node.target) not in {member.module for member in group.chain}:
-        return
-    for parameter in layer.parameters(recurse=False):
-        if parameter.shape[0] % width(graph.model, group) == 0:
-            params.add(1, _channels(graph, node, parameter.shape[0]))
-
-
-def _channels(graph: Graph, node: fx.Node, count: int) -> Channels:
-    group = graph.group_of(node)
-    return Channels(None, count) if group is None else Channels(group.name, count // width(graph.model, group))
+def _positions(graph: Graph, node: fx.Node) -> int:
+    layout = graph.layouts[node][0]
+    return _lengths(graph, layout[2:] if operation(node.target).startswith("conv") else layout[1:-1])

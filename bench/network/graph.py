@@ -1,397 +1,208 @@
-"""Which channels of a network can be split, read off its ``torch.fx`` graph.
+"""Which channels of a network can be split, read off what PyTorch runs.
 
-Every tensor of the network carries its channels in a *space*. A ``Linear`` or ``Conv2d`` opens a new
-space (it is a **producer**), channel-wise operations stay in the space, other ``Linear`` and ``Conv2d``
-layers read from it (they are its **consumers**). A sum or product of two tensors puts both under one
-space: the stream of a residual network, or a layer and its gate, has several producers, whose channels are
-split jointly. A space whose every use is understood is a `Group`: its channels are the neurons that surgery
-can split. A space with any other use is listed with the reason.
-
-Nothing is asked of the model but that ``torch.fx`` can trace it; its code is never changed.
+The network is exported in evaluation and in training mode (`bench.network.program`); every operation says what becomes
+of its inputs' channels (`bench.network.operations`), and where they meet, are cut or reshaped, spaces of channels follow
+(`bench.network.spaces`). A space that some layers make and others read, and whose every use is understood, is a `Group`.
+What was read is then held against the network itself: its own forward pass must agree, before growth and after.
 """
 
 from __future__ import annotations
 
-import operator
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass, field
-from io import StringIO
-from math import prod
-from typing import Any
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
+from torch.utils._pytree import tree_leaves
 
 from bench.core.errors import BenchError
-from bench.network.operations import Kind, function_kind, is_depthwise, module_kind
+from bench.network.groups import Axis, Group, Unsplittable, width, widths
+from bench.network.modes import mode
+from bench.network.operations import Layer, entry
+from bench.network.plan import GrowthPlan, Split
+from bench.network.program import Program, arguments, cause, operation, place, where
+from bench.network.reading import Closing, Reader
+from bench.network.spaces import Reason
+from bench.network.surgery import apply
 
-
-@dataclass(frozen=True)
-class Producer:
-    """A layer whose output channels are neurons.
-
-    Attributes:
-        module: Path of the ``Linear`` or ``Conv2d``.
-        bias: Whether the bias belongs to the neuron's parameters ``theta``: the layer has one and no
-            normalisation follows.
-    """
-
-    module: str
-    bias: bool
-
-
-@dataclass(frozen=True)
-class Member:
-    """A layer along the channel-wise chain, or a consumer, and how many of its entries one channel owns.
-
-    Attributes:
-        module: Path of the layer.
-        block: Entries (parameters or input columns) per channel; more than 1 behind a flatten.
-    """
-
-    module: str
-    block: int = 1
-
-
-@dataclass(frozen=True)
-class Group:
-    """Channels that can be split: who makes them, what acts on each alone, who reads them.
-
-    Attributes:
-        name: Path of the first producer.
-        producers: Layers whose output rows are the neurons.
-        chain: Channel-wise layers with parameters: normalisation, depthwise convolution, ``PReLU``.
-        consumers: Layers whose input columns multiply the neurons' outputs.
-    """
-
-    name: str
-    producers: tuple[Producer, ...]
-    chain: tuple[Member, ...]
-    consumers: tuple[Member, ...]
-
-
-@dataclass(frozen=True)
-class Unsplittable:
-    """A producer whose channels cannot be split, with the reason."""
-
-    name: str
-    reason: str
-
-
-@dataclass(eq=False)
-class Space:
-    """The channels of some tensors under one index, collected while the graph is read."""
-
-    producers: list[str] = field(default_factory=list)
-    chain: list[Member] = field(default_factory=list)
-    consumers: list[Member] = field(default_factory=list)
-    normalised: set[str] = field(default_factory=set)
-    reason: str | None = None
-    merged: Space | None = None
-
-    def root(self) -> Space:
-        return self if self.merged is None else self.merged.root()
-
-    def refuse(self, reason: str) -> None:
-        root = self.root()
-        root.reason = root.reason or reason
-
-    def merge(self, other: Space) -> None:
-        """Put both under one index."""
-        one, two = self.root(), other.root()
-        if one is two:
-            return
-        one.producers += two.producers
-        one.chain += two.chain
-        one.consumers += two.consumers
-        one.normalised |= two.normalised
-        one.reason = one.reason or two.reason
-        two.merged = one
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a tensor keeps its channels: the space, the dimension, and the entries per channel."""
-
-    space: Space
-    dim: int
-    block: int = 1
+CHECKED = 3
+"""Inputs on which the network is held against what was read: not as many as it was read with."""
 
 
 class Graph:
     """The splittable groups of a model.
 
     Args:
-        model: Any module that ``torch.fx`` can trace, called with one tensor.
+        model: Any module that ``torch.export`` can read, called with one tensor.
         input_shape: Shape of one input, without the batch.
+        dtype: Of the inputs; None for that of the parameters.
 
     Attributes:
         groups: `Group` by name, in the order of the forward pass.
         unsplittable: What cannot be split, with reasons.
-        nodes: The traced ``torch.fx`` graph; tensor nodes carry their shape.
-        places: `Place` of every tensor node.
-        kinds: What each node does to its channels (`bench.network.operations.Kind`).
+        program: What the network runs in evaluation mode.
+        layouts: For each node what lies along the dimensions of the tensors that it makes.
+        parameters: The same for each parameter and buffer, by name.
+        layers: Uses of weights, in the order of the forward pass, with the weight's name.
+        macs: Multiply-adds: for each node products of axes, the batch among them.
 
     Raises:
-        BenchError: The model cannot be traced or run.
+        BenchError: The model cannot be read, or its forward pass is not what was read.
     """
 
-    def __init__(self, model: nn.Module, input_shape: tuple[int, ...]) -> None:
-        self.model, self.input_shape = model, tuple(input_shape)
-        self.nodes = _trace(model, self.input_shape)
-        self.places: dict[fx.Node, Place] = {}
-        self.kinds: dict[fx.Node, Kind] = {}
-        self._calls = Counter(str(node.target) for node in self.nodes.nodes if node.op == "call_module")
-        self._order = {path: i for i, path in enumerate(self._calls)}  # of the forward pass
-        self._owners = _parameter_owners(model)
-        for node in self.nodes.nodes:
-            self._read(node)
-        self.groups: dict[str, Group] = {}
-        self.unsplittable: list[Unsplittable] = []
-        self._names: dict[Space, str] = {}
-        for space in dict.fromkeys(place.space.root() for place in self.places.values()):
-            self._close(space)
+    def __init__(self, model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype | None = None) -> None:
+        self.model, self.input_shape, self.dtype = model, tuple(input_shape), dtype
+        if not any(True for _ in model.parameters()):
+            raise BenchError(f"the model cannot be read on inputs of shape {self.input_shape}: it has no parameters")
+        reader = Reader(model)
+        self.program = self._read(training=False)
+        reader.read(self.program, training=False)
+        trained = self._read(training=True)
+        reader.read(trained, training=True)
+        self._agrees(self.program, training=False)
+        self._agrees(trained, training=True)
+        while True:
+            closing = Closing(reader, self.program)
+            self.groups: dict[str, Group] = closing.groups
+            refused = self._outgrown(list(self.groups.values()))
+            if not refused:
+                break
+            for name, reason in refused.items():
+                closing.refuse(name, reason)
+        self.unsplittable: list[Unsplittable] = closing.unsplittable
+        read = [node for node in self.program.nodes.nodes if node in reader.layouts]
+        self.layouts: dict[fx.Node, list[tuple[Axis, ...]]] = {node: closing.layouts(node) for node in read}
+        self.parameters = {name: closing.layout(layout) for name, layout in reader.parameters.items()}
+        self.layers: dict[fx.Node, Layer] = dict(closing.layers)
+        self.macs = {node: found for node in read if (found := closing.macs(node))}
+        self.baked = any(entry(node.target).baked and self.carried(node) for node in read)
 
     def widths(self) -> dict[str, int]:
         """Neurons of each group now, by name."""
-        return {name: width(self.model, group) for name, group in self.groups.items()}
+        return widths(self.model, self.groups.values())
 
-    def group_of(self, node: fx.Node) -> Group | None:
-        """The group whose channels the tensor of ``node`` carries, if they can be split."""
-        place = self.places.get(node)
-        return None if place is None else self.groups.get(self._names.get(place.space.root(), ""))
+    def carried(self, node: fx.Node) -> set[str]:
+        """Names of the groups whose channels the tensors of a node carry."""
+        return {run.group for layout in self.layouts.get(node, ()) for axis in layout for run in axis if run.group}
 
     def on(self, model: nn.Module) -> Graph:
-        """The same graph of a copy of the model (same paths), without reading it again."""
+        """The same graph of a copy of the model, without reading it again."""
         twin = object.__new__(Graph)
         twin.__dict__.update(self.__dict__, model=model)
         return twin
 
-    # -- reading ------------------------------------------------------------------------------------
+    def grown(self) -> Graph:
+        """The graph of the model after growth, which leaves groups and names as they are.
 
-    def _read(self, node: fx.Node) -> None:
-        if node.op == "placeholder":
-            space = Space(reason="network input")
-            self.places[node] = Place(space, 1)
-        elif node.op == "output":
-            for source in node.all_input_nodes:
-                self._refuse(source, "network output")
-        elif "tensor_meta" not in node.meta:
-            return  # sizes and other plain numbers
-        elif node.op == "call_module":
-            self._read_module(node, self.model.get_submodule(str(node.target)))
-        elif node.op in ("call_function", "call_method"):
-            self._read_function(node)
+        Where sizes of channels stand in the operations' arguments, the program is read anew.
+
+        Raises:
+            BenchError: The network's own forward pass is not what was read.
+        """
+        twin = self.on(self.model)
+        if self.baked:
+            twin.program = self._read(training=False)
+            renamed = dict(zip(self.program.nodes.nodes, twin.program.nodes.nodes, strict=True))
+            for name in ("layouts", "layers", "macs"):
+                setattr(twin, name, {renamed[node]: found for node, found in getattr(self, name).items()})
+        twin._agrees(twin.program, training=False)
+        return twin
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def _read(self, training: bool) -> Program:
+        with mode(self.model, training):
+            program = Program(self.model, self._inputs(2))
+        if not training:
+            _must_not_be_random(program)
+        return program
+
+    def _inputs(self, count: int) -> Tensor:
+        """Random inputs, the same each time."""
+        parameter = next(self.model.parameters())
+        dtype, random = self.dtype or parameter.dtype, torch.Generator().manual_seed(0)
+        if not dtype.is_floating_point:
+            made = torch.randint(2, (count, *self.input_shape), generator=random)
         else:
-            self.places[node] = Place(Space(reason=f"parameter {node.target}"), 1)
+            made = torch.randn(count, *self.input_shape, generator=random)
+        return made.to(parameter.device, dtype)
 
-    def _read_module(self, node: fx.Node, module: nn.Module) -> None:
-        kind = module_kind(module)
-        path = str(node.target)
-        produces = path if kind is Kind.LAYER and not is_depthwise(module) else None
-        if self._calls[path] > 1 and any(True for _ in module.parameters()):
-            self._unknown(node, f"{path} is called more than once", produces)
-        elif any(self._owners[id(p)] > 1 for p in module.parameters(recurse=False)):
-            self._unknown(node, f"{path} shares its parameters", produces)
-        elif kind is Kind.LAYER:
-            self._read_layer(node, module)
-        else:
-            self._channelwise(node, kind, f"{path} ({type(module).__name__})", member=path)
+    # -- holding the network against what was read ---------------------------------------------------------------------
 
-    def _tensors(self, node: fx.Node) -> list[fx.Node]:
-        return [source for source in node.all_input_nodes if source in self.places]
+    def _agrees(self, program: Program, training: bool) -> None:
+        inputs = self._inputs(CHECKED)
+        try:
+            with mode(self.model, training):
+                own = _outputs(self.model, inputs)
+        except Exception as error:  # a model may fail in any way
+            raise BenchError(f"the model cannot run on {CHECKED} inputs at once: {cause(error)}{place(error)}") from error
+        with _seeded(), torch.no_grad():
+            read = program.run(self.model, inputs)
+        if not _same(read, own):
+            raise BenchError(
+                f"the model's own forward pass in {'training' if training else 'evaluation'} mode is not what "
+                f"torch.export reads of it: it depends on more than its input, its parameters and its buffers"
+            )
 
-    def _read_layer(self, node: fx.Node, module: nn.Module) -> None:
-        path, source = str(node.target), self._tensors(node)[0]
-        if is_depthwise(module):
-            self._channelwise(node, Kind.DEPTHWISE, path, member=path)
-            return
-        if getattr(module, "groups", 1) != 1:
-            self._unknown(node, f"grouped convolution {path}", produces=path)
-            return
-        dim = 1 if isinstance(module, nn.Conv2d) else len(_shape(node) or ()) - 1
-        place = self.places[source]
-        if place.dim == dim:
-            place.space.root().consumers.append(Member(path, place.block))
-        else:
-            place.space.refuse(f"{path} does not read along the channels")
-        self.kinds[node] = Kind.LAYER
-        self.places[node] = Place(Space(producers=[path]), dim)
+    def _outgrown(self, groups: Sequence[Group]) -> dict[str, Reason]:
+        """Groups with which the network's own forward pass fails, or is another, when they are grown; and why."""
+        reason = self._failure(groups) if groups else None
+        if reason is None:
+            return {}
+        if len(groups) == 1:
+            return {groups[0].name: reason}
+        half = len(groups) // 2
+        found = {**self._outgrown(groups[:half]), **self._outgrown(groups[half:])}
+        return found or {group.name: reason for group in groups}  # each grows alone, not all at once
 
-    def _read_function(self, node: fx.Node) -> None:
-        label = str(getattr(node.target, "__name__", node.target))
-        kind, tensors = function_kind(node), self._tensors(node)
-        reads_sizes = len(tensors) < len(node.all_input_nodes) and kind is not Kind.FLATTEN
-        if len(tensors) == 1 and not reads_sizes and kind is not Kind.CONCATENATION:
-            self._channelwise(node, kind, label)
-        elif kind in (Kind.SUM, Kind.PRODUCT) and len(tensors) == 2:
-            self._join(node, tensors[0], tensors[1], kind)
-        else:
-            self._unknown(node, "concatenation" if kind is Kind.CONCATENATION else f"unknown operation {label}")
-
-    def _join(self, node: fx.Node, one: fx.Node, two: fx.Node, kind: Kind) -> None:
-        left, right = self.places[one], self.places[two]
-        left.space.merge(right.space)
-        if (left.dim, left.block) != (right.dim, right.block) or not _align(_shape(one), _shape(two), left.dim):
-            left.space.refuse(f"broadcast at {node.name}")
-        self.kinds[node] = kind
-        self.places[node] = left
-
-    def _channelwise(self, node: fx.Node, kind: Kind, label: str, member: str | None = None) -> None:
-        """Stay in the space of the only input if ``kind`` acts on each channel alone."""
-        source = self._tensors(node)[0]
-        place, before, after = self.places[source], _shape(source) or (), _shape(node) or ()
-        self.kinds[node] = kind
-        if kind in (Kind.CURVED, Kind.KINKED, Kind.LINEAR) or (
-            kind in (Kind.SELECTING, Kind.AVERAGING) and place.dim == 1 and before[:2] == after[:2]
-        ):
-            self.places[node] = place
-        elif kind is Kind.FLATTEN and place.dim == 1 and after == (before[0], prod(before[1:])):
-            self.places[node] = Place(place.space, 1, place.block * prod(before[2:]))
-        elif kind in (Kind.NORM, Kind.DEPTHWISE, Kind.PER_CHANNEL) and place.dim == 1 and member is not None:
-            root = place.space.root()
-            if any(True for _ in self.model.get_submodule(member).parameters()) or kind is Kind.NORM:
-                root.chain.append(Member(member, place.block))
-            if kind is Kind.NORM and self.kinds.get(source) is Kind.LAYER:
-                root.normalised.add(str(source.target))
-            self.places[node] = place
-        elif kind is Kind.NORM_OVER_CHANNELS:
-            self._unknown(node, f"norm over channels {label}")
-        else:
-            weighted = member is not None and any(True for _ in self.model.get_submodule(member).parameters())
-            self._unknown(node, f"unknown operation {label}", produces=member if weighted else None)
-
-    def _unknown(self, node: fx.Node, reason: str, produces: str | None = None) -> None:
-        """Refuse everything that goes into ``node``; what comes out is refused for the same reason."""
-        for source in node.all_input_nodes:
-            self._refuse(source, reason)
-        self.kinds[node] = Kind.UNKNOWN
-        self.places[node] = Place(Space(reason=reason, producers=[produces] if produces else []), 1)
-
-    def _refuse(self, node: fx.Node, reason: str) -> None:
-        if node in self.places:
-            self.places[node].space.refuse(reason)
-
-    # -- closing ------------------------------------------------------------------------------------
-
-    def _close(self, space: Space) -> None:
-        if not space.producers:
-            return
-        if not space.consumers:
-            space.refuse("no consumer")
-        if space.reason is not None:
-            known = {refused.name for refused in self.unsplittable}
-            self.unsplittable += [Unsplittable(name, space.reason) for name in space.producers if name not in known]
-            return
-        producers = tuple(
-            Producer(path, self.model.get_submodule(path).bias is not None and path not in space.normalised)
-            for path in sorted(space.producers, key=self._order.__getitem__)
-        )
-        chain, consumers = (
-            tuple(sorted(members, key=lambda member: self._order[member.module]))
-            for members in (space.chain, space.consumers)
-        )
-        name = producers[0].module
-        self._names[space] = name
-        self.groups[name] = Group(name, producers, chain, consumers)
+    def _failure(self, groups: Sequence[Group]) -> Reason | None:
+        twin, inputs = copy.deepcopy(self.model), self._inputs(CHECKED)
+        before = _outputs(twin.eval(), inputs)
+        splits = [
+            Split(group, neuron, (1.5, -0.5))
+            for group in groups
+            for neuron in range(max(1, width(twin, group) // 4))
+        ]
+        try:
+            apply(twin, None, GrowthPlan(tuple(splits)), 0.0)
+            after = _outputs(twin, inputs)
+            _outputs(twin.train(), inputs)
+        except Exception as error:  # a model may fail in any way
+            at = place(error).strip(" ()")
+            return Reason(f"its code keeps the size: {cause(error)}", at)
+        if not _same(after, before):
+            return Reason("its code computes with the size")
+        return None
 
 
-def width(model: nn.Module, group: Group) -> int:
-    """Neurons of a group now."""
-    weight = model.get_submodule(group.producers[0].module).weight
-    assert isinstance(weight, Tensor)
-    return weight.shape[0]
-
-
-def label(model: nn.Module, group: Group) -> str:
-    """What a group's first layer is, for people: ``Linear``, ``Conv2d 3x3``."""
-    layer = model.get_submodule(group.producers[0].module)
-    kind = type(layer).__name__
-    return f"{kind} {'x'.join(map(str, layer.kernel_size))}" if isinstance(layer, nn.Conv2d) else kind
-
-
-def theta(model: nn.Module, group: Group) -> Tensor:
-    """Parameters of a group's neurons, one row each, detached: shape ``(neurons, d)``.
-
-    Each producer's incoming kernel flattened, then its bias where that belongs to the neuron.
-    """
-    parts = []
-    for producer in group.producers:
-        layer: Any = model.get_submodule(producer.module)
-        parts.append(layer.weight.detach().flatten(1))
-        if producer.bias:
-            parts.append(layer.bias.detach()[:, None])
-    return torch.cat(parts, dim=1)
+def _outputs(model: nn.Module, inputs: Tensor) -> Tensor:
+    with _seeded(), torch.no_grad():
+        found = tree_leaves(model(inputs.clone()))[0]
+    assert isinstance(found, Tensor)
+    return found
 
 
 @contextmanager
-def evaluation(model: nn.Module) -> Iterator[None]:
-    """Run with the model in evaluation mode and no operation in place; both are restored afterwards."""
-    modes = {module: module.training for module in model.modules()}
-    in_place = [module for module in modes if getattr(module, "inplace", False)]
-    model.eval()
-    for module in in_place:
-        module.inplace = False  # type: ignore[assignment]
-    try:
+def _seeded() -> Iterator[None]:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
         yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-        for module in in_place:
-            module.inplace = True  # type: ignore[assignment]
 
 
-def _trace(model: nn.Module, input_shape: tuple[int, ...]) -> fx.Graph:
-    try:
-        with evaluation(model), torch.no_grad():
-            graph = fx.Tracer().trace(model)
-            for node in graph.nodes:
-                _out_of_place(node)
-            parameter = next(model.parameters())
-            example = torch.zeros(2, *input_shape, device=parameter.device, dtype=parameter.dtype)
-            with redirect_stderr(StringIO()):  # it prints a traceback of its own
-                ShapeProp(fx.GraphModule(model, graph)).propagate(example)
-    except Exception as error:  # a model may fail in any way
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise BenchError(f"the model cannot be traced on inputs of shape {input_shape}: {reason[0]}") from error
-    return graph
-
-
-_PLAIN_TWINS: dict[Any, Callable[..., Any]] = {
-    operator.iadd: operator.add,
-    operator.imul: operator.mul,
-    operator.isub: operator.sub,
-    operator.itruediv: operator.truediv,
-}
-
-
-def _out_of_place(node: fx.Node) -> None:
-    """Turn operations in place into their plain twins, so that captured tensors keep their values."""
-    node.target = _PLAIN_TWINS.get(node.target, node.target)
-    if node.op == "call_method" and isinstance(node.target, str) and node.target.endswith("_"):
-        node.target = node.target.rstrip("_")
-    if node.op == "call_function":
-        name = getattr(node.target, "__name__", "")
-        if name.endswith("_") and hasattr(torch, name.rstrip("_")):
-            node.target = getattr(torch, name.rstrip("_"))
-        if node.kwargs.get("inplace"):
-            node.kwargs = {**node.kwargs, "inplace": False}
-
-
-def _shape(node: fx.Node) -> tuple[int, ...] | None:
-    shape = getattr(node.meta.get("tensor_meta"), "shape", None)
-    return None if shape is None else tuple(shape)
-
-
-def _align(one: tuple[int, ...] | None, two: tuple[int, ...] | None, dim: int) -> bool:
-    """Whether tensors meet channel by channel; in other dimensions one may be spread, as a gate's is."""
-    if one is None or two is None or len(one) != len(two):
+def _same(one: Tensor, two: Tensor) -> bool:
+    """Whether outputs agree but for rounding."""
+    if one.shape != two.shape:
         return False
-    return all(a == b or (i != dim and 1 in (a, b)) for i, (a, b) in enumerate(zip(one, two, strict=True)))
+    tolerance = 1e-3 if one.dtype.itemsize <= 4 else 1e-9
+    scale = two.abs().max().clamp(min=torch.finfo(two.dtype).tiny) if two.numel() else 1.0
+    both = torch.isfinite(one) == torch.isfinite(two)
+    return bool(both.all()) and bool(((one - two).abs()[torch.isfinite(two)] <= tolerance * scale).all())
 
 
-def _parameter_owners(model: nn.Module) -> Counter[int]:
-    return Counter(id(p) for module in model.modules() for p in module.parameters(recurse=False))
+def _must_not_be_random(program: Program) -> None:
+    for node in program.nodes.nodes:
+        random = entry(node.target).random if node.op == "call_function" else False
+        if random is True or (random and arguments(node)[str(random)]):
+            name, at = operation(node.target), where(node)
+            raise BenchError(f"the model's output is random in evaluation mode: {name}" + (f" ({at})" if at else ""))

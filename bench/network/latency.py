@@ -27,7 +27,8 @@ from torch import Tensor, nn
 from bench.core.files import write_atomic
 from bench.core.record import LatencyTable, Reading, Unreadable, convert, plain
 from bench.network.cost import CostModel
-from bench.network.graph import Graph, evaluation
+from bench.network.graph import Graph
+from bench.network.modes import evaluation
 from bench.network.plan import GrowthPlan, Split
 from bench.network.surgery import apply
 

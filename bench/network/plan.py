@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.errors import PlanError
-from bench.network.graph import Group, theta
+from bench.network.groups import Group, theta
 
 TOLERANCE = 1e-5
 

@@ -1,6 +1,6 @@
 """Carry out a growth plan on a model and its optimiser. The only code that changes a model.
 
-A split into exact copies is a linear map on the parameters: producers' **rows** are copied, consumers'
+A split into exact copies is a linear map on the parameters: neurons' **rows** are copied, consumers'
 **columns** are copied and multiplied by the split's weights (bench/MATHS.md, sections 6 and 7). The first offspring
 keeps the parent's index, the others are appended in order. Rows of all groups go first, displacements
 with them, then the columns, so that a layer that is split and also reads a split group gets the factors on
@@ -14,17 +14,17 @@ columns, which keeps the step ``m / sqrt(v)`` of every copy at the parent's on r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bench.core.errors import PlanError, require_choice
-from bench.network.graph import Group, Member, width
-from bench.network.operations import is_depthwise
+from bench.network.groups import Group, Slot, Widths, tensor_of, width, widths
 from bench.network.plan import GrowthPlan, Split, by_group
 
 OptimizerState = Literal["carry", "zero", "reset"]
@@ -79,15 +79,26 @@ def apply(
     """
     editor = _Editor(model, optimizer, optimizer_state)
     grouped = by_group(plan.splits)
+    groups = {name: splits[0].group for name, splits in grouped.items()}
+    before = {name: n for group in groups.values() for slot in _slots(group) for name, n in slot.widths(model).items()}
     expansions: dict[str, Expansion] = {}
+    at = dict(before)
     for name, splits in grouped.items():
-        group = splits[0].group
-        expansions[name] = expansion = expand(width(model, group), splits, epsilon, _weight(model, group))
-        editor.split_rows(group, expansion)
-    for name, splits in grouped.items():
-        for consumer in splits[0].group.consumers:
-            editor.split_columns(consumer, expansions[name])
+        expansions[name] = expansion = expand(before[name], splits, epsilon, tensor_of(model, groups[name].rows[0].tensor))
+        editor.split_rows(groups[name], expansion, at)
+        at[name] = len(expansion.parents)
+    at = dict(before)
+    for name, expansion in expansions.items():
+        for consumer in groups[name].consumers:
+            editor.replace(consumer, _Copy(consumer, name, expansion, at, columns=True))
+        at[name] = len(expansion.parents)
+    for name, group in groups.items():
+        set_sizes(model, group, before[name], at[name])
     return SurgeryResult(len(plan.splits), plan.added(), expansions)
+
+
+def _slots(group: Group) -> list[Slot]:
+    return [*group.rows, *group.consumers]
 
 
 def expand(neurons: int, splits: list[Split], epsilon: float, like: Tensor) -> Expansion:
@@ -112,12 +123,6 @@ def expand(neurons: int, splits: list[Split], epsilon: float, like: Tensor) -> E
     )
 
 
-def _weight(model: nn.Module, group: Group) -> Tensor:
-    weight = model.get_submodule(group.producers[0].module).weight
-    assert isinstance(weight, Tensor)
-    return weight
-
-
 # Scales of an optimiser's state on copied rows and columns, as functions of w, by the state's name.
 _MOMENTS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
     "momentum_buffer": (torch.ones_like, torch.clone),
@@ -128,14 +133,36 @@ _MOMENTS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]
 
 
 class _Copy:
-    """The map of one layer's rows (``dim`` 0) or columns (``dim`` 1) through an expansion."""
+    """The map of one dimension through an expansion of one of the groups that lie along it.
 
-    def __init__(self, expansion: Expansion, member: Member, dim: int) -> None:
-        block = torch.arange(member.block, device=expansion.parents.device)
-        self.dim = dim
-        self.parents = (expansion.parents[:, None] * member.block + block).flatten()
-        self.factors = expansion.factors.repeat_interleave(member.block)
-        self.born = expansion.born.repeat_interleave(member.block)
+    Args:
+        slot: The dimension.
+        group: Name of the group.
+        expansion: Its expansion.
+        widths: Of all groups along the dimension as they are now.
+        columns: Whether entries take the offspring's shares.
+    """
+
+    def __init__(self, slot: Slot, group: str, expansion: Expansion, widths: Widths, columns: bool) -> None:
+        self.dim, self.columns = slot.dim, columns
+        new, at = len(expansion.parents), 0
+        sources: list[Tensor] = []
+        neurons: list[Tensor] = []
+        for run in slot.axis:
+            entries = torch.arange(at, at + run.length(widths), device=expansion.parents.device)
+            at += run.length(widths)
+            owners = torch.full_like(entries, -1)
+            if run.group == group:
+                entries = entries.reshape(run.outer, -1, run.block)[:, expansion.parents].flatten()
+                owners = torch.arange(new, device=entries.device)[None, :, None].expand(run.outer, -1, run.block).flatten()
+            sources.append(entries)
+            neurons.append(owners)
+        self.parents, owner = torch.cat(sources), torch.cat(neurons)
+        own = owner >= 0
+        self.factors = torch.ones_like(owner, dtype=expansion.factors.dtype)
+        self.factors[own] = expansion.factors[owner[own]]
+        self.born = torch.zeros_like(own)
+        self.born[own] = expansion.born[owner[own]]
 
     def __call__(self, tensor: Tensor, scale: Tensor | None = None) -> Tensor:
         """Copy the parents' entries, times ``scale`` per new entry."""
@@ -148,11 +175,11 @@ class _Copy:
 
     def parameter(self, tensor: Tensor) -> Tensor:
         """Rows are copied, columns take their factors."""
-        return self(tensor, self.factors if self.dim == 1 else None)
+        return self(tensor, self.factors if self.columns else None)
 
     def state(self, key: str, tensor: Tensor, newborn_zero: bool) -> Tensor:
         """The optimiser's state ``key`` of the copied entries."""
-        scale = _MOMENTS[key][self.dim](self.factors)
+        scale = _MOMENTS[key][self.columns](self.factors)
         return self(tensor, scale.masked_fill(self.born, 0) if newborn_zero else scale)
 
 
@@ -168,40 +195,30 @@ class _Editor:
             for key, value in state.items():
                 _check_state(key, value, parameter)
 
-    def split_rows(self, group: Group, expansion: Expansion) -> None:
-        """Copy the producers' rows, displaced where the plan says so, and the chain's entries."""
+    def split_rows(self, group: Group, expansion: Expansion, widths: Widths) -> None:
+        """Copy all that the neurons own, displaced where the plan says so."""
+        grown = {**widths, group.name: len(expansion.parents)}
+        for slot in group.rows:
+            self.replace(slot, _Copy(slot, group.name, expansion, widths, columns=False))
         offset = 0
-        for producer in group.producers:
-            layer = self._copy_rows(Member(producer.module), expansion)
+        for slot in (slot for producer in group.producers for slot in producer.slots):
             if expansion.shifts is None:
-                continue
-            for name in ("weight", "bias") if producer.bias else ("weight",):
-                parameter = getattr(layer, name)
-                size = parameter[0].numel()
-                parameter.data += expansion.shifts[:, offset : offset + size].reshape(parameter.shape)
-                offset += size
-        for member in group.chain:
-            self._copy_rows(member, expansion)
+                return
+            rows = tensor_of(self.model, slot.tensor).data.movedim(slot.dim, 0)
+            places = slot.owned(group.name, grown).to(rows.device)
+            size = places.shape[1] * rows[0].numel()
+            shift = expansion.shifts[:, offset : offset + size].reshape(-1, *rows.shape[1:])
+            rows.index_add_(0, places.flatten(), shift)
+            offset += size
 
-    def split_columns(self, consumer: Member, expansion: Expansion) -> None:
-        """Copy a consumer's input columns, times the offspring's factors."""
-        layer = self.model.get_submodule(consumer.module)
-        self._replace(layer, "weight", _Copy(expansion, consumer, dim=1))
-        _set_sizes(layer)
-
-    def _copy_rows(self, member: Member, expansion: Expansion) -> nn.Module:
-        layer = self.model.get_submodule(member.module)
-        copy = _Copy(expansion, member, dim=0)
-        for name, _ in list(layer.named_parameters(recurse=False)):
-            self._replace(layer, name, copy)
-        for name, buffer in list(layer.named_buffers(recurse=False)):
-            if buffer.dim() > 0:
-                setattr(layer, name, copy(buffer))
-        _set_sizes(layer)
-        return layer
-
-    def _replace(self, layer: nn.Module, name: str, copy: _Copy) -> None:
-        old: nn.Parameter = getattr(layer, name)
+    def replace(self, slot: Slot, copy: _Copy) -> None:
+        """Put a parameter or buffer through a copy."""
+        path, _, name = slot.tensor.rpartition(".")
+        layer = self.model.get_submodule(path)
+        old = tensor_of(self.model, slot.tensor)
+        if not isinstance(old, nn.Parameter):
+            setattr(layer, name, copy(old))
+            return
         new = nn.Parameter(copy.parameter(old.detach()), requires_grad=old.requires_grad)
         setattr(layer, name, new)
         if self.optimizer is None:
@@ -224,34 +241,79 @@ def _check_state(key: str, value: object, parameter: Tensor) -> None:
         raise PlanError(f"optimizer state {key}: expected one of {known}; growth.optimizer_state=reset takes any")
 
 
-def _set_sizes(layer: nn.Module) -> None:
-    """Set a layer's size attributes from its parameters and buffers."""
+# -- sizes that classes keep -------------------------------------------------------------------------------------------
+
+_COUNTS = re.compile(r"(^|_)(n_?)?(num_)?(attention_)?heads?$|^groups$")
+"""Attributes that may count a group's neurons."""
+_SIZES = re.compile(r"(dim|channels|chs|features|width|planes|hidden|size|inner)$")
+_NOT_SIZES = re.compile(r"head_(dim|size)$|^dim_head$|kernel_size$")
+"""Attributes that may count the entries of all neurons of a group, and such that do not."""
+
+
+def set_sizes(model: nn.Module, group: Group, before: int, after: int) -> None:
+    """Set the sizes that modules keep as attributes, of PyTorch's own classes and of others that name them as usual.
+
+    Whether a class keeps a size under another name shows when the model is run (`bench.network.graph`).
+
+    Args:
+        model: Its parameters and buffers are grown already.
+        group: The group that grew.
+        before: Its width before.
+        after: Its width now.
+    """
+    for slot in _slots(group):
+        layer = model.get_submodule(slot.tensor.rpartition(".")[0])
+        _set_layer(layer, slot in group.chain)
+    totals = {before * k: after * k for slot in _slots(group) if (k := slot.block(group.name)) and _is_alone(slot)}
+    for path in group.holders:
+        holder = model.get_submodule(path)
+        if type(holder).__module__.startswith("torch.nn."):
+            continue
+        for name, value in list(vars(holder).items()):
+            if type(value) is not int or name.startswith("_"):
+                continue
+            if _COUNTS.search(name) and value == before:
+                setattr(holder, name, after)
+            elif _SIZES.search(name) and not _NOT_SIZES.search(name) and value in totals:
+                setattr(holder, name, totals[value])
+
+
+def _is_alone(slot: Slot) -> bool:
+    return len(slot.axis) == 1
+
+
+def _set_layer(layer: nn.Module, units: bool) -> None:
+    """Set a layer's size attributes from its parameters; ``units`` says that its groups are neurons of a group."""
     if isinstance(layer, nn.Linear):
         layer.out_features, layer.in_features = layer.weight.shape
-    elif isinstance(layer, nn.Conv2d):
-        depthwise = is_depthwise(layer)
-        layer.out_channels = layer.weight.shape[0]
-        layer.in_channels = layer.out_channels if depthwise else layer.weight.shape[1]
-        layer.groups = layer.out_channels if depthwise else 1
-    elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-        assert layer.running_mean is not None
-        layer.num_features = layer.running_mean.shape[0]
+    elif isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        rows = layer.weight.shape[0]
+        layer.groups = layer.groups * rows // layer.out_channels if units else layer.groups
+        layer.out_channels, layer.in_channels = rows, layer.weight.shape[1] * layer.groups
+    elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+        kept = layer.running_mean if layer.running_mean is not None else layer.weight
+        layer.num_features = kept.shape[0]
     elif isinstance(layer, nn.PReLU):
         layer.num_parameters = layer.weight.shape[0]
+    elif isinstance(layer, nn.Embedding):
+        layer.embedding_dim = layer.weight.shape[1]
 
 
-def load(model: nn.Module, state: dict[str, Tensor]) -> None:
+def load(model: nn.Module, state: Mapping[str, Tensor], groups: Iterable[Group]) -> None:
     """Give a seed model the shapes and values of a grown one's ``state_dict``.
 
     Args:
         model: A freshly built seed model of the same backbone.
         state: ``state_dict`` of the grown model.
+        groups: The seed model's.
 
     Raises:
         PlanError: The state is of another backbone.
     """
     if model.state_dict().keys() != state.keys():
         raise PlanError("holds another network: the backbone's code has changed; remove the file")
+    groups = list(groups)
+    before = widths(model, groups)
     for path, layer in model.named_modules():
         prefix = f"{path}." if path else ""
         for name, parameter in list(layer.named_parameters(recurse=False)):
@@ -260,4 +322,5 @@ def load(model: nn.Module, state: dict[str, Tensor]) -> None:
         for name, buffer in list(layer.named_buffers(recurse=False)):
             if prefix + name in state:
                 setattr(layer, name, state[prefix + name].to(buffer.device).clone())
-        _set_sizes(layer)
+    for group in groups:
+        set_sizes(model, group, before[group.name], width(model, group))

@@ -14,6 +14,7 @@ from torch import nn
 
 from bench.backbones import build
 from bench.core.errors import BenchError
+from bench.network.graph import Graph
 from bench.network.surgery import load
 from bench.run import checkpoint
 
@@ -36,5 +37,5 @@ def load_network(folder: str | Path, device: str = "cpu") -> nn.Module:
         raise BenchError(f"{folder}: no readable checkpoint there; expected the folder of a run")
     options = OmegaConf.load(Path(folder) / "config.yaml")
     model = build(options.backbone, tuple(found["input_shape"]), found["outputs"])
-    load(model, found["model"])
+    load(model, found["model"], Graph(model, tuple(found["input_shape"])).groups.values())
     return model.to(device).eval()

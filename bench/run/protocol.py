@@ -24,7 +24,7 @@ from bench.curvature.sample import Sample
 from bench.data import load
 from bench.growth.event import GrowthEvent
 from bench.growth.method import GrowthMethod, Trained, check_options, methods
-from bench.network.graph import Graph, label
+from bench.network.graph import Graph
 from bench.network.surgery import load as load_shapes
 from bench.run import checkpoint
 from bench.run.config import Settings
@@ -60,7 +60,7 @@ class Run:
         self.model = self._build()
         self.graph = Graph(self.model, self.data.input_shape)
         if not self.graph.groups:
-            reasons = "; ".join(f"{one.name}: {one.reason}" for one in self.graph.unsplittable)
+            reasons = "; ".join(map(str, self.graph.unsplittable))
             raise ConfigError("backbone", settings.name("backbone"), f"a network with channels to split ({reasons})")
         check_options(self.method, self.graph)
         self.seed_widths = self.graph.widths()
@@ -172,6 +172,7 @@ class Run:
             generator=self._stream(f"method {progress.stage}"),
         )
         record, plan = event.grow(self.ladder.rungs[progress.stage])
+        self.graph = event.graph
         give_back_memory()
         if plan.restart:
             draw_parameters(self.model, self._stream(f"restart {progress.stage}"))
@@ -287,7 +288,8 @@ class Run:
         if found is None:
             return False
         try:
-            load_shapes(self.model, found["model"])
+            load_shapes(self.model, found["model"], self.graph.groups.values())
+            self.graph = self.graph.grown()
         except PlanError as error:
             raise BenchError(f"{path}: {error}") from None
         self.optimizer = make_optimizer(self.model, self.settings.train)
@@ -309,7 +311,7 @@ class Run:
             config=dict(settings.options),
             environment=describe(self.device),
             stages=self.progress.stages,
-            layers={name: label(self.model, group) for name, group in self.graph.groups.items()},
+            layers={name: group.kind for name, group in self.graph.groups.items()},
             latency=self.ladder.table,
         )
         self.folder.write_stages(record.stages)

@@ -7,7 +7,7 @@ from torch import nn
 
 from bench.core.errors import Refused
 from bench.data import Dataset
-from bench.network.graph import evaluation
+from bench.network.modes import evaluation
 
 
 def draw_parameters(model: nn.Module, generator: torch.Generator) -> None:

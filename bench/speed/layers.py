@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
 from bench.data.base import Dataset, Part
-from bench.network.graph import Graph, Group
+from bench.network.graph import Graph
+from bench.network.groups import Group
 from bench.train import TrainConfig, loss_function, make_optimizer, train
 
 EPOCHS = 5

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from bench.curvature.passes import Curvature
-from bench.network.graph import Group
+from bench.network.groups import Group
 
 
 class PlainOperator:
@@ -28,7 +28,7 @@ class PlainOperator:
             for swept in curvature.sweep([group.name])
         ]
         (producer,) = group.producers
-        self.layer = curvature.graph.model.get_submodule(producer.module)
+        self.layer = curvature.graph.model.get_submodule(producer.layer)
         self.names = ["weight", "bias"] if producer.bias else ["weight"]
 
     def __call__(self, vectors: Tensor) -> Tensor:

@@ -21,7 +21,8 @@ from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
 from bench.curvature.solve import solve
 from bench.data.base import Dataset, Part
-from bench.network.graph import Graph, Group
+from bench.network.graph import Graph
+from bench.network.groups import Group
 from bench.speed.layers import Layer, scaled
 from bench.speed.machine import Machine, apart
 from bench.speed.tables import Row

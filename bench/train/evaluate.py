@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from bench.data.base import Dataset, Part
-from bench.network.graph import evaluation
+from bench.network.modes import evaluation
 from bench.train.loss import loss_function
 from bench.train.precision import autocast
 

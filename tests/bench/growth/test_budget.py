@@ -7,7 +7,7 @@ import pytest
 
 from bench.growth.budget import Budget, Candidate, by_gain, by_gain_per_cost, useful
 from bench.network.cost import CostModel
-from bench.network.graph import Group
+from bench.network.groups import Group
 from tests.nets import grow_context, named
 
 GROUPS = {name: Group(name, (), (), ()) for name in ("a", "b", "c")}

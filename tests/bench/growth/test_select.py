@@ -15,7 +15,7 @@ from scipy.optimize import linprog
 from bench.growth.budget import Budget, Candidate, by_gain, by_gain_per_cost
 from bench.growth.select import DAMPING, exact, relaxed
 from bench.network.cost import CostModel
-from bench.network.graph import Group
+from bench.network.groups import Group
 
 NAMES = ("a", "b", "c")
 GROUPS = {name: Group(name, (), (), ()) for name in NAMES}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench.core.errors import PlanError
-from bench.network.graph import Group
+from bench.network.groups import Group
 from bench.network.plan import GrowthPlan, Split, by_group, validate
 from tests.nets import named
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.core.errors import BenchError, PlanError
-from bench.network.graph import Graph, theta
+from bench.network.graph import Graph
+from bench.network.groups import theta
 from bench.network.plan import GrowthPlan, Split, validate
 from bench.network.surgery import apply, load
 from tests.nets import NETS, Net, named
