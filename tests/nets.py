@@ -19,6 +19,7 @@ from bench.curvature.sample import Sample
 from bench.growth.method import GrowthContext, Trained
 from bench.network.cost import cost_models
 from bench.network.graph import Graph
+from bench.network.groups import Channels, Group
 
 CLASSES = 3
 
@@ -326,6 +327,11 @@ NETS: list[Net] = [
     Net("padded", _padded, (2, 5, 6), {"0": 3, "2": 4, "4": 2}, bias=_bias("0", "2")),
 ]
 SMOOTH = [net for net in NETS if net.smooth]
+
+
+def bare(name: str) -> Group:
+    """A group that is no network's."""
+    return Group(Channels(name, f"{name}.weight", 0), "Linear", (), (), ())
 
 
 def named(name: str) -> Net:

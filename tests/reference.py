@@ -8,6 +8,7 @@ the split net, without any surgery.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,9 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jvp
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from bench.network.groups import Group
-from bench.network.plan import Split
+from bench.network.groups import Group, Slot, theta
+from bench.network.plan import GrowthPlan, Split
+from bench.network.surgery import apply
 
 Offspring = list[tuple[Tensor, Tensor]]  # for each copy: shares (n,) and displacements (n, d)
 
@@ -35,7 +38,7 @@ def split_outputs(
         inputs: A batch.
     """
     readers = {
-        consumer.module: name for name, group in groups.items() if name in offspring for consumer in group.consumers
+        consumer.layer: name for name, group in groups.items() if name in offspring for consumer in group.consumers
     }
     replaced: dict[str, Tensor] = {}
     for consumer in _in_order(model, readers, inputs):
@@ -68,11 +71,11 @@ def _displaced(model: nn.Module, group: Group, displacement: Tensor) -> dict[str
     """The producers' parameters moved by ``(n, d)``."""
     moved, offset = {}, 0
     for producer in group.producers:
-        layer: Any = model.get_submodule(producer.module)
+        layer: Any = model.get_submodule(producer.layer)
         for name in ("weight", "bias") if producer.bias else ("weight",):
             parameter = getattr(layer, name)
             size = parameter[0].numel()
-            moved[f"{producer.module}.{name}"] = parameter + displacement[:, offset : offset + size].reshape(
+            moved[f"{producer.layer}.{name}"] = parameter + displacement[:, offset : offset + size].reshape(
                 parameter.shape
             )
             offset += size
@@ -121,8 +124,8 @@ def halves(displacement: Tensor) -> Offspring:
 
 def sizes(model: nn.Module, group: Group) -> tuple[int, int]:
     """Neurons and the length of theta."""
-    layers: list[tuple[Any, bool]] = [(model.get_submodule(p.module), p.bias) for p in group.producers]
-    return layers[0][0].weight.shape[0], sum(layer.weight[0].numel() + bias for layer, bias in layers)
+    layers: list[tuple[Any, Slot | None]] = [(model.get_submodule(p.layer), p.bias) for p in group.producers]
+    return layers[0][0].weight.shape[0], sum(layer.weight[0].numel() + (bias is not None) for layer, bias in layers)
 
 
 def splitting_hessian(model: nn.Module, groups: Mapping[str, Group], inputs: Tensor, targets: Tensor) -> Tensor:
@@ -137,6 +140,35 @@ def splitting_hessian(model: nn.Module, groups: Mapping[str, Group], inputs: Ten
         return F.cross_entropy(split_outputs(model, groups, offspring, inputs), targets)
 
     return torch.autograd.functional.hessian(loss, inputs.new_zeros(total), vectorize=True)
+
+
+def doubled_hessian(model: nn.Module, group: Group, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Hessian, in the displacements of one group's neurons, of the loss of the net with each of them as two halves.
+
+    For any construct: the doubled net is made by surgery, which its own forward pass vouches for, and differentiated as
+    it stands.
+
+    Returns:
+        Shape ``(n, d, n, d)``.
+    """
+    twin, (n, d) = copy.deepcopy(model), theta(model, group).shape
+    apply(twin, None, GrowthPlan(tuple(Split(group, i, (0.5, 0.5)) for i in range(n))), 0.0)
+    values = {name: parameter.detach() for name, parameter in twin.named_parameters()}
+
+    def loss(flat: Tensor) -> Tensor:
+        moved, parts = dict(values), flat.reshape(n, d)
+        for slot in (slot for producer in group.producers for slot in producer.slots):
+            rows = moved[slot.tensor].movedim(slot.dim, 0)
+            places = slot.owned(group.name, slot.widths(twin))
+            own, parts = parts.split([size := places.shape[1] * rows[0].numel(), parts.shape[1] - size], dim=1)
+            for half, sign in ((places[:n], 1), (places[n:], -1)):
+                rows = rows.index_add(0, half.flatten(), sign * own.reshape(-1, *rows.shape[1:]))
+            moved[slot.tensor] = rows.movedim(0, slot.dim)
+        return F.cross_entropy(functional_call(twin, moved, (inputs,)), targets)
+
+    with sdpa_kernel(SDPBackend.MATH):  # the only one that can be differentiated twice
+        found = torch.autograd.functional.hessian(loss, inputs.new_zeros(n * d), vectorize=True)
+    return found.reshape(n, d, n, d)
 
 
 def blocks(matrix: Tensor, shapes: Sequence[tuple[int, int]]) -> tuple[list[Tensor], float]:

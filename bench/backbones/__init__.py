@@ -1,6 +1,6 @@
 """Seed networks, plain modules, one file each: ``build({"name": "mlp"}, (1, 8, 8), 10)``.
 
-``base`` has the registry, ``layers`` and ``contiguous`` what several need, ``external`` the networks from elsewhere.
+``base`` has the registry, ``layers``, ``transformer`` and ``contiguous`` what several need, ``external`` the networks from elsewhere.
 May import `bench.core` and `bench.network`; nothing of a run or of training.
 """
 
@@ -20,11 +20,11 @@ def build(options: Options, input_shape: tuple[int, ...], outputs: int) -> nn.Mo
 
     Args:
         options: Its ``name`` and options; what is absent has its default.
-        input_shape: The shape of one input, (C, H, W) or (F,).
+        input_shape: The shape of one input, (C, H, W), (F,) or (T,).
         outputs: The width of its output.
 
     Returns:
-        A module from float32 of shape (B, *input_shape) to (B, outputs).
+        A module from float32, or int64 where inputs are symbols, of shape (B, *input_shape) to (B, outputs).
 
     Raises:
         ConfigError: The name or an option is unknown, a value cannot work, or the inputs do not suit.

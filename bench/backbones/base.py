@@ -32,5 +32,11 @@ def require_features(backbone: str, input_shape: tuple[int, ...]) -> None:
     _require_inputs(len(input_shape) == 1, backbone, "vectors of features, as data=rbf has", input_shape)
 
 
+def require_symbols(backbone: str, input_shape: tuple[int, ...], outputs: int) -> None:
+    """Raise `ConfigError` unless inputs are sequences and the outputs classes, so that these can be their symbols."""
+    _require_inputs(len(input_shape) == 1, backbone, "sequences of symbols, as data=text has", input_shape)
+    require(outputs >= 2, "backbone", backbone, "a data set whose classes are its inputs' symbols, as data=text is")
+
+
 def _require_inputs(holds: bool, backbone: str, expected: str, input_shape: tuple[int, ...]) -> None:
     require(holds, "backbone", backbone, f"{expected}, but this data set's inputs have the shape {input_shape}")

@@ -26,7 +26,7 @@ class Part:
     """Examples: one part of a data set.
 
     Args:
-        inputs: Images, uint8 of shape (N, C, H, W), or features, float32 of shape (N, F).
+        inputs: Images, uint8 of shape (N, C, H, W), features, float32 of shape (N, F), or symbols, int64 of shape (N, T).
         targets: Classes, int64 of shape (N,), or values, float32 of shape (N, K).
     """
 
@@ -52,11 +52,11 @@ class Dataset:
         name: The registered name.
         task: What the targets are.
         outputs: The number of classes, or the width of the target.
-        input_shape: The shape of one input, (C, H, W) or (F,).
+        input_shape: The shape of one input, (C, H, W), (F,) or (T,).
         train: What a network is trained on.
         validation: What choices are made on; held out from the published training set.
         test: What is reported, never used.
-        mean: Per channel, shape (C,), in units of pixel / 255; per feature, shape (F,), as they are.
+        mean: Per channel, shape (C,), in units of pixel / 255; per feature, shape (F,), as they are; empty for symbols.
         std: As ``mean``. Neither knows of the validation or the test part.
         crop: Zero padding of the random crop, in pixels.
         flip: Whether half of the training images are mirrored.
@@ -74,6 +74,11 @@ class Dataset:
     crop: int = 0
     flip: bool = False
 
+    @property
+    def input_dtype(self) -> torch.dtype:
+        """What a network is fed: int64 if inputs are symbols, which stay as they are, float32 otherwise."""
+        return torch.int64 if self.train.inputs.dtype == torch.int64 else torch.float32
+
     def to(self, device: torch.device | str) -> Dataset:
         """The same data set on ``device``."""
         parts = {part: getattr(self, part).to(device) for part in ("train", "validation", "test")}
@@ -89,7 +94,7 @@ class Dataset:
                 same; without it nothing is augmented.
 
         Returns:
-            Inputs, float32 of shape (B, *input_shape), images with their channels last in memory, and
+            Inputs, `input_dtype` of shape (B, *input_shape), images with their channels last in memory, and
             targets, of shape (B,) or (B, K).
         """
         index = index.to(part.inputs.device, non_blocking=True)
@@ -115,6 +120,8 @@ class Dataset:
 
     def _normal(self, inputs: Tensor) -> Tensor:
         """Of shape (B, ..., channels or features)."""
+        if self.input_dtype == torch.int64:
+            return inputs
         scale, shift = self._affine
         return inputs.to(torch.float32, copy=True).flatten(1).mul_(scale).add_(shift).view(inputs.shape)
 

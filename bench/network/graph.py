@@ -9,6 +9,7 @@ What was read is then held against the network itself: its own forward pass must
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -146,34 +147,47 @@ class Graph:
             )
 
     def _outgrown(self, groups: Sequence[Group]) -> dict[str, Reason]:
-        """Groups with which the network's own forward pass fails, or is another, when they are grown; and why."""
+        """Groups with which the network's own forward pass fails, or is another, when they are grown; and why.
+
+        Groups of one kind in blocks that repeat are tried by the first of them, and the others together.
+        """
         reason = self._failure(groups) if groups else None
         if reason is None:
             return {}
-        if len(groups) == 1:
-            return {groups[0].name: reason}
+        alike: dict[tuple[str, str], list[Group]] = {}
+        for group in groups:
+            alike.setdefault((group.kind, re.sub(r"\d+", "*", group.name)), []).append(group)
+        if len(alike) == 1:
+            first, others = groups[0], groups[1:]
+            found = {} if (own := self._failure([first])) is None else {first.name: own}
+            return found | self._halved(others) if found and others else found or self._halved(groups)
+        refused: dict[str, Reason] = {}
+        for own_kind in alike.values():
+            refused |= self._outgrown(own_kind)
+        return refused or {group.name: reason for group in groups}  # each kind grows alone, not all at once
+
+    def _halved(self, groups: Sequence[Group]) -> dict[str, Reason]:
+        """Of groups that are alike: all of them where the last fails too, else those that fail, found by halving."""
+        reason = self._failure(groups)
+        if reason is None:
+            return {}
+        if len(groups) == 1 or self._failure(groups[-1:]) is not None:
+            return {group.name: reason for group in groups}
         half = len(groups) // 2
-        found = {**self._outgrown(groups[:half]), **self._outgrown(groups[half:])}
-        return found or {group.name: reason for group in groups}  # each grows alone, not all at once
+        return self._halved(groups[:half]) | self._halved(groups[half:]) or {group.name: reason for group in groups}
 
     def _failure(self, groups: Sequence[Group]) -> Reason | None:
-        twin, inputs = copy.deepcopy(self.model), self._inputs(CHECKED)
+        """Why the network fails, or is another, when these groups are grown; None where it is the same."""
+        twin, inputs = copy.deepcopy(self.model), self._inputs(2)
         before = _outputs(twin.eval(), inputs)
-        splits = [
-            Split(group, neuron, (1.5, -0.5))
-            for group in groups
-            for neuron in range(max(1, width(twin, group) // 4))
-        ]
+        splits = [Split(g, i, (1.5, -0.5)) for g in groups for i in range(max(1, width(twin, g) // 4))]
         try:
             apply(twin, None, GrowthPlan(tuple(splits)), 0.0)
             after = _outputs(twin, inputs)
             _outputs(twin.train(), inputs)
         except Exception as error:  # a model may fail in any way
-            at = place(error).strip(" ()")
-            return Reason(f"its code keeps the size: {cause(error)}", at)
-        if not _same(after, before):
-            return Reason("its code computes with the size")
-        return None
+            return Reason(f"its code keeps the size: {cause(error)}", place(error).strip(" ()"))
+        return None if _same(after, before) else Reason("its code computes with the size")
 
 
 def _outputs(model: nn.Module, inputs: Tensor) -> Tensor:

@@ -182,7 +182,7 @@ def unknown(call: Call) -> Any:
     """Refuse all that goes in."""
     for node in call.tensors:
         for axis in call.layouts[node]:
-            refuse(axis, call.reason(f"unknown operation {call.name}"))
+            refuse(axis, call.reason(f"unknown operation {call.name}: needs an entry in bench/network/operations.py"))
     return made(call)
 
 
@@ -225,10 +225,10 @@ def _weight(call: Call, argument: str, rows: int) -> tuple[Layer, Axis, Axis]:
     bias = call.names.get(call["bias"]) if call.has("bias") else None
     if name is None:
         call.layer = Layer(str(stack[-1][0]) or call.node.name, None, bias, rows, columns)
-        reason = call.reason(f"the weight of {call.layer.name} is computed by {operation(node.target)}")
+        reason = call.reason(f"the weight of {call.layer.name} is computed, by {operation(node.target)}: it would have to be a parameter")
     else:
         call.layer = Layer(name.removesuffix(".weight"), name, bias, rows, columns)
-        reason = call.reason(f"{call.layer.name} is read more than once")
+        reason = call.reason(f"{call.layer.name} is used more than once: each use would need weights of its own")
     if name is None or len(node.users) > 1:
         for axis in layout:
             refuse(axis, reason)
@@ -396,7 +396,7 @@ def layer_norm(call: Call) -> Layout:
     layout = call.layout("input")
     last = len(call["normalized_shape"])
     for i in range(1, last + 1):
-        refuse(layout[-i], call.reason("under a layer norm, which mixes all channels"))
+        refuse(layout[-i], call.reason("a layer norm mixes its channels: a norm of each channel alone, as batch norm is, would not"))
     for name in ("weight", "bias"):
         if call.has(name):
             joined(call, [layout, call.layout(name)])
@@ -406,7 +406,7 @@ def layer_norm(call: Call) -> Layout:
 def group_norm(call: Call) -> Layout:
     layout = call.layout("input")
     for axis in layout[1:]:
-        refuse(axis, call.reason(f"norm over channels {call.name}"))
+        refuse(axis, call.reason(f"{call.name} mixes its channels: a norm of each channel alone, as batch norm is, would not"))
     return layout
 
 
@@ -630,7 +630,7 @@ OPERATIONS: dict[str, Operation] = {
     **_many("mean sum", Operation(reduction, Form.MIX)),
     **_many("amax amin max min prod std var logsumexp norm linalg_vector_norm", Operation(reduction)),
     **_many("softmax log_softmax _softmax _log_softmax", Operation(along("softmax over channels"))),
-    "cumsum": Operation(along("unknown operation cumsum"), Form.MIX),
+    "cumsum": Operation(along("cumsum over channels"), Form.MIX),
     **_many("roll flip", Operation(along("its channels change places", "dims"), Form.MOVE)),
     **_many("max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d max_pool2d_with_indices",
             Operation(pooling, Form.SELECT)),

@@ -23,6 +23,9 @@ from torch.export.graph_signature import InputKind
 
 from bench.core.errors import BenchError, one_line
 
+_OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+"""Where this package lies."""
+
 BATCH = 10007
 """What a symbolic batch counts as where sizes are compared: a prime that no other dimension has."""
 
@@ -233,7 +236,7 @@ def place(error: BaseException) -> str:
     while trace is not None:
         frames.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
         trace = trace.tb_next
-    found = _innermost([frame for frame in frames if os.sep + "bench" + os.sep not in frame[0]])
+    found = _innermost([frame for frame in frames if not frame[0].startswith(_OWN)])
     return f" ({found})" if found else ""
 
 

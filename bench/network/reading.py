@@ -49,7 +49,7 @@ class Reader:
             elif node.op == "output":
                 for source in node.all_input_nodes:
                     for axis in self.layouts.get(source) or ():
-                        refuse(axis, Reason("network output"))
+                        refuse(axis, Reason("network output, whose size is given"))
 
     def _read_placeholder(
         self, node: fx.Node, program: Program, tensors: dict[str, Tensor], names: dict[int, set[str]]
@@ -65,7 +65,7 @@ class Reader:
         self.layouts[node] = self.parameters[name]
         if len(names.get(id(tensor), ())) > 1:
             for axis in self.parameters[name]:
-                refuse(axis, Reason(f"{name} shares its parameters"))
+                refuse(axis, Reason(f"{name} is tied to other weights: each would need its own"))
 
     def _checked(self, call: Call, operation: Operation) -> Any:
         """The layout by the table, if it has the sizes that the tensor has."""
@@ -309,7 +309,8 @@ class Closing:
                 continue
             seen.add(layer.name)
             if layer.weight is None:
-                why = f"its weight is computed by {operation(node.args[1].target)}"  # type: ignore[union-attr]
+                made_by = operation(node.args[1].target)  # type: ignore[union-attr]
+                why = f"its weight is computed, by {made_by}: it would have to be a parameter"
                 yield Unsplittable(layer.name, why, where(node))
                 continue
             own = list(spaces(self.reader.parameters[layer.weight][layer.rows]))

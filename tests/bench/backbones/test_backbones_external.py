@@ -1,4 +1,4 @@
-"""Networks from elsewhere: torchvision's and the user's own."""
+"""Networks from elsewhere: torchvision's, timm's and the user's own."""
 
 from __future__ import annotations
 
@@ -73,6 +73,58 @@ def test_what_torchvision_cannot_do(name: str, shape: tuple[int, ...]) -> None:
         build({"name": name}, shape, 10)
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "expected"),
+    [
+        ("test_resnet", "own", (160, 160)),
+        ("test_resnet", 56, (56, 56)),
+        ("test_resnet", None, (48, 64)),
+        ("test_vit", "own", (160, 160)),
+        ("test_vit", 32, (32, 32)),
+        ("test_vit", None, (48, 64)),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_timms_networks_take_images_of_any_size(
+    name: str, size: int | str | None, expected: tuple[int, int], channels: int
+) -> None:
+    pytest.importorskip("timm")
+    model = build({"name": f"timm:{name}", "size": size}, (channels, 48, 64), 3)
+    seen: list[tuple[int, ...]] = []
+    model.model.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape)))
+    assert model(torch.randn(2, channels, 48, 64)).shape == (2, 3)
+    assert seen == [(2, 3, *expected)]
+
+
+def test_timms_networks_can_be_read() -> None:
+    pytest.importorskip("timm")
+    graph = Graph(build({"name": "timm:test_vit"}, (1, 8, 8), 10), (1, 8, 8))
+    assert sum(group.kind == "head" for group in graph.groups.values()) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "options", "message"),
+    [
+        ("resnet181", (3, 32, 32), {}, r"^backbone=timm:resnet181: expected .* of timm \(did you mean resnet"),
+        ("resnet18", (16,), {}, r"^backbone=timm:resnet18: expected images"),
+        ("resnet18", (2, 8, 8), {}, r"^backbone=timm:resnet18: expected images of 1 or 3 channels"),
+        ("resnet18", (3, 8, 8), {"size": 0}, r"^backbone\.size=0: expected a number of at least 1, own, or null"),
+        ("resnet18", (3, 8, 8), {"size": "big"}, r"^backbone\.size=big: expected a number of at least 1, own, or null"),
+    ],
+)
+def test_what_timm_cannot_do(name: str, shape: tuple[int, ...], options: dict[str, object], message: str) -> None:
+    pytest.importorskip("timm")
+    with pytest.raises(ConfigError, match=message):
+        build({"name": f"timm:{name}", **options}, shape, 10)
+
+
+def test_without_timm_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    message = r'^backbone=timm:resnet18: expected timm to be installed: pip install "growth-bench\[timm\]"$'
+    with pytest.raises(ConfigError, match=message):
+        build({"name": "timm:resnet18"}, (3, 8, 8), 10)
+
+
 def test_a_name_with_a_colon_on_the_command_line(tmp_path: Path) -> None:
     shutil.copy(elsewhere.__file__, tmp_path / "mine.py")
 
@@ -86,5 +138,5 @@ def test_a_name_with_a_colon_on_the_command_line(tmp_path: Path) -> None:
     assert folder.name.startswith("digits-import_mine_tiny-net2net-seed0-")
     bad = bench("backbone=elsewhere:thing")
     assert bad.returncode == 1
-    assert bad.stderr.startswith("error: backbone=elsewhere:thing: expected one of convnet, lenet, mlp, ")
-    assert bad.stderr.endswith("import:package.module:factory, torchvision:NAME\n")
+    assert bad.stderr.startswith("error: backbone=elsewhere:thing: expected one of convnet, ")
+    assert bad.stderr.endswith("import:package.module:factory, timm:NAME, torchvision:NAME\n")

@@ -7,18 +7,21 @@ from typing import Any
 
 import pytest
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from bench.backbones import backbones, build
 from bench.backbones.layers import ACTIVATIONS
 from bench.core.errors import ConfigError
 
 SHAPES = [(1,), (16,), (1, 8, 8), (1, 28, 28), (3, 32, 32)]
-REFUSED = {("rbf", 3)} | {(name, 1) for name in backbones.names() if name not in ("rbf", "mlp")}
+REFUSED = {("rbf", 3), ("gpt", 3)} | {(name, 1) for name in backbones.names() if name not in ("rbf", "mlp", "gpt")}
 """Backbones and the number of dimensions of inputs that they cannot take."""
 
 LEAST = {"mobilenet_v1": 2, "mobilenet_v2": 2}
 """Smallest widths, where not 1."""
+
+USUAL = {"rbf": (1,), "gpt": (16,)}
+"""Shapes of inputs, where not images."""
 
 every = pytest.mark.parametrize("name", backbones.names())
 cases = pytest.mark.parametrize(
@@ -27,8 +30,13 @@ cases = pytest.mark.parametrize(
 )
 
 
+def some(name: str, shape: tuple[int, ...]) -> Tensor:
+    """Four inputs that suit a backbone of seven outputs."""
+    return torch.randint(7, (4, *shape)) if name == "gpt" else torch.randn(4, *shape)
+
+
 def test_the_promised_backbones_are_registered() -> None:
-    assert {"mlp", "rbf", "lenet", "convnet"} <= set(backbones.names())
+    assert {"mlp", "rbf", "lenet", "convnet", "vit", "gpt"} <= set(backbones.names())
     assert {"mobilenet_v1", "mobilenet_v2", "resnet18", "resnet20"} <= set(backbones.names())
     assert {"vgg11_bn", "vgg16_bn", "vgg19_bn"} <= set(backbones.names())
 
@@ -39,7 +47,7 @@ def test_it_runs_trains_and_traces(name: str, shape: tuple[int, ...], width: int
     torch.manual_seed(0)
     width = LEAST.get(name, 1) if width == "least" else width
     model = build({"name": name} | ({"width": width} if width else {}), shape, 7)
-    inputs = torch.randn(4, *shape)
+    inputs = some(name, shape)
     model(inputs).square().sum().backward()
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())
     model.eval()
@@ -55,7 +63,7 @@ def test_it_runs_trains_and_traces(name: str, shape: tuple[int, ...], width: int
 def test_only_layers_of_pytorch_have_parameters(name: str, shape: tuple[int, ...]) -> None:
     for module in build({"name": name}, shape, 3).modules():
         if next(module.parameters(recurse=False), None) is not None:
-            assert isinstance(module, nn.Linear | nn.Conv2d | nn.BatchNorm2d)
+            assert isinstance(module, nn.Linear | nn.Conv2d | nn.BatchNorm2d | nn.LayerNorm | nn.Embedding)
 
 
 @pytest.mark.parametrize(("name", "dimensions"), sorted(REFUSED))
@@ -74,7 +82,7 @@ def test_inputs_that_do_not_suit(name: str, dimensions: int) -> None:
 def test_bad_options_are_named(name: str, options: dict[str, Any]) -> None:
     (option,) = options
     with pytest.raises(ConfigError, match=rf"^backbone\.{option}=.*: expected "):
-        build({"name": name} | options, (1,) if name == "rbf" else (1, 8, 8), 3)
+        build({"name": name} | options, USUAL.get(name, (1, 8, 8)), 3)
 
 
 @every
@@ -82,7 +90,7 @@ def test_bad_options_are_named(name: str, options: dict[str, Any]) -> None:
 def test_every_activation(name: str, activation: str) -> None:
     if "activation" not in {field.name for field in fields(backbones[name].config)}:
         pytest.skip("has one activation")
-    model = build({"name": name, "activation": activation}, (1, 8, 8), 3)
+    model = build({"name": name, "activation": activation}, USUAL.get(name, (1, 8, 8)), 3)
     kinds = {type(module) for module in model.modules()} & set(ACTIVATIONS.values())
     assert kinds == {ACTIVATIONS[activation]}
 

@@ -16,7 +16,7 @@ every = pytest.mark.parametrize("name", datasets.names())
 
 
 def test_the_promised_sets_are_registered() -> None:
-    promised = {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "planted", "rbf"}
+    promised = {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "planted", "rbf", "text"}
     assert promised <= set(datasets.names())
 
 
@@ -29,6 +29,10 @@ def test_types_and_shapes(name: str, small: Small) -> None:
         if len(data.input_shape) == 3:
             assert part.inputs.dtype == torch.uint8
             assert data.mean.shape == data.std.shape == data.input_shape[:1]
+        elif data.input_dtype == torch.int64:
+            assert part.inputs.dtype == torch.int64
+            assert 0 <= part.inputs.min() <= part.inputs.max() < data.outputs
+            assert data.mean.shape == data.std.shape == (0,)
         else:
             assert part.inputs.dtype == torch.float32
             assert data.mean.shape == data.std.shape == data.input_shape
@@ -40,7 +44,7 @@ def test_types_and_shapes(name: str, small: Small) -> None:
             assert part.targets.dtype == torch.float32
             assert part.targets.shape == (len(part), data.outputs)
         inputs, targets = data.batch(part, torch.tensor([3, 0, 3]), torch.Generator())
-        assert inputs.dtype == torch.float32
+        assert inputs.dtype == data.input_dtype
         assert inputs.shape == (3, *data.input_shape)
         assert inputs.isfinite().all()
         assert targets.equal(part.targets[[3, 0, 3]])

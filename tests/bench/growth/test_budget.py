@@ -7,10 +7,9 @@ import pytest
 
 from bench.growth.budget import Budget, Candidate, by_gain, by_gain_per_cost, useful
 from bench.network.cost import CostModel
-from bench.network.groups import Group
-from tests.nets import grow_context, named
+from tests.nets import bare, grow_context, named
 
-GROUPS = {name: Group(name, (), (), ()) for name in ("a", "b", "c")}
+GROUPS = {name: bare(name) for name in ("a", "b", "c")}
 QUADRATIC = CostModel(
     ("a", "b", "c"), 5.0, np.array([1.0, 10.0, 1.0]), np.array([[0, 2.0, 0], [0, 0, 0], [0, 1.0, 3.0]])
 )

@@ -15,10 +15,10 @@ from scipy.optimize import linprog
 from bench.growth.budget import Budget, Candidate, by_gain, by_gain_per_cost
 from bench.growth.select import DAMPING, exact, relaxed
 from bench.network.cost import CostModel
-from bench.network.groups import Group
+from tests.nets import bare
 
 NAMES = ("a", "b", "c")
-GROUPS = {name: Group(name, (), (), ()) for name in NAMES}
+GROUPS = {name: bare(name) for name in NAMES}
 
 
 def cost_model(linear: list[int], cross: list[int] | None = None) -> CostModel:

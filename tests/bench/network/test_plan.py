@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from bench.core.errors import PlanError
-from bench.network.groups import Group
 from bench.network.plan import GrowthPlan, Split, by_group, validate
-from tests.nets import named
+from tests.nets import bare, named
 
 GRAPH = named("mlp").graph()
 GROUP = GRAPH.groups["0"]
@@ -42,7 +41,7 @@ BAD = {
     "a direction has length 1.5; expected at most 1": [replace(GOOD, directions=1.5 * UNIT)],
     "a direction has length nan; expected at most 1": [replace(GOOD, directions=UNIT * float("nan"))],
     "a direction has length inf; expected at most 1": [replace(GOOD, directions=UNIT + torch.inf)],
-    "the plan splits group other: expected one of 0, 2": [Split(Group("other", (), (), ()), 0, (0.5, 0.5))],
+    "the plan splits group other: expected one of 0, 2": [Split(bare("other"), 0, (0.5, 0.5))],
 }
 
 

@@ -134,7 +134,7 @@ def test_a_grown_state_loads_into_a_fresh_seed_net(net: Net) -> None:
     for seed in (1, 2):
         apply(graph.model, None, random_plan(graph, seed), 0.1)
     fresh = net.model(seed=9)
-    load(fresh, copy.deepcopy(graph.model.state_dict()))
+    load(fresh, copy.deepcopy(graph.model.state_dict()), Graph(fresh, net.shape).groups.values())
     assert torch.equal(fresh(inputs), graph.model(inputs))
     assert Graph(fresh, net.shape).widths() == graph.widths()
     assert str(fresh) == str(graph.model)
@@ -261,7 +261,7 @@ def test_second_moments_are_the_squares_of_the_split_nets_gradients(net: Net, we
         second, first = optimizer.state[parameter]["exp_avg_sq"], optimizer.state[parameter]["exp_avg"]
         torch.testing.assert_close(second, parameter.grad**2, rtol=1e-9, atol=1e-20, msg=name)
         if min(weights) > 0 and not any(
-            name.startswith(f"{c.module}.") for g in graph.groups.values() for c in g.consumers
+            name.startswith(f"{c.layer}.") for g in graph.groups.values() for c in g.consumers
         ):
             torch.testing.assert_close(first, parameter.grad, rtol=1e-9, atol=1e-12, msg=name)
 
