@@ -100,20 +100,22 @@ class Chain:
         moved: dict[fx.Node, bool] = dict.fromkeys(self.sources, False)  # positions picked: harmless until joined
         for node in self.graph.program.nodes.nodes:
             made_of = self._operated(node)
-            inputs = tuple(n for n in made_of.all_input_nodes if n in mixed)
+            inputs = [n for n in made_of.all_input_nodes if n in mixed]
             if node in mixed or node not in needed or not inputs or self.group.name not in self.graph.carried(node):
                 continue
             if not isinstance(node.meta["val"], Tensor):
                 continue  # several tensors, each of which is a step
-            step, form = self._step(node, made_of, inputs), entry(made_of.target).form
-            shifts = any(moved[n] for n in inputs)
-            mixes = any(mixed[n] for n in inputs) or (shifts and len(inputs) > 1)
+            own = {*self.sources, *(step.output for step in steps)}
+            inputs = [n for n in made_of.all_input_nodes if n in own]
+            step, form = self._step(node, made_of, tuple(inputs)), entry(made_of.target).form
+            shifts = any(moved.get(n) for n in inputs)
+            mixes = any(mixed.get(n) for n in inputs) or (shifts and len(inputs) > 1)
             self.diagonal &= not (step.form == "general" or (mixes and step.bends))
             steps.append(step)
             names = self.graph.program.names
             given |= dict.fromkeys(
                 n for n in made_of.all_input_nodes
-                if n not in mixed and n not in names and isinstance(n.meta["val"], Tensor)
+                if n not in own and n not in names and isinstance(n.meta["val"], Tensor)
             )
             if published and (step.bends or node in ends):
                 published_ends.append(node)

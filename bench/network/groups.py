@@ -26,6 +26,7 @@ class Channels:
         dim: Its dimension.
         block: Entries per channel along it.
         fixed: Entries along it that are no channel's.
+        others: Other channels along it, with their entries.
     """
 
     name: str
@@ -33,10 +34,12 @@ class Channels:
     dim: int
     block: int = 1
     fixed: int = 0
+    others: tuple[tuple[Channels, int], ...] = ()
 
     def width(self, model: nn.Module) -> int:
         """How many there are now."""
-        return (tensor_of(model, self.tensor).shape[self.dim] - self.fixed) // self.block
+        beside = self.fixed + sum(one.width(model) * block for one, block in self.others)
+        return (tensor_of(model, self.tensor).shape[self.dim] - beside) // self.block
 
 
 @dataclass(frozen=True)

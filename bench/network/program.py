@@ -288,6 +288,8 @@ def _functional(graph: fx.Graph) -> bool:
         if root.op == "placeholder" and not node.users and not readers:
             graph.erase_node(node)  # a counter of batches
         else:
+            if (operation(node.target), node.target._overloadname) in _WRITES:
+                node.args = (first, arguments(node)["p"])
             node.target = twin
             first.replace_all_uses_with(node, delete_user_cb=readers.__contains__)
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from bench.network.spaces import Layout, Reason, Space, entries, fresh, plain, r
 
 Found = tuple[Axis, ...]
 """The axes of a tensor in terms of groups."""
+Place = tuple[str, int, Spaces]
+"""A dimension of a parameter or buffer: its name, the dimension, and what lies along it."""
 
 
 class Reader:
@@ -37,12 +40,10 @@ class Reader:
     def read(self, program: Program, training: bool) -> None:
         """Let every operation of a program say what it does to channels."""
         tensors = program.tensors(self.model)
-        names: dict[int, set[str]] = {}
-        for name, tensor in [*self.model.named_parameters(remove_duplicate=False)]:
-            names.setdefault(id(tensor), set()).add(name)
+        owners = Counter(id(p) for module in self.model.modules() for p in module.parameters(recurse=False))
         for node in program.nodes.nodes:
             if node.op == "placeholder":
-                self._read_placeholder(node, program, tensors, names)
+                self._read_placeholder(node, program, tensors, owners)
             elif node.op == "call_function" and _makes_tensors(node):
                 self.calls[node] = call = Call(node, self.layouts, program.names, training)
                 self.layouts[node] = self._checked(call, entry(node.target))
@@ -52,7 +53,7 @@ class Reader:
                         refuse(axis, Reason("network output, whose size is given"))
 
     def _read_placeholder(
-        self, node: fx.Node, program: Program, tensors: dict[str, Tensor], names: dict[int, set[str]]
+        self, node: fx.Node, program: Program, tensors: dict[str, Tensor], owners: Counter[int]
     ) -> None:
         name = program.names.get(node)
         if name is None:
@@ -63,7 +64,7 @@ class Reader:
             grows = tensor.is_floating_point() and name not in program.constants
             self.parameters[name] = tuple(fresh(n) if grows else plain(n) for n in tensor.shape)
         self.layouts[node] = self.parameters[name]
-        if len(names.get(id(tensor), ())) > 1:
+        if owners[id(tensor)] > 1:
             for axis in self.parameters[name]:
                 refuse(axis, Reason(f"{name} is tied to other weights: each would need its own"))
 
@@ -104,11 +105,12 @@ class Closing:
             if space not in self.columns:
                 space.reason = space.reason or Reason("nothing reads it")
         self._positions_stay()
-        self._told_apart()
+        self.places = self._placed()
+        gauges = self._gauged()
         self.names = self._named()
         self.channels: dict[Space, Channels] = {}
-        for space, name in self.names.items():
-            self.channels[space] = self._gauge(space, name)
+        for space, gauge in gauges.items():
+            self.channels[space] = self._channels(space, self.names[space], *gauge)
         self.groups = {name: self._group(space) for space, name in self.names.items()}
         self.unsplittable = list(self._refused())
 
@@ -196,21 +198,33 @@ class Closing:
             for space in passing if len(own) + len(passing) > 2 else ():
                 space.reason = Reason(f"stands beside the channels of {layer.name}", where(node))
 
-    def _told_apart(self) -> None:
-        """A group's width is read off a dimension that holds no other's."""
-        for space in [s for s in self.rows if s.reason is None]:
-            if not any(set(self._alive(axis)) == {space} for _, _, axis in self._held(space)):
-                space.reason = Reason("cannot be told apart from others beside it")
+    def _placed(self) -> dict[Space, list[Place]]:
+        """Dimensions of parameters and buffers that hold each space."""
+        found: dict[Space, list[Place]] = {}
+        for name, layout in self.reader.parameters.items():
+            for dim, axis in enumerate(layout):
+                for one in dict.fromkeys(spaces(axis)):
+                    found.setdefault(one, []).append((name, dim, axis))
+        return found
 
-    def _held(self, space: Space) -> list[tuple[str, int, Spaces]]:
-        """Dimensions of parameters and buffers that hold a space."""
-        if not hasattr(self, "_places"):
-            self._places: dict[Space, list[tuple[str, int, Spaces]]] = {}
-            for name, layout in self.reader.parameters.items():
-                for dim, axis in enumerate(layout):
-                    for one in dict.fromkeys(spaces(axis)):
-                        self._places.setdefault(one, []).append((name, dim, axis))
-        return self._places.get(space, [])
+    def _gauged(self) -> dict[Space, Place]:
+        """For each space that can be split a dimension that tells its width, beside those that are told already."""
+        found: dict[Space, Place] = {}
+        left = [space for space in self.rows if space.reason is None]
+        while left:
+            told = {}
+            for space in left:
+                alone = (p for p in self.places[space] if {*self._alive(p[2])} - found.keys() == {space})
+                best = min(alone, key=lambda place: len({*self._alive(place[2])}), default=None)
+                if best is not None:
+                    told[space] = best
+            if not told:
+                for space in left:
+                    space.reason = Reason("cannot be told apart from others beside it")
+                break
+            found |= told
+            left = [space for space in left if space not in found]
+        return found
 
     # -- what stays ----------------------------------------------------------------------------------------------------
 
@@ -226,13 +240,13 @@ class Closing:
                     names[space] = f"{layer.name}:{taken}" if taken else layer.name
         return names
 
-    def _gauge(self, space: Space, name: str) -> Channels:
-        held = [(n, d, axis) for n, d, axis in self._held(space) if set(self._alive(axis)) == {space}]
-        first = self.rows[space][0]
-        tensor, dim, axis = next((h for h in held if h[:2] == (first.weight, first.rows)), held[0])
-        block = sum(entries(s) // space.size for s in resolved(axis) if space in s)
-        fixed = sum(entries(s) for s in resolved(axis) if space not in s)
-        return Channels(name, tensor, dim, block, fixed)
+    def _channels(self, space: Space, name: str, tensor: str, dim: int, axis: Spaces) -> Channels:
+        def per(one: Space) -> int:
+            return sum(entries(s) // one.size for s in resolved(axis) if one in s)
+
+        others = [one for one in dict.fromkeys(self._alive(axis)) if one is not space]
+        fixed = sum(entries(s) for s in resolved(axis) if not {space, *others} & {*s})
+        return Channels(name, tensor, dim, per(space), fixed, tuple((self.channels[one], per(one)) for one in others))
 
     def _group(self, space: Space) -> Group:
         layers = self.rows[space]
@@ -240,7 +254,7 @@ class Closing:
         weights = {(layer.weight, layer.rows) for layer in layers}
         biases = {(layer.bias, 0) for layer in bare}
         columns = {(layer.weight, layer.columns): i for i, (_, layer) in enumerate(self.layers)}
-        slots = {(name, dim): Slot(name, dim, self.axis(axis)) for name, dim, axis in self._held(space)}
+        slots = {(name, dim): Slot(name, dim, self.axis(axis)) for name, dim, axis in self.places[space]}
         producers = [
             Producer(layer.name, slots[layer.weight, layer.rows], slots.get((layer.bias, 0)) if layer in bare else None)
             for layer in layers
@@ -315,5 +329,7 @@ class Closing:
                 continue
             own = list(spaces(self.reader.parameters[layer.weight][layer.rows]))
             if not any(space in self.names for space in own):
-                reason = next((s.reason for s in own if s.reason is not None), Reason("meets what cannot grow"))
+                reasons = [space.reason for space in own if space.reason is not None]
+                tried = [reason for reason in reasons if "its code" in reason.text]  # came as far as that
+                reason = next(iter([*tried, *reasons]), Reason("meets what cannot grow"))
                 yield Unsplittable(layer.name, reason.text, reason.where)

@@ -152,6 +152,9 @@ def _unify_segments(one: Segment, two: Segment, reason: Reason) -> None:
             break
         if size(large) == size(small):
             _same(large, small, reason)
+        elif size(small) == 1 and large in right:  # a part of itself
+            refuse(((small,),), reason)
+            left.insert(0, large)
         elif isinstance(large, int):
             _same(size(small), small, reason)
             left.insert(0, large // size(small))

@@ -17,14 +17,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bench.core.errors import PlanError, require_choice
-from bench.network.groups import Group, Slot, Widths, tensor_of, width, widths
+from bench.network.groups import Group, Slot, Widths, length, tensor_of, widths
 from bench.network.plan import GrowthPlan, Split, by_group
 
 OptimizerState = Literal["carry", "zero", "reset"]
@@ -92,8 +92,7 @@ def apply(
         for consumer in groups[name].consumers:
             editor.replace(consumer, _Copy(consumer, name, expansion, at, columns=True))
         at[name] = len(expansion.parents)
-    for name, group in groups.items():
-        set_sizes(model, group, before[name], at[name])
+    set_sizes(model, groups.values(), before, at)
     return SurgeryResult(len(plan.splits), plan.added(), expansions)
 
 
@@ -248,38 +247,42 @@ _COUNTS = re.compile(r"(^|_)(n_?)?(num_)?(attention_)?heads?$|^groups$")
 _SIZES = re.compile(r"(dim|channels|chs|features|width|planes|hidden|size|inner)$")
 _NOT_SIZES = re.compile(r"head_(dim|size)$|^dim_head$|kernel_size$")
 """Attributes that may count the entries of all neurons of a group, and such that do not."""
+_MANY = re.compile(r"split|sections|chunks")
+"""Lists of sizes by which a tensor is cut."""
 
 
-def set_sizes(model: nn.Module, group: Group, before: int, after: int) -> None:
+def set_sizes(model: nn.Module, groups: Iterable[Group], before: Widths, after: Widths) -> None:
     """Set the sizes that modules keep as attributes, of PyTorch's own classes and of others that name them as usual.
 
     Whether a class keeps a size under another name shows when the model is run (`bench.network.graph`).
 
     Args:
         model: Its parameters and buffers are grown already.
-        group: The group that grew.
-        before: Its width before.
-        after: Its width now.
+        groups: Groups that grew.
+        before: Widths before, of these and of all that lie along the same dimensions.
+        after: Widths now.
     """
-    for slot in _slots(group):
-        layer = model.get_submodule(slot.tensor.rpartition(".")[0])
-        _set_layer(layer, slot in group.chain)
-    totals = {before * k: after * k for slot in _slots(group) if (k := slot.block(group.name)) and _is_alone(slot)}
-    for path in group.holders:
-        holder = model.get_submodule(path)
-        if type(holder).__module__.startswith("torch.nn."):
-            continue
-        for name, value in list(vars(holder).items()):
-            if type(value) is not int or name.startswith("_"):
-                continue
-            if _COUNTS.search(name) and value == before:
-                setattr(holder, name, after)
-            elif _SIZES.search(name) and not _NOT_SIZES.search(name) and value in totals:
-                setattr(holder, name, totals[value])
+    for group in groups:
+        totals: dict[int, set[int]] = {}
+        for slot in _slots(group):
+            _set_layer(model.get_submodule(slot.tensor.rpartition(".")[0]), slot in group.chain)
+            for axis in (slot.axis, *((run,) for run in slot.axis if run.channels is not None)):
+                totals.setdefault(length(axis, before), set()).add(length(axis, after))
+        sizes = {old: new.pop() for old, new in totals.items() if len(new) == 1}
+        counts = {before[group.name]: after[group.name]}
+        for path in group.holders:
+            holder = model.get_submodule(path)
+            if not type(holder).__module__.startswith("torch.nn."):
+                _set_attributes(holder, counts, sizes)
 
 
-def _is_alone(slot: Slot) -> bool:
-    return len(slot.axis) == 1
+def _set_attributes(holder: nn.Module, counts: Mapping[int, int], sizes: Mapping[int, int]) -> None:
+    for name, value in list(vars(holder).items()):
+        known = counts if _COUNTS.search(name) else sizes if _SIZES.search(name) and not _NOT_SIZES.search(name) else {}
+        if type(value) is int and value in known:
+            setattr(holder, name, known[value])
+        elif type(value) in (list, tuple) and _MANY.search(name) and all(type(one) is int for one in value):
+            setattr(holder, name, type(value)(sizes.get(one, one) for one in value))
 
 
 def _set_layer(layer: nn.Module, units: bool) -> None:
@@ -322,5 +325,4 @@ def load(model: nn.Module, state: Mapping[str, Tensor], groups: Iterable[Group])
         for name, buffer in list(layer.named_buffers(recurse=False)):
             if prefix + name in state:
                 setattr(layer, name, state[prefix + name].to(buffer.device).clone())
-    for group in groups:
-        set_sizes(model, group, before[group.name], width(model, group))
+    set_sizes(model, groups, before, widths(model, groups))

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from bench.curvature.chain import Chain
+from bench.curvature.chain import Chain, Given
 from bench.curvature.hessian import ChainHessian, held, passed_on
 from bench.network.graph import Graph
+from bench.network.program import BATCH
+from bench.network.program import sizes as program_sizes
 from tests.nets import NETS, Net
+from tests.wide import WIDE
 
 
 class Pick(nn.Module):
@@ -41,9 +44,16 @@ def tensors(found: object) -> Iterator[Tensor]:
             yield from tensors(one)
 
 
-def double_backward(chain: Chain, zs: list[Tensor], gradients: list[Tensor], tangents: list[Tensor]) -> list[Tensor]:
+def shaped(node: fx.Node, batch: int) -> torch.Size:
+    """The shape of a node's tensor on a batch."""
+    return torch.Size([n // BATCH * batch if n % BATCH == 0 else n for n in program_sizes(node)])
+
+
+def double_backward(
+    chain: Chain, zs: list[Tensor], gradients: list[Tensor], tangents: list[Tensor], given: Given
+) -> list[Tensor]:
     leaves = [z.clone().requires_grad_() for z in zs]
-    phi = sum((g * u).sum() for g, u in zip(gradients, chain(leaves), strict=True))
+    phi = sum((g * u).sum() for g, u in zip(gradients, chain(leaves, given), strict=True))
     assert isinstance(phi, Tensor)
     first = torch.autograd.grad(phi, leaves, create_graph=True, allow_unused=True, materialize_grads=True)
     inner = sum((d * t).sum() for d, t in zip(first, tangents, strict=True) if d.requires_grad)
@@ -53,7 +63,7 @@ def double_backward(chain: Chain, zs: list[Tensor], gradients: list[Tensor], tan
 
 
 @pytest.mark.parametrize("published", [False, True])
-@pytest.mark.parametrize("net", [*NETS, PICK], ids=str)
+@pytest.mark.parametrize("net", [*NETS, PICK, *WIDE], ids=str)
 def test_products_are_those_of_double_backward(net: Net, published: bool) -> None:
     graph = net.graph()
     graph.model.eval()
@@ -64,13 +74,14 @@ def test_products_are_those_of_double_backward(net: Net, published: bool) -> Non
 
     for group in graph.groups.values():
         chain = Chain(graph, group, published)
-        zs = [draw(torch.Size((5, *n.meta["tensor_meta"].shape[1:]))) for n in chain.sources]
+        zs = [draw(shaped(n, 5)) for n in chain.sources]
+        given = {n: draw(shaped(n, 5)) for n in chain.given}
         with torch.no_grad():
-            gradients = [draw(u.shape) for u in chain(zs)]
-        hessian = ChainHessian(chain, zs, gradients)
+            gradients = [draw(u.shape) for u in chain(zs, given)]
+        hessian = ChainHessian(chain, zs, gradients, given)
         for _ in range(2):  # a second product finds the factors as the first did
             tangents = [draw(z.shape) for z in zs]
-            expected = double_backward(chain, zs, gradients, tangents)
+            expected = double_backward(chain, zs, gradients, tangents, given)
             for one, two in zip(hessian.product(tangents), expected, strict=True):
                 assert torch.allclose(one, two, rtol=1e-10, atol=1e-12)
 
@@ -82,11 +93,11 @@ def test_what_is_held_is_what_was_foretold(net: Net) -> None:
     graph.model.eval()
     for group in graph.groups.values():
         chain = Chain(graph, group)
-        zs = [torch.randn(n.meta["tensor_meta"].shape, dtype=torch.float64) for n in chain.sources]
+        zs = [torch.randn(shaped(n, 2), dtype=torch.float64) for n in chain.sources]
         with torch.no_grad():
             gradients = [torch.randn_like(u) for u in chain(zs)]
         kept = sum(t.numel() for _, _, part in ChainHessian(chain, zs, gradients).parts for t in tensors(vars(part)))
-        foretold = sum(n.meta["tensor_meta"].shape.numel() for n in held(chain))
+        foretold = sum(shaped(n, 2).numel() for n in held(chain))
         assert kept <= foretold
 
 
