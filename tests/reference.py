@@ -208,7 +208,8 @@ def velocity(model: nn.Module, update: Mapping[str, Tensor], inputs: Tensor) -> 
     """Rate of change of the outputs when the parameters move along ``update``."""
     values = {name: parameter.detach() for name, parameter in model.named_parameters()}
     tangents = {name: update[name] for name in values}
-    return jvp(lambda p: functional_call(model, p, (inputs,)), (values,), (tangents,))[1]
+    with sdpa_kernel(SDPBackend.MATH):  # the only one with forward derivatives
+        return jvp(lambda p: functional_call(model, p, (inputs,)), (values,), (tangents,))[1]
 
 
 def count_cost(model: nn.Module, inputs: Tensor) -> dict[str, float]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.nets import CLASSES, Net
+from tests.nets import CLASSES, NETS, Net
 
 
 class Wired(nn.Module):
@@ -333,3 +333,4 @@ WIDE: list[Net] = [
         }.items()
     ),
 ]
+ALL = [*NETS, *WIDE]

@@ -206,7 +206,7 @@ def batch_norm(call: Call) -> Layout:
 
 def prelu(call: Call) -> Layout:
     layout, (slopes,) = call.layout("self"), call.layout("weight")
-    if length(slopes) > 1 or length(layout[1]) == 1:
+    if length(slopes) > 1:  # one slope is all channels'
         unify(layout[1], slopes, call.reason("meets what cannot grow in prelu"))
     return layout
 

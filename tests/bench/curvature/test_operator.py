@@ -16,7 +16,8 @@ from bench.curvature.sample import Sample
 from bench.network.graph import Graph
 from tests.bench.curvature.spectra import close, matrices
 from tests.nets import NETS, SMOOTH, Net, named
-from tests.reference import blocks, sizes, splitting_hessian
+from tests.reference import blocks, doubled_hessian, sizes, splitting_hessian
+from tests.wide import ALL, WIDE
 
 
 @pytest.mark.parametrize("net", SMOOTH, ids=str)
@@ -60,7 +61,22 @@ def test_s_is_the_hessian_for_any_convolution(
     assert all(close(found[name], block) for name, block in zip(graph.groups, expected, strict=True))
 
 
-@pytest.mark.parametrize("net", NETS, ids=str)
+@pytest.mark.parametrize("net", WIDE, ids=str)
+def test_s_of_every_construct_is_the_hessian_of_the_doubled_net(net: Net) -> None:
+    """Segments, moved channels, gates, grouped units, heads: each neuron's block, and nothing between neurons."""
+    graph = net.graph()
+    inputs, targets = net.sample()
+    found = matrices(Curvature(graph, Sample(inputs, targets, F.cross_entropy)))
+    for name, group in graph.groups.items():
+        hessian = doubled_hessian(graph.model, group, inputs, targets)
+        own = torch.stack([hessian[i, :, i] for i in range(len(hessian))])
+        assert close(found[name], own, 1e-8)
+        for i in range(len(hessian)):
+            hessian[i, :, i] = 0
+        assert hessian.abs().max() < 1e-12 + 1e-8 * own.abs().max()
+
+
+@pytest.mark.parametrize("net", ALL, ids=str)
 def test_products_are_those_of_the_dense_form(net: Net) -> None:
     graph = net.graph()
     curvature = Curvature(graph, Sample(*net.sample(), F.cross_entropy))

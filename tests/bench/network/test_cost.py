@@ -16,8 +16,9 @@ from bench.network.counting import released_cost
 from bench.network.graph import Graph
 from bench.network.plan import GrowthPlan, Split
 from bench.network.surgery import apply
-from tests.nets import NETS, Net
+from tests.nets import Net
 from tests.reference import count_cost
+from tests.wide import ALL
 
 
 def widen(graph: Graph, added: dict[str, int]) -> None:
@@ -26,7 +27,7 @@ def widen(graph: Graph, added: dict[str, int]) -> None:
     apply(graph.model, None, GrowthPlan(tuple(splits)), 0.0)
 
 
-@pytest.mark.parametrize("net", NETS, ids=str)
+@pytest.mark.parametrize("net", ALL, ids=str)
 def test_costs_are_the_counts_of_the_seed_net(net: Net) -> None:
     graph = net.graph()
     counted = count_cost(graph.model, net.sample(1)[0])
@@ -34,7 +35,7 @@ def test_costs_are_the_counts_of_the_seed_net(net: Net) -> None:
         assert model.of(graph.widths()) == pytest.approx(counted[name], rel=1e-12), name
 
 
-@pytest.mark.parametrize("net", NETS, ids=str)
+@pytest.mark.parametrize("net", ALL, ids=str)
 @settings(max_examples=4)
 @given(data=st.data())
 def test_costs_are_the_counts_of_any_grown_net(net: Net, data: st.DataObject) -> None:
@@ -51,7 +52,7 @@ def test_costs_are_the_counts_of_any_grown_net(net: Net, data: st.DataObject) ->
     assert all(again[name].of(widths) == pytest.approx(found[name].of(widths)) for name in found)
 
 
-@pytest.mark.parametrize("net", NETS, ids=str)
+@pytest.mark.parametrize("net", ALL, ids=str)
 @pytest.mark.parametrize("added", [1, 3])
 def test_marginal_costs_are_differences(net: Net, added: int) -> None:
     graph = net.graph()

@@ -19,6 +19,7 @@ from bench.network.plan import GrowthPlan, Split, validate
 from bench.network.surgery import apply, load
 from tests.nets import NETS, Net, named
 from tests.reference import plan_offspring, split_outputs, velocity
+from tests.wide import ALL, WIDE
 
 
 def random_plan(graph: Graph, seed: int, directions: bool = True, signed: bool = True) -> GrowthPlan:
@@ -60,7 +61,22 @@ def test_surgery_makes_the_split_net(net: Net, seed: int, epsilon: float) -> Non
     assert receipt.splits == len(plan.splits)
 
 
-@pytest.mark.parametrize("net", NETS, ids=str)
+@pytest.mark.parametrize("net", ALL, ids=str)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_function_is_kept_and_read_again(net: Net, seed: int) -> None:
+    """Signed shares in all groups at once; what the network runs after growth is what it is taken for."""
+    graph = net.graph(seed)
+    inputs, _ = net.sample()
+    before = graph.model(inputs)
+    plan = random_plan(graph, seed)
+    apply(graph.model, None, plan, 0.0)
+    assert gap(graph.model(inputs), before) < 1e-12
+    grown = graph.grown()
+    assert grown.widths() == {name: n + plan.added().get(name, 0) for name, n in net.widths.items()}
+    assert gap(grown.program.run(graph.model, inputs), before) < 1e-12
+
+
+@pytest.mark.parametrize("net", ALL, ids=str)
 def test_the_function_is_unchanged_in_single_precision(net: Net) -> None:
     graph = net.graph(dtype=torch.float32)
     inputs, _ = net.sample(dtype=torch.float32)
@@ -69,7 +85,7 @@ def test_the_function_is_unchanged_in_single_precision(net: Net) -> None:
     assert gap(graph.model(inputs), before) < 1e-5
 
 
-@pytest.mark.parametrize("net", NETS, ids=str)
+@pytest.mark.parametrize("net", ALL, ids=str)
 def test_flags_modules_and_devices_stay(net: Net) -> None:
     graph = net.graph()
     model = graph.model.train()
@@ -85,7 +101,7 @@ def test_flags_modules_and_devices_stay(net: Net) -> None:
     F.cross_entropy(model(inputs), targets).backward()  # trains on in training mode
 
 
-@pytest.mark.parametrize("net", NETS, ids=str)
+@pytest.mark.parametrize("net", ALL, ids=str)
 def test_sizes_tell_the_truth(net: Net) -> None:
     """The grown net traces again, and its printed sizes rebuild it."""
     graph = net.graph()
@@ -127,7 +143,7 @@ def test_offspring_have_their_places() -> None:
     assert expansion.born.tolist() == [False] * 5 + [True] * 3
 
 
-@pytest.mark.parametrize("net", NETS, ids=str)
+@pytest.mark.parametrize("net", ALL, ids=str)
 def test_a_grown_state_loads_into_a_fresh_seed_net(net: Net) -> None:
     graph = net.graph()
     inputs, _ = net.sample()
@@ -175,7 +191,7 @@ def update(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tens
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
-@pytest.mark.parametrize("net", NETS, ids=str)
+@pytest.mark.parametrize("net", ALL, ids=str)
 def test_carried_momentum_keeps_the_functions_velocity(net: Net, kind: str) -> None:
     graph = net.graph()
     inputs, targets = net.sample()
@@ -246,7 +262,7 @@ def test_policy_reset_forgets_and_unknown_policies_are_refused() -> None:
 
 @pytest.mark.parametrize("weights", [(0.5, 0.5), (0.25,) * 4, (2.0, -1.5, 0.5)])
 @pytest.mark.parametrize(
-    "net", [net for net in NETS if net.name in ("mlp", "norm", "flatten", "prelu", "depthwise")], ids=str
+    "net", [*(net for net in NETS if net.name in ("mlp", "norm", "flatten", "prelu", "depthwise")), *WIDE], ids=str
 )
 def test_second_moments_are_the_squares_of_the_split_nets_gradients(net: Net, weights: tuple[float, ...]) -> None:
     graph = net.graph()
