@@ -223,7 +223,7 @@ def count_cost(model: nn.Module, inputs: Tensor) -> dict[str, float]:
         words += output.numel()
 
     handles = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         model(inputs[:1])
     for handle in handles:
         handle.remove()

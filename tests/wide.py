@@ -185,6 +185,10 @@ def _transformer(m: nn.Module, x: Tensor) -> Tensor:
     return m.head(x).mean(1)
 
 
+def _frozen(x: Tensor, norm: nn.Module) -> Tensor:
+    return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias)
+
+
 WIDE: list[Net] = [
     _net(
         "norm with its activation",
@@ -195,9 +199,7 @@ WIDE: list[Net] = [
     ),
     _net(
         "functional norm, frozen",
-        lambda m, x: m.head(
-            _mean(torch.tanh(F.batch_norm(m.conv(x), m.norm.running_mean, m.norm.running_var, m.norm.weight)))
-        ),
+        lambda m, x: m.head(_mean(torch.tanh(_frozen(m.conv(x), m.norm)))),
         (2, 5, 5),
         {"conv": 4},
         lambda: {"conv": _conv(2, 4), "norm": nn.BatchNorm2d(4), "head": nn.Linear(4, CLASSES)},

@@ -114,7 +114,8 @@ class Chain:
             steps.append(step)
             names = self.graph.program.names
             given |= dict.fromkeys(
-                n for n in made_of.all_input_nodes
+                n
+                for n in made_of.all_input_nodes
                 if n not in own and n not in names and isinstance(n.meta["val"], Tensor)
             )
             if published and (step.bends or node in ends):
@@ -209,7 +210,11 @@ class Chain:
     def _frozen(self, norm: fx.Node) -> Function:
         """Batch normalisation with its running statistics, as the affine map it is."""
         names, by_name = self.graph.program.names, arguments(norm)
-        found = {name: self._tensors[names[node]] for name, node in by_name.items() if isinstance(node, fx.Node) and node in names}
+        found = {
+            name: self._tensors[names[node]]
+            for name, node in by_name.items()
+            if isinstance(node, fx.Node) and node in names
+        }
         scale = torch.rsqrt(found["running_var"] + by_name["eps"])
         shift = -found["running_mean"] * scale
         if "weight" in found:

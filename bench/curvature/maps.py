@@ -40,7 +40,9 @@ class LinearMap:
     def __init__(self, row: int, places: Tensor, rows: int, bias: bool) -> None:
         self.row, self.places, self.rows_of_layer, self.bias = row, places, rows, bias
         self.size = places.shape[1] * (row + bias)
-        self.alone = places.shape == (rows, 1) and bool((places.flatten() == torch.arange(rows, device=places.device)).all())
+        self.alone = places.shape == (rows, 1) and bool(
+            (places.flatten() == torch.arange(rows, device=places.device)).all()
+        )
 
     def prepare(self, x: Tensor) -> Tensor:
         """What to keep of the layer's input."""
@@ -51,7 +53,9 @@ class LinearMap:
         if self.alone:
             return (v[:, :-1], v[:, -1]) if self.bias else (v, None)
         k, where = self.places.shape[1], self.places.flatten()
-        weight = v.new_zeros(self.rows_of_layer, self.row).index_copy_(0, where, v[:, : k * self.row].reshape(-1, self.row))
+        weight = v.new_zeros(self.rows_of_layer, self.row).index_copy_(
+            0, where, v[:, : k * self.row].reshape(-1, self.row)
+        )
         if not self.bias:
             return weight, None
         return weight, v.new_zeros(self.rows_of_layer).index_copy_(0, where, v[:, k * self.row :].flatten())

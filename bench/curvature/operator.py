@@ -54,9 +54,7 @@ class Operator:
         flops: Floating-point operations of the products so far.
     """
 
-    def __init__(
-        self, layers: Sequence[LinearMap], batches: Callable[[], Iterator[Batch]], like: Tensor
-    ) -> None:
+    def __init__(self, layers: Sequence[LinearMap], batches: Callable[[], Iterator[Batch]], like: Tensor) -> None:
         self.batches, self.like = batches, like
         self.neurons, self.size = like.shape
         self.layers = list(layers)
@@ -88,7 +86,11 @@ class Operator:
         parts = torch.split(vectors, [layer.size for layer in self.layers], dim=1)
         pairs = list(zip(self.layers, batch.inputs, strict=True))
         tangents = [layer.forward(x, v) for (layer, x), v in zip(pairs, parts, strict=True)]
-        self._count(batch, 1, 4 * sum(t.numel() * (layer.row + layer.bias) for t, layer in zip(tangents, self.layers, strict=True)))
+        self._count(
+            batch,
+            1,
+            4 * sum(t.numel() * (layer.row + layer.bias) for t, layer in zip(tangents, self.layers, strict=True)),
+        )
         if isinstance(batch.hessian, ChainHessian):
             bent = batch.hessian.product(tangents)
         else:

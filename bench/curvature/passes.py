@@ -12,7 +12,7 @@ from functools import partial
 from math import prod
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 
 from bench.curvature.capture import Values, capture
 from bench.curvature.chain import Chain

@@ -66,7 +66,9 @@ def surrogate(kinks: Kinks) -> Callable[[Tensor], Tensor]:
         found = z * per_channel(slope, z) if isinstance(slope, Tensor) else slope * z if slope else None
         for at, change in places:
             bent = surrogate_relu(z - at if at else z)
-            term = per_channel(change, z) * bent if isinstance(change, Tensor) else bent if change == 1 else change * bent
+            term = (
+                per_channel(change, z) * bent if isinstance(change, Tensor) else bent if change == 1 else change * bent
+            )
             found = term if found is None else found + term
         assert found is not None
         return found + shift if shift else found

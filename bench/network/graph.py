@@ -137,7 +137,9 @@ class Graph:
             with mode(self.model, training):
                 own = _outputs(self.model, inputs)
         except Exception as error:  # a model may fail in any way
-            raise BenchError(f"the model cannot run on {CHECKED} inputs at once: {cause(error)}{place(error)}") from error
+            raise BenchError(
+                f"the model cannot run on {CHECKED} inputs at once: {cause(error)}{place(error)}"
+            ) from error
         with _seeded(), torch.no_grad():
             read = program.run(self.model, inputs)
         if not _same(read, own):

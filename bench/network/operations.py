@@ -21,14 +21,12 @@ from bench.network.spaces import (
     Reason,
     Space,
     entries,
-    fresh,
     length,
     parted,
     plain,
     refuse,
     reshaped,
     resolved,
-    size,
     unify,
 )
 
@@ -225,7 +223,9 @@ def _weight(call: Call, argument: str, rows: int) -> tuple[Layer, Axis, Axis]:
     bias = call.names.get(call["bias"]) if call.has("bias") else None
     if name is None:
         call.layer = Layer(str(stack[-1][0]) or call.node.name, None, bias, rows, columns)
-        reason = call.reason(f"the weight of {call.layer.name} is computed, by {operation(node.target)}: it would have to be a parameter")
+        reason = call.reason(
+            f"the weight of {call.layer.name} is computed, by {operation(node.target)}: it would have to be a parameter"
+        )
     else:
         call.layer = Layer(name.removesuffix(".weight"), name, bias, rows, columns)
         reason = call.reason(f"{call.layer.name} is used more than once: each use would need weights of its own")
@@ -396,7 +396,10 @@ def layer_norm(call: Call) -> Layout:
     layout = call.layout("input")
     last = len(call["normalized_shape"])
     for i in range(1, last + 1):
-        refuse(layout[-i], call.reason("a layer norm mixes its channels: a norm of each channel alone, as batch norm is, would not"))
+        refuse(
+            layout[-i],
+            call.reason("a layer norm mixes its channels: a norm of each channel alone, as batch norm is, would not"),
+        )
     for name in ("weight", "bias"):
         if call.has(name):
             joined(call, [layout, call.layout(name)])
@@ -406,7 +409,10 @@ def layer_norm(call: Call) -> Layout:
 def group_norm(call: Call) -> Layout:
     layout = call.layout("input")
     for axis in layout[1:]:
-        refuse(axis, call.reason(f"{call.name} mixes its channels: a norm of each channel alone, as batch norm is, would not"))
+        refuse(
+            axis,
+            call.reason(f"{call.name} mixes its channels: a norm of each channel alone, as batch norm is, would not"),
+        )
     return layout
 
 
@@ -499,7 +505,9 @@ def sliced(call: Call) -> Layout:
     whole = length(layout[d])
     if shape[d] == whole:
         return layout
-    start = min(max(int(call["start"] or 0) % whole if int(call["start"] or 0) < 0 else int(call["start"] or 0), 0), whole)
+    start = min(
+        max(int(call["start"] or 0) % whole if int(call["start"] or 0) < 0 else int(call["start"] or 0), 0), whole
+    )
     if call.name == "slice" and number(call["step"] or 1) != 1:
         refuse(layout[d], call.reason("a slice with gaps"))
         return (*layout[:d], plain(shape[d]), *layout[d + 1 :])
@@ -603,16 +611,22 @@ def _many(names: str, entry: Operation) -> dict[str, Operation]:
 
 
 OPERATIONS: dict[str, Operation] = {
-    **_many("add sub rsub neg alias clone contiguous detach detach_ to _to_copy type_as lift_fresh_copy lift_fresh "
-            "div_scalar float double half", Operation(elementwise, Form.AFFINE)),
-    **_many("dropout feature_dropout alpha_dropout feature_alpha_dropout native_dropout",
-            Operation(elementwise, Form.AFFINE, random="train")),
+    **_many(
+        "add sub rsub neg alias clone contiguous detach detach_ to _to_copy type_as lift_fresh_copy lift_fresh "
+        "div_scalar float double half",
+        Operation(elementwise, Form.AFFINE),
+    ),
+    **_many(
+        "dropout feature_dropout alpha_dropout feature_alpha_dropout native_dropout",
+        Operation(elementwise, Form.AFFINE, random="train"),
+    ),
     "mul": Operation(elementwise, Form.PRODUCT),
-    **_many("silu gelu softplus tanh sigmoid elu selu celu mish log_sigmoid hardswish exp expm1 log log1p square sqrt "
-            "rsqrt reciprocal sin cos erf pow div softsign atan abs true_divide",
-            Operation(elementwise, Form.CURVED)),
-    **_many("addcmul addcdiv lerp maximum minimum clamp clamp_min clamp_max where masked_fill",
-            Operation(elementwise)),
+    **_many(
+        "silu gelu softplus tanh sigmoid elu selu celu mish log_sigmoid hardswish exp expm1 log log1p square sqrt "
+        "rsqrt reciprocal sin cos erf pow div softsign atan abs true_divide",
+        Operation(elementwise, Form.CURVED),
+    ),
+    **_many("addcmul addcdiv lerp maximum minimum clamp clamp_min clamp_max where masked_fill", Operation(elementwise)),
     "relu": Operation(elementwise, Form.KINKED, _relu),
     "relu6": Operation(elementwise, Form.KINKED, lambda: _hardtanh(0.0, 6.0)),
     "hardtanh": Operation(elementwise, Form.KINKED, _hardtanh),
@@ -632,11 +646,16 @@ OPERATIONS: dict[str, Operation] = {
     **_many("softmax log_softmax _softmax _log_softmax", Operation(along("softmax over channels"))),
     "cumsum": Operation(along("cumsum over channels"), Form.MIX),
     **_many("roll flip", Operation(along("its channels change places", "dims"), Form.MOVE)),
-    **_many("max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d max_pool2d_with_indices",
-            Operation(pooling, Form.SELECT)),
-    **_many("avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
-            "upsample_nearest2d upsample_bilinear2d upsample_bicubic2d _upsample_bilinear2d_aa "
-            "_upsample_bicubic2d_aa upsample_nearest1d upsample_linear1d", Operation(pooling, Form.MIX)),
+    **_many(
+        "max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d max_pool2d_with_indices",
+        Operation(pooling, Form.SELECT),
+    ),
+    **_many(
+        "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
+        "upsample_nearest2d upsample_bilinear2d upsample_bicubic2d _upsample_bilinear2d_aa "
+        "_upsample_bicubic2d_aa upsample_nearest1d upsample_linear1d",
+        Operation(pooling, Form.MIX),
+    ),
     **_many("layer_norm rms_norm", Operation(layer_norm)),
     **_many("group_norm instance_norm native_group_norm", Operation(group_norm)),
     **_many("flatten squeeze unsqueeze", Operation(reshape, Form.MOVE)),
@@ -655,8 +674,11 @@ OPERATIONS: dict[str, Operation] = {
     **_many("index index_select", Operation(index, Form.MOVE)),
     **_many("pad constant_pad_nd reflection_pad1d reflection_pad2d replication_pad2d", Operation(padding, Form.MOVE)),
     "glu": Operation(gated),
-    **_many("zeros ones full empty arange zeros_like ones_like full_like new_zeros new_ones new_full new_empty "
-            "scalar_tensor linspace eye", Operation(made)),
+    **_many(
+        "zeros ones full empty arange zeros_like ones_like full_like new_zeros new_ones new_full new_empty "
+        "scalar_tensor linspace eye",
+        Operation(made),
+    ),
     **_many("rand randn rand_like randn_like bernoulli randint randperm", Operation(made, random=True)),
 }
 """Operations by name, overloads alike."""

@@ -75,9 +75,7 @@ class Program:
         results = next(node for node in self.nodes.nodes if node.op == "output").args[0]
         kinds = exported.graph_signature.output_specs
         outputs = results if isinstance(results, tuple | list) else (results,)
-        self.outputs = [
-            node for node, spec in zip(outputs, kinds, strict=True) if "USER_OUTPUT" in str(spec.kind)
-        ]
+        self.outputs = [node for node, spec in zip(outputs, kinds, strict=True) if "USER_OUTPUT" in str(spec.kind)]
 
     def tensors(self, model: nn.Module) -> dict[str, Tensor]:
         """Parameters, buffers and constants by name, as they are in a model of the same structure."""
@@ -187,7 +185,7 @@ def number(size: Any) -> int:
         size = size.meta["val"]
     if isinstance(size, torch.SymInt):
         expression = size.node.expr
-        return int(expression.subs({symbol: BATCH for symbol in expression.free_symbols}))
+        return int(expression.subs(dict.fromkeys(expression.free_symbols, BATCH)))
     return int(size)
 
 
@@ -197,7 +195,7 @@ def at_batch(size: Any, node: fx.Node, tensor: Tensor) -> int:
         if isinstance(symbolic, torch.SymInt):
             batch = actual // (number(symbolic) // BATCH)
             expression = size.node.expr
-            return int(expression.subs({symbol: batch for symbol in expression.free_symbols}))
+            return int(expression.subs(dict.fromkeys(expression.free_symbols, batch)))
     return number(size)
 
 

@@ -84,7 +84,9 @@ def apply(
     expansions: dict[str, Expansion] = {}
     at = dict(before)
     for name, splits in grouped.items():
-        expansions[name] = expansion = expand(before[name], splits, epsilon, tensor_of(model, groups[name].rows[0].tensor))
+        expansions[name] = expansion = expand(
+            before[name], splits, epsilon, tensor_of(model, groups[name].rows[0].tensor)
+        )
         editor.split_rows(groups[name], expansion, at)
         at[name] = len(expansion.parents)
     at = dict(before)
@@ -153,7 +155,9 @@ class _Copy:
             owners = torch.full_like(entries, -1)
             if run.group == group:
                 entries = entries.reshape(run.outer, -1, run.block)[:, expansion.parents].flatten()
-                owners = torch.arange(new, device=entries.device)[None, :, None].expand(run.outer, -1, run.block).flatten()
+                owners = (
+                    torch.arange(new, device=entries.device)[None, :, None].expand(run.outer, -1, run.block).flatten()
+                )
             sources.append(entries)
             neurons.append(owners)
         self.parents, owner = torch.cat(sources), torch.cat(neurons)

@@ -16,7 +16,7 @@ from bench.network.counting import released_cost
 from bench.network.graph import Graph
 from bench.network.plan import GrowthPlan, Split
 from bench.network.surgery import apply
-from tests.nets import Net
+from tests.nets import NETS, Net
 from tests.reference import count_cost
 from tests.wide import ALL
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from bench.core.errors import BenchError
 from bench.network.graph import Graph
-from bench.network.groups import Group, Slot, theta, width
+from bench.network.groups import Slot, theta, width
 from bench.network.modes import evaluation
 from tests.nets import NETS, Net, named
 
@@ -255,4 +255,6 @@ def test_chains_of_linear_layers(widths: list[int], bias: bool) -> None:
         layers += [nn.Linear(one, two, bias=bias), nn.SiLU()]
     graph = Graph(nn.Sequential(*layers[:-1]), (3,))
     assert graph.widths() == {str(2 * i): n for i, n in enumerate(widths)}
-    assert [[c.tensor for c in g.consumers] for g in graph.groups.values()] == [[f"{2 * i + 2}.weight"] for i in range(len(widths))]
+    assert [[c.tensor for c in g.consumers] for g in graph.groups.values()] == [
+        [f"{2 * i + 2}.weight"] for i in range(len(widths))
+    ]
