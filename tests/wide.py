@@ -1,4 +1,4 @@
-"""Small nets of every construct that the reader follows beyond plain chains: segments, moved channels, gates, groups, heads.
+"""Small nets of every construct beyond plain chains: segments, moved channels, gates, groups, heads.
 
 Each is grown and measured by its own forward pass in the tests; a new construct is covered by one more line in `WIDE`.
 """

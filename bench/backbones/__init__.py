@@ -1,6 +1,7 @@
 """Seed networks, plain modules, one file each: ``build({"name": "mlp"}, (1, 8, 8), 10)``.
 
-``base`` has the registry, ``layers``, ``transformer`` and ``contiguous`` what several need, ``external`` the networks from elsewhere.
+``base`` has the registry, ``layers``, ``transformer`` and ``contiguous`` what several need, ``external`` the networks
+from elsewhere.
 May import `bench.core` and `bench.network`; nothing of a run or of training.
 """
 

@@ -112,8 +112,8 @@ def _add(sums: dict[fx.Node, Tensor], nodes: Sequence[fx.Node], terms: Terms) ->
 class _Part(ABC):
     """What one step does to tangents on one batch.
 
-    Made of the step, whether tangents pass on beyond it, its inputs as leaves, its output, ``d phi / d output`` (None for
-    zero) and what else the chain reads.
+    Made of the step, whether tangents pass on beyond it, its inputs as leaves, its output, ``d phi / d output`` (None
+    for zero) and what else the chain reads.
 
     Attributes:
         given: ``d phi`` by the step's inputs.

@@ -141,7 +141,7 @@ class ConvMap(LinearMap):
 
     def rows(self, x: Tensor) -> Tensor:
         """The rows of J for one neuron that is one row: ``(positions, d)``, patches of the input."""
-        stride, padding, dilation = self.geometry
+        stride, padding, dilation = (tuple(of) for of in self.geometry)
         patches = F.unfold(x, self.kernel[1:], dilation, padding, stride)
         flat = patches.transpose(1, 2).flatten(0, 1)
         return torch.cat([flat, flat.new_ones(len(flat), 1)], dim=1) if self.bias else flat

@@ -26,7 +26,8 @@ class Part:
     """Examples: one part of a data set.
 
     Args:
-        inputs: Images, uint8 of shape (N, C, H, W), features, float32 of shape (N, F), or symbols, int64 of shape (N, T).
+        inputs: Images, uint8 of shape (N, C, H, W), features, float32 of shape (N, F), or symbols, int64 of shape
+            (N, T).
         targets: Classes, int64 of shape (N,), or values, float32 of shape (N, K).
     """
 

@@ -54,7 +54,7 @@ class TextConfig:
 def read() -> tuple[str, Tensor]:
     """The symbols in their order, and the text as their numbers, int64 of shape (characters,)."""
     text = Path(__file__).with_suffix(".txt").read_text("ascii")
-    codes, numbers = torch.tensor([ord(character) for character in text]).unique(return_inverse=True)
+    codes, numbers = torch.unique(torch.tensor([ord(character) for character in text]), return_inverse=True)
     return "".join(map(chr, codes.tolist())), numbers
 
 

@@ -1,4 +1,4 @@
-"""How parameters, multiply-adds and words are counted: products of axes, as terms in the widths of a network's groups."""
+"""How parameters, multiply-adds and words are counted: products of axes, as terms in the widths of the groups."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """Which channels of a network can be split, read off what PyTorch runs.
 
 The network is exported in evaluation and in training mode (`bench.network.program`); every operation says what becomes
-of its inputs' channels (`bench.network.operations`), and where they meet, are cut or reshaped, spaces of channels follow
-(`bench.network.spaces`). A space that some layers make and others read, and whose every use is understood, is a `Group`.
-What was read is then held against the network itself: its own forward pass must agree, before growth and after.
+of its inputs' channels (`bench.network.operations`), and where they meet, are cut or reshaped, spaces of channels
+follow (`bench.network.spaces`). A space that some layers make and others read, and whose every use is understood, is a
+`Group` (`bench.network.reading`). What was read is then held against the network itself: its own forward pass must
+agree, before growth and after.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def measure(graph: Graph, macs: CostModel, batch: int, device: torch.device) -> 
     table += [{name: factor} for name in groups for factor in (2, 4)]
     table += [{groups[i]: 2, groups[j]: 2} for i, j in pairs if i != j]
     networks = [widened(graph, factors) for factors in table]
-    times = timed([passes(network, graph.input_shape, batch, device) for network in networks])
+    times = timed([passes(network, graph, batch, device) for network in networks])
     widths = [{name: n * factors.get(name, 1) for name, n in seed.items()} for factors in table]
     middle = [median(turns) for turns in times]
     noise = [
@@ -128,7 +128,7 @@ def _fit(scaled: NDArray[np.float64], pairs: list[tuple[int, int]], times: NDArr
 
 def now(graph: Graph, batch: int, device: torch.device) -> float:
     """Microseconds of one pass of the network as it is, the median over turns."""
-    return median(timed([passes(graph.model, graph.input_shape, batch, device)])[0])
+    return median(timed([passes(graph.model, graph, batch, device)])[0])
 
 
 def widened(graph: Graph, factors: Mapping[str, int]) -> nn.Module:
@@ -144,9 +144,10 @@ def widened(graph: Graph, factors: Mapping[str, int]) -> nn.Module:
     return model
 
 
-def passes(model: nn.Module, input_shape: tuple[int, ...], batch: int, device: torch.device) -> Callable[[int], None]:
-    """A function that makes so many passes and waits for the device."""
-    inputs = torch.zeros(batch, *input_shape, device=device, dtype=next(model.parameters()).dtype)
+def passes(model: nn.Module, graph: Graph, batch: int, device: torch.device) -> Callable[[int], None]:
+    """A function that makes so many passes of a network of this graph and waits for the device."""
+    dtype = graph.dtype or next(model.parameters()).dtype
+    inputs = torch.zeros(batch, *graph.input_shape, device=device, dtype=dtype)
     if inputs.dim() == 4:
         inputs = inputs.contiguous(memory_format=torch.channels_last)
 

@@ -184,6 +184,11 @@ def unknown(call: Call) -> Any:
     return made(call)
 
 
+def _unknown(call: Call) -> Layout:
+    layout: Layout = unknown(call)
+    return layout
+
+
 def made(call: Call) -> Any:
     """A new tensor, or several."""
     value = call.node.meta["val"]
@@ -223,9 +228,7 @@ def _weight(call: Call, argument: str, rows: int) -> tuple[Layer, Axis, Axis]:
     bias = call.names.get(call["bias"]) if call.has("bias") else None
     if name is None:
         call.layer = Layer(str(stack[-1][0]) or call.node.name, None, bias, rows, columns)
-        reason = call.reason(
-            f"the weight of {call.layer.name} is computed, by {operation(node.target)}: it would have to be a parameter"
-        )
+        reason = call.reason(f"the weight of {call.layer.name} is {computed(node)}")
     else:
         call.layer = Layer(name.removesuffix(".weight"), name, bias, rows, columns)
         reason = call.reason(f"{call.layer.name} is used more than once: each use would need weights of its own")
@@ -239,6 +242,11 @@ def _weight(call: Call, argument: str, rows: int) -> tuple[Layer, Axis, Axis]:
 def _reads(call: Call, axis: Axis, columns: Axis) -> None:
     assert call.layer is not None
     unify(axis, columns, call.reason(f"{call.layer.name} reads it together with what cannot grow"))
+
+
+def computed(node: fx.Node) -> str:
+    """What is said of a weight that is no parameter."""
+    return f"computed, by {operation(node.target)}: it would have to be a parameter"
 
 
 def _biased(call: Call, rows: Axis) -> Axis:
@@ -257,7 +265,7 @@ def linear(call: Call) -> Layout:
 def convolution(call: Call) -> Layout:
     layout, groups, shape = call.layout("input"), int(call["groups"]), call.shape
     if len(layout) < len(shape) or len(shape) < 3:
-        return unknown(call)  # a convolution without a batch
+        return _unknown(call)  # a convolution without a batch
     for axis in layout[2:]:
         refuse(axis, call.reason("is convolved over"))
     spatial = tuple(plain(n) for n in shape[2:])
@@ -305,7 +313,7 @@ def matmul(call: Call) -> Layout:
         _reads(call, one[-1], columns)
         return (*one[:-1], rows)
     if min(len(one), len(two)) < 2:
-        return unknown(call)  # type: ignore[no-any-return]
+        return _unknown(call)
     for axis in (one[-1], two[-2]):
         refuse(axis, call.reason("is summed over by a product of tensors"))
     return (*joined(call, [one[:-2], two[:-2]]), one[-2], two[-1])
@@ -355,7 +363,7 @@ def attention(call: Call) -> Layout:
 # -- rules: along and across dimensions --------------------------------------------------------------------------------
 
 
-def reduction(call: Call) -> Layout:
+def reduction(call: Call) -> Any:
     """Over some dimensions, none of which may hold channels."""
     layout = call.layout(call.first)
     gone = call.dims() if "dim" in call.arguments else list(range(len(layout)))
@@ -392,13 +400,16 @@ def pooling(call: Call) -> Any:
     return _as_many(call, (*layout[:2], *(plain(n) for n in shape[2:])))
 
 
+INSTEAD = "a norm of each channel alone, as batch norm is, would not"
+
+
 def layer_norm(call: Call) -> Layout:
     layout = call.layout("input")
     last = len(call["normalized_shape"])
     for i in range(1, last + 1):
         refuse(
             layout[-i],
-            call.reason("a layer norm mixes its channels: a norm of each channel alone, as batch norm is, would not"),
+            call.reason(f"a layer norm mixes its channels: {INSTEAD}"),
         )
     for name in ("weight", "bias"):
         if call.has(name):
@@ -411,7 +422,7 @@ def group_norm(call: Call) -> Layout:
     for axis in layout[1:]:
         refuse(
             axis,
-            call.reason(f"{call.name} mixes its channels: a norm of each channel alone, as batch norm is, would not"),
+            call.reason(f"{call.name} mixes its channels: {INSTEAD}"),
         )
     return layout
 
@@ -505,9 +516,8 @@ def sliced(call: Call) -> Layout:
     whole = length(layout[d])
     if shape[d] == whole:
         return layout
-    start = min(
-        max(int(call["start"] or 0) % whole if int(call["start"] or 0) < 0 else int(call["start"] or 0), 0), whole
-    )
+    start = number(call["start"] or 0)
+    start = max(start + whole, 0) if start < 0 else start
     if call.name == "slice" and number(call["step"] or 1) != 1:
         refuse(layout[d], call.reason("a slice with gaps"))
         return (*layout[:d], plain(shape[d]), *layout[d + 1 :])
@@ -517,8 +527,9 @@ def sliced(call: Call) -> Layout:
 
 
 def getitem(call: Call) -> Any:
-    made_of = call.layouts.get(call.node.args[0])  # type: ignore[arg-type]
-    return made_of[call.node.args[1]] if isinstance(made_of, list) else made(call)
+    source, piece = call.node.args
+    made_of = call.layouts[source] if isinstance(source, fx.Node) else None
+    return made_of[piece] if isinstance(made_of, list) and isinstance(piece, int) else made(call)
 
 
 def index(call: Call) -> Layout:

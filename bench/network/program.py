@@ -278,7 +278,7 @@ def _functional(graph: fx.Graph) -> bool:
         root = base.get(first, first)
         twin = _twin(node.target)
         others = [n for n in (root, *(v for v, of in base.items() if of is root)) if n is not first]
-        if len(writes) > 1 or writes[0].name != schema.arguments[0].name or twin is None:
+        if len(writes) > 1 or schema is None or writes[0] is not schema.arguments[0] or twin is None:
             return False
         if any(later(one, node) for one in others):
             return False

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from bench.network.groups import Axis, Channels, Group, Producer, Run, Slot, Unsplittable
-from bench.network.operations import Call, Layer, Operation, entry, made
+from bench.network.operations import Call, Layer, Operation, computed, entry, made
 from bench.network.program import Program, number, operation, where
 from bench.network.spaces import Axis as Spaces
 from bench.network.spaces import Layout, Reason, Space, entries, fresh, plain, refuse, resolved, spaces
@@ -256,7 +256,9 @@ class Closing:
         columns = {(layer.weight, layer.columns): i for i, (_, layer) in enumerate(self.layers)}
         slots = {(name, dim): Slot(name, dim, self.axis(axis)) for name, dim, axis in self.places[space]}
         producers = [
-            Producer(layer.name, slots[layer.weight, layer.rows], slots.get((layer.bias, 0)) if layer in bare else None)
+            Producer(
+                layer.name, slots[layer.weight, layer.rows], slots.get((layer.bias or "", 0)) if layer in bare else None
+            )
             for layer in layers
             if layer.weight is not None
         ]
@@ -323,9 +325,8 @@ class Closing:
                 continue
             seen.add(layer.name)
             if layer.weight is None:
-                made_by = operation(node.args[1].target)  # type: ignore[union-attr]
-                why = f"its weight is computed, by {made_by}: it would have to be a parameter"
-                yield Unsplittable(layer.name, why, where(node))
+                weight = self.reader.calls[node]["weight"]
+                yield Unsplittable(layer.name, f"its weight is {computed(weight)}", where(node))
                 continue
             own = list(spaces(self.reader.parameters[layer.weight][layer.rows]))
             if not any(space in self.names for space in own):

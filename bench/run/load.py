@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from omegaconf import OmegaConf
 from torch import nn
 
@@ -37,5 +38,6 @@ def load_network(folder: str | Path, device: str = "cpu") -> nn.Module:
         raise BenchError(f"{folder}: no readable checkpoint there; expected the folder of a run")
     options = OmegaConf.load(Path(folder) / "config.yaml")
     model = build(options.backbone, tuple(found["input_shape"]), found["outputs"])
-    load(model, found["model"], Graph(model, tuple(found["input_shape"])).groups.values())
+    dtype = getattr(torch, found.get("input_dtype", "float32"))  # early checkpoints have none
+    load(model, found["model"], Graph(model, tuple(found["input_shape"]), dtype).groups.values())
     return model.to(device).eval()

@@ -58,7 +58,7 @@ class Run:
         part = self.data.sample(settings.growth.examples, self.seed)
         self.sample = Sample(part.inputs, part.targets, self.loss, self.data.normalised)
         self.model = self._build()
-        self.graph = Graph(self.model, self.data.input_shape)
+        self.graph = Graph(self.model, self.data.input_shape, self.data.input_dtype)
         if not self.graph.groups:
             reasons = "; ".join(map(str, self.graph.unsplittable))
             raise ConfigError("backbone", settings.name("backbone"), f"a network with channels to split ({reasons})")
@@ -270,6 +270,7 @@ class Run:
             "optimizer": self.optimizer.state_dict(),
             "state": self.progress.state_dict(),
             "input_shape": list(self.data.input_shape),
+            "input_dtype": str(self.data.input_dtype).removeprefix("torch."),
             "outputs": self.data.outputs,
         }
         checkpoint.save(path or self.folder.checkpoint_path, state)
