@@ -9,7 +9,9 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from bench.network.groups import Axis, Channels, Group, Producer, Run, Slot, Unsplittable
-from bench.network.operations import Call, Layer, Operation, computed, entry, made
+from bench.network.operations import Call, Layer, Operation, entry
+from bench.network.operations.layers import computed
+from bench.network.operations.pointwise import made, unknown
 from bench.network.program import Program, number, operation, where
 from bench.network.spaces import Axis as Spaces
 from bench.network.spaces import Layout, Reason, Space, entries, fresh, plain, refuse, resolved, spaces
@@ -69,13 +71,17 @@ class Reader:
                 refuse(axis, Reason(f"{name} is tied to other weights: each would need its own"))
 
     def _checked(self, call: Call, operation: Operation) -> Any:
-        """The layout by the table, if it has the sizes that the tensor has."""
-        found = operation.rule(call)
-        expected = made(call)
-        for one, two in zip(*((f if isinstance(f, list) else [f]) for f in (found, expected)), strict=True):
-            lengths = [[sum(entries(s) for s in axis) for axis in layout] for layout in (one, two)]
-            assert lengths[0] == lengths[1], (call.node.format_node(), lengths)
-        return found
+        """The layout by the table; where a rule does not fit a call, the call is taken for unknown."""
+        try:
+            found = operation.rule(call)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            return unknown(call)
+        return found if _lengths(found) == _lengths(made(call)) else unknown(call)
+
+
+def _lengths(made_of: Any) -> list[list[int]]:
+    layouts = made_of if isinstance(made_of, list) else [made_of]
+    return [[sum(entries(segment) for segment in axis) for axis in layout] for layout in layouts]
 
 
 def _makes_tensors(node: fx.Node) -> bool:

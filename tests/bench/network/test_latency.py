@@ -83,10 +83,10 @@ def test_turns_are_interleaved_and_passes_counted() -> None:
     times = timed([lambda k: calls.append(("a", k)), lambda k: calls.append(("b", k))], rounds=4)
     assert [len(turns) for turns in times] == [4, 4]
     assert [name for name, _ in calls[4:]] == ["a", "b", "b", "a"] * 2
-    model = named("norm").graph().model.float()
-    before = model.training
-    passes(model, (2, 6, 6), 3, torch.device("cpu"))(2)
-    assert model.training == before
+    graph = named("norm").graph()
+    before = graph.model.training
+    passes(graph.model, graph, 3, torch.device("cpu"))(2)
+    assert graph.model.training == before
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"batch": 1}', b'{"batch": "x"}', b"\xff"])
