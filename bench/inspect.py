@@ -143,7 +143,9 @@ def show(console: Console, found: Mapping[str, Any]) -> None:
 
     shown = {name: cost(name) for name in found["total"]}
     title = f"{found['backbone']} on {found['data']}, inputs {tuple(found['input_shape'])}"
-    groups = Table(box=SIMPLE_HEAD, title=f"{title}: can be split", padding=0)
+    console.print(Text(f"{title}\n", style="bold"))
+    console.print(Text("can be split", style="italic"))
+    groups = Table(box=SIMPLE_HEAD, padding=0)
     groups.add_column("group\n> read by")
     groups.add_column("kind", no_wrap=True)
     for column in ("neurons", "theta", *(f"+{name}" for name in shown)):

@@ -19,7 +19,7 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
 from bench.core.errors import BenchError
-from bench.network.groups import Axis, Group, Unsplittable, width, widths
+from bench.network.groups import Axis, Group, Unsplittable, theta, width, widths
 from bench.network.modes import mode
 from bench.network.operations import Layer, entry
 from bench.network.plan import GrowthPlan, Split
@@ -27,6 +27,8 @@ from bench.network.program import Program, arguments, cause, operation, place, w
 from bench.network.reading import Closing, Reader
 from bench.network.spaces import Reason
 from bench.network.surgery import apply
+
+__all__ = ["Graph", "Group", "Unsplittable", "theta", "width"]
 
 CHECKED = 3
 """Inputs on which the network is held against what was read: not as many as it was read with."""

@@ -36,7 +36,9 @@ def unknown(call: Call) -> Any:
     """Refuse all that goes in."""
     for node in call.tensors:
         for axis in call.layouts[node]:
-            refuse(axis, call.reason(f"unknown operation {call.name}: needs an entry in bench/network/operations/table.py"))
+            refuse(
+                axis, call.reason(f"unknown operation {call.name}: needs an entry in bench/network/operations/table.py")
+            )
     return made(call)
 
 

@@ -13,7 +13,7 @@ import pytest
 from bench.core.record import RunState, checksum, plain, read
 from bench.methods import registry
 from bench.network.cost import costs
-from bench.network.graph import label
+
 from bench.train import Metrics, evaluate
 from tests.runs import Counting, numbers, prepared
 
@@ -48,7 +48,7 @@ def test_each_stage_states_every_cost_and_the_layers_have_names(tmp_path: Path) 
     for stage in record.stages:
         assert stage.costs == {name: made.ladder.models[name].of(stage.widths) for name in made.ladder.models}
         assert set(stage.costs) == set(costs.names()) - {"latency"}
-    assert record.layers == {name: label(made.model, group) for name, group in made.graph.groups.items()}
+    assert record.layers == {name: group.kind for name, group in made.graph.groups.items()}
     assert set(record.layers) == set(record.stages[0].widths)
     on_disk = json.loads(made.folder.record_path.read_text())
     for stage, written in zip(record.stages, on_disk["stages"], strict=True):
