@@ -37,7 +37,7 @@ def unknown(call: Call) -> Any:
     for node in call.tensors:
         for axis in call.layouts[node]:
             refuse(
-                axis, call.reason(f"unknown operation {call.name}: needs an entry in bench/network/operations/table.py")
+                axis, call.reason(f"unknown operation {call.name}: needs an entry in bench/network/operations")
             )
     return made(call)
 

@@ -13,7 +13,6 @@ import pytest
 from bench.core.record import RunState, checksum, plain, read
 from bench.methods import registry
 from bench.network.cost import costs
-
 from bench.train import Metrics, evaluate
 from tests.runs import Counting, numbers, prepared
 
