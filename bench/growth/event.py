@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from math import exp, inf, isfinite, log
 
 import torch
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -214,6 +213,8 @@ class GrowthEvent:
 
 def line_search(loss: Callable[[float], float], points: int = 10) -> float:
     """The step that lowers the loss most: the best of a geometric grid over `STEP_RANGE`, refined around it."""
+    from scipy.optimize import minimize_scalar  # half a second that most runs need not wait for
+
     low, high = (log(step) for step in STEP_RANGE)
     grid = [low + (high - low) * i / (points - 1) for i in range(points)]
     losses = [loss(step) for step in grid]

@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from filelock import FileLock
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 from torch import Tensor, nn
 
 from bench.core.files import write_atomic
@@ -120,6 +119,8 @@ def measure(graph: Graph, macs: CostModel, batch: int, device: torch.device) -> 
 
 def _fit(scaled: NDArray[np.float64], pairs: list[tuple[int, int]], times: NDArray[np.float64]) -> NDArray[np.float64]:
     """Coefficients of 1, of each width over the seed's and of each pair's product, none below zero."""
+    from scipy.optimize import nnls  # half a second that most runs need not wait for
+
     products = np.array([[row[i] * row[j] for i, j in pairs] for row in scaled]).reshape(len(scaled), len(pairs))
     rows = np.hstack([np.ones((len(scaled), 1)), scaled, products])
     answer: NDArray[np.float64] = nnls(rows / times[:, None], np.ones(len(times)))[0]

@@ -36,9 +36,7 @@ def unknown(call: Call) -> Any:
     """Refuse all that goes in."""
     for node in call.tensors:
         for axis in call.layouts[node]:
-            refuse(
-                axis, call.reason(f"unknown operation {call.name}: needs an entry in bench/network/operations")
-            )
+            refuse(axis, call.reason(f"unknown operation {call.name}: needs an entry in bench/network/operations"))
     return made(call)
 
 
