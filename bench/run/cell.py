@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bench.core.errors import BenchError
+from bench.core.loading import load_torch
 from bench.core.options import Options
 from bench.core.record import RunRecord, RunState
 from bench.core.store import RunFolder, Standing
@@ -84,6 +85,7 @@ def run_folder(options: Options) -> RunFolder:
 
 def _has_step(chosen: Options) -> bool:
     """Whether the chosen method has a step; one that cannot be made is left for its run to complain of."""
+    load_torch()
     from bench.growth.method import has_step, methods
 
     try:

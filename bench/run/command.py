@@ -8,6 +8,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from bench.core.errors import BenchError, Busy
+from bench.core.loading import load_torch
 from bench.core.options import Options, check_form
 from bench.core.record import RunRecord, RunState
 from bench.core.store import RunFolder
@@ -53,9 +54,10 @@ def _ended(folder: RunFolder, rerun: str) -> RunRecord | None:
 
 
 def _execute(folder: RunFolder, options: Options) -> tuple[RunRecord, str]:
+    load_torch()  # only when there is something to do
     from bench.core.callbacks import Callbacks
     from bench.logger import make
-    from bench.run.config import Settings  # torch, only when there is something to do
+    from bench.run.config import Settings
     from bench.run.protocol import Run
     from bench.run.terminal import ProgressBar
 
