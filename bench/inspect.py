@@ -24,6 +24,7 @@ from rich.text import Text
 from bench.cli import application
 from bench.core.errors import require
 from bench.core.files import write_atomic
+from bench.core.identity import LATENCY
 from bench.core.numbers import share as percent
 from bench.core.options import Options, typed
 
@@ -61,7 +62,7 @@ def inspect(options: Options) -> None:
     from bench.data import load
     from bench.growth.config import GrowthConfig
     from bench.network import latency
-    from bench.network.cost import LATENCY, cost_models
+    from bench.network.cost import cost_models
     from bench.network.graph import Graph
     from bench.run.environment import choose_device, reset
 

@@ -12,12 +12,16 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cli import guarded
+from bench.core.provenance import outdated
 from bench.core.record import RunState
 from bench.run.cell import Cell
 from bench.sweep import cells
 
+OLD = "old"
+"""Ended, but made by what has changed since."""
+
 SHOWN = (
-    *(RunState.DONE, RunState.RUNNING, RunState.INTERRUPTED, RunState.FAILED, RunState.REFUSED),
+    *(RunState.DONE, OLD, RunState.RUNNING, RunState.INTERRUPTED, RunState.FAILED, RunState.REFUSED),
     *(RunState.UNREADABLE, RunState.MISSING),
 )
 """States in the order of the table's columns."""
@@ -33,12 +37,12 @@ def seconds_left(found: Sequence[Cell]) -> float | None:
     """One worker's time for what is missing, by the finished cells of the same method; None where none is finished."""
     spent: dict[str, list[float]] = {}
     for cell in found:
-        if cell.record is not None and cell.state is RunState.DONE:
+        if cell.record is not None and cell.state is RunState.DONE and not cell.changes:
             spent.setdefault(cell.name("method"), []).append(cell.record.seconds)
     if not spent:
         return None
     overall = mean(seconds for method in spent.values() for seconds in method)
-    left = [cell.name("method") for cell in found if cell.record is None]
+    left = [cell.name("method") for cell in found if cell.record is None or cell.changes]
     return sum(mean(spent[name]) if name in spent else overall for name in left)
 
 
@@ -50,15 +54,18 @@ def show(arguments: Sequence[str]) -> None:
     for state in SHOWN:
         table.add_column(state, justify="right")
     for method in dict.fromkeys(cell.name("method") for cell in found):
-        counts = Counter(cell.state for cell in found if cell.name("method") == method)
+        counts = Counter(map(_state, (cell for cell in found if cell.name("method") == method)))
         table.add_row(method, *(str(counts[state] or "") for state in SHOWN))
-    totals = Counter(cell.state for cell in found)
+    totals = Counter(map(_state, found))
     table.add_row(f"all {len(found)}", *(str(totals[state] or "") for state in SHOWN), style="bold")
     console = Console()
     console.width = max(console.width, 100)
     console.print(table)
     for cell in found:
-        if cell.state in (RunState.FAILED, RunState.REFUSED, RunState.UNREADABLE):
+        if cell.changes:
+            line = f"old: {cell.command}: {outdated(cell.changes, str(cell.folder.path))}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        elif cell.state in (RunState.FAILED, RunState.REFUSED, RunState.UNREADABLE):
             line = f"{cell.state}: {cell.command}: {cell.standing.reason}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     left = seconds_left(found)
@@ -68,6 +75,10 @@ def show(arguments: Sequence[str]) -> None:
         console.print(f"about {_duration(left)} left for one worker", highlight=False)
     else:
         console.print("no cell is done yet, so there is no estimate of the time left")
+
+
+def _state(cell: Cell) -> str:
+    return OLD if cell.changes else cell.state
 
 
 def _duration(seconds: float) -> str:

@@ -30,6 +30,7 @@ from omegaconf import DictConfig, OmegaConf
 from bench.core.errors import BenchError
 from bench.core.identity import seed_identity
 from bench.core.options import CONF, check_form
+from bench.core.provenance import outdated
 from bench.core.record import RunState
 from bench.plugins import composition
 from bench.run.cell import Cell, run_folder
@@ -186,9 +187,16 @@ def missing_launcher(name: str) -> BenchError:
 
 def _conclude(found: Sequence[Cell]) -> None:
     open_cells = [(cell, cell.folder.standing()) for cell in found]
+    old = [cell for cell in found if cell.changes and not cell.standing.is_due(cell.options["rerun"])]
+    for cell in old:
+        print(f"old: {cell.command}: {outdated(cell.changes, str(cell.folder.path))}", file=sys.stderr)
     open_cells = [(cell, now) for cell, now in open_cells if now.state not in (RunState.DONE, RunState.REFUSED)]
     for cell, now in open_cells:
         failed = now.state is RunState.FAILED
         print(f"failed: {cell.command}: {now.reason}" if failed else f"not done: {cell.command}", file=sys.stderr)
     if open_cells:
         raise BenchError(f"{len(open_cells)} of {len(found)} runs failed; rerun=failed tries those again")
+    if old:
+        raise BenchError(
+            f"{len(old)} of {len(found)} runs are old: what made them has changed; rerun=all makes all anew"
+        )

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from typing import Any
 
 from bench.core.options import Options
 
 SILENT = ("device", "threads", "runs_dir", "rerun", "checkpoint_seconds", "logger")
 """Options that do not enter a run's identity: they change where and how it runs, and no number but for rounding."""
 
+LATENCY = "latency"
+"""The one cost that is measured, where the ladder is of it (`bench.network.latency`)."""
+
+MACHINE = ("device", "threads")
+"""Of those, what a ladder of this cost depends on."""
+
 SILENT_DATA = ("root", "download")
+NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 SEED_GROUPS = ("backbone", "data", "train", "seed", "precision")
 
 
-def identity(options: Options, step: bool = True) -> str:
+def identity(options: Options, step: bool = True, measured: bool = True) -> str:
     """Sixteen hex digits that name a run: the hash of its resolved options.
 
     The order of overrides, the working directory, the launcher, the logger and the device do not enter; every option
@@ -24,17 +33,20 @@ def identity(options: Options, step: bool = True) -> str:
         options: The resolved configuration.
         step: Whether the method displaces what it splits (`bench.growth.method.GrowthMethod`). Where it does not,
             ``growth.epsilon`` changes no number and does not enter.
+        measured: Whether device and threads enter where the ladder is of latency; they did not in early records.
     """
     kept = {key: value for key, value in options.items() if key not in SILENT and key != "hydra"}
+    if measured and options["growth"].get("cost") == LATENCY:
+        kept |= {key: options.get(key) for key in MACHINE}
     if not step or kept["method"].get("step") is False:
         kept["method"] = {**kept["method"], "step": False}
         kept["growth"] = {key: value for key, value in kept["growth"].items() if key != "epsilon"}
     return _digest(kept)
 
 
-def identities(options: Options) -> tuple[str, str]:
-    """The names that a run with these options has if its method has a step, and if it has none."""
-    return identity(options), identity(options, step=False)
+def identities(options: Options) -> tuple[str, ...]:
+    """The names that a run with these options has if its method has a step, and if it has none; early ones last."""
+    return tuple(identity(options, step, measured) for measured in (True, False) for step in (True, False))
 
 
 def seed_identity(options: Options) -> str:
@@ -45,7 +57,18 @@ def seed_identity(options: Options) -> str:
 
 
 def _digest(options: Options) -> str:
-    plain = json.loads(json.dumps(options), parse_int=float)  # 3 and 3.0 are the same option
+    plain = {key: _canonical(value) for key, value in json.loads(json.dumps(options)).items()}
     if all(key in plain["data"] for key in SILENT_DATA):  # fetched files, the same wherever they lie
         plain["data"] = {key: value for key, value in plain["data"].items() if key not in SILENT_DATA}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _canonical(value: Any, depth: int = 0) -> Any:
+    """As it is after typing: 3, 3.0 and "3" are one number. Texts in a plugin's own mapping have no type, and stay."""
+    if isinstance(value, dict):
+        return {key: one if key == "name" else _canonical(one, depth + 1) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_canonical(one, depth) for one in value]
+    if isinstance(value, str) and depth < 2 and NUMBER.fullmatch(value):
+        return float(value)
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

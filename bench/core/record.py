@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 
 from bench.core.errors import BenchError
 from bench.core.identity import identities
+from bench.core.provenance import Provenance
 
 SCHEMA = 1
 """Version of ``run.json``."""
@@ -258,6 +259,7 @@ class RunRecord(Struct, kw_only=True):
         stages: The rungs reached.
         layers: What the first layer of each group is, by the group's name.
         latency: The table behind a ladder of latency.
+        provenance: What made it; None in early records.
     """
 
     schema: int
@@ -273,6 +275,7 @@ class RunRecord(Struct, kw_only=True):
     stages: list[StageRecord]
     layers: dict[str, str] = {}
     latency: LatencyTable | None = None
+    provenance: Provenance | None = None
 
     def __post_init__(self) -> None:
         if self.status not in ENDED:

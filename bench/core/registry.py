@@ -30,6 +30,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from bench.core.errors import BenchError, ConfigError, did_you_mean, one_line
 from bench.core.options import Options, typed
+from bench.core.provenance import Source, source_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,6 +48,14 @@ class Entry(Generic[F]):
     name: str
     factory: F
     config: type
+
+    @property
+    def source(self) -> Source:
+        """Its code; of ``import:package.module:factory`` that module, of ``torchvision:NAME`` the library."""
+        prefix, _, rest = self.name.partition(":")
+        if prefix == "import":
+            return source_of(rest.partition(":")[0])
+        return source_of(prefix, is_library=True) if rest else source_of(self.factory.__module__)
 
     def defaults(self) -> dict[str, Any]:
         """The options' defaults as plain data, with the plugin's name, as its YAML file holds them.

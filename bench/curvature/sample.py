@@ -36,6 +36,10 @@ class Sample:
         """Number of examples."""
         return len(self.inputs)
 
+    def some(self, count: int) -> Tensor:
+        """The first inputs, at most ``count``, as the network takes them."""
+        return next(self.batches(count))[0]
+
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs as the network takes them, and targets, at most ``size`` examples at a time and in order."""
         for start in range(0, len(self), size):

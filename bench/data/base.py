@@ -7,8 +7,9 @@ their channels last, and so do the batches, which PyTorch's convolutions work on
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from typing import Any, Literal
@@ -61,6 +62,7 @@ class Dataset:
         std: As ``mean``. Neither knows of the validation or the test part.
         crop: Zero padding of the random crop, in pixels.
         flip: Whether half of the training images are mirrored.
+        files: Size and time of the files that it was read from, by their path below ``data.root``.
     """
 
     name: str
@@ -74,11 +76,21 @@ class Dataset:
     std: Tensor
     crop: int = 0
     flip: bool = False
+    files: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def input_dtype(self) -> torch.dtype:
         """What a network is fed: int64 if inputs are symbols, which stay as they are, float32 otherwise."""
         return torch.int64 if self.train.inputs.dtype == torch.int64 else torch.float32
+
+    def digest(self) -> str:
+        """Sixteen hex digits that name the content: all examples, and how they are normalised."""
+        found = hashlib.sha256()
+        parts = [tensor for part in (self.train, self.validation, self.test) for tensor in (part.inputs, part.targets)]
+        for tensor in (*parts, self.mean, self.std):
+            found.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+            found.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        return found.hexdigest()[:16]
 
     def to(self, device: torch.device | str) -> Dataset:
         """The same data set on ``device``."""

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from bench.data.base import Dataset, datasets
-from bench.data.files import FilesConfig, read
+from bench.data.files import FilesConfig, listed, read
 from bench.data.split import hold_out
 
 MEAN = (0.4914, 0.4822, 0.4465)
@@ -69,4 +69,5 @@ def _colour(name: str, source: Callable[..., Any], classes: int, config: CifarCo
         std=torch.tensor(STD),
         crop=config.crop,
         flip=config.flip,
+        files=listed(source, config.root),
     )

@@ -13,6 +13,7 @@ import torch
 from filelock import FileLock
 
 from bench.core.errors import DataError, require
+from bench.core.provenance import listing
 from bench.data.base import Part
 
 # What torchvision raises for files that are missing, cut short or damaged, and for a network that is not there.
@@ -73,6 +74,12 @@ def read(source: Callable[..., Any], name: str, root: str, download: bool) -> tu
             f"data={name}: no readable files in data.root={root} ({reason}); run once with a network and "
             "data.download=true, or put torchvision's files there; remove damaged ones"
         ) from error
+
+
+def listed(source: Any, root: str) -> dict[str, list[int]]:
+    """Size and time of the files of one of torchvision's classes, by their path below ``root``."""
+    folder = Path(root).expanduser()
+    return listing(folder, folder / getattr(source, "base_folder", f"{source.__name__}/raw"))
 
 
 def _parts(source: Callable[..., Any], folder: Path, download: bool) -> tuple[Part, Part]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.data.base import Dataset, datasets
-from bench.data.files import FilesConfig, read
+from bench.data.files import FilesConfig, listed, read
 from bench.data.split import hold_out, statistics
 
 
@@ -52,4 +52,5 @@ def _grey(name: str, source: Callable[..., Any], config: FilesConfig, seed: int)
         std=std,
         crop=config.crop,
         flip=config.flip,
+        files=listed(source, config.root),
     )

@@ -21,7 +21,7 @@ from bench.curvature.sample import Sample
 from bench.growth.config import LINE_SEARCH, GrowthConfig
 from bench.growth.method import GrowthContext, GrowthMethod, Trained
 from bench.network.cost import CostModel
-from bench.network.graph import Graph
+from bench.network.graph import CHECKED, Graph
 from bench.network.modes import evaluation
 from bench.network.plan import GrowthPlan, validate
 from bench.network.surgery import apply
@@ -155,7 +155,7 @@ class GrowthEvent:
         for name, expansion in done.expansions.items():
             factors = expansion.factors.abs().cpu()
             self.lineage[name] = self.lineage[name][expansion.parents.cpu()] * factors
-        self.graph = self.graph.grown()
+        self.graph = self.graph.grown(self.sample.some(CHECKED))
         record.splits += done.splits
         record.added_neurons += sum(done.added.values())
         record.rounds += 1

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.core.identity import LATENCY
 from bench.core.numbers import count, engineering
 from bench.core.record import Number
 from bench.core.registry import NoOptions, Registry
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from bench.network.graph import Graph
 
 Vector = NDArray[np.float64]
-
-LATENCY = "latency"
-"""The one cost that is measured, where the ladder is of it (`bench.network.latency`)."""
 
 ENERGY_PJ = {"multiply": 3.7, "add": 0.9, "sram": 5.0, "dram": 640.0}
 """Picojoules per 32-bit operation in a 45 nm process: float multiply, float add, one word from an 8 KB

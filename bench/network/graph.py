@@ -10,15 +10,15 @@ agree, before growth and after.
 from __future__ import annotations
 
 import copy
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, fx, nn
-from torch.utils._pytree import tree_leaves
 
 from bench.core.errors import BenchError
+from bench.network.agreement import agree, outputs, same
 from bench.network.groups import Axis, Group, Unsplittable, theta, width, widths
 from bench.network.modes import mode
 from bench.network.operations import Layer, entry
@@ -46,6 +46,7 @@ class Graph:
         groups: `Group` by name, in the order of the forward pass.
         unsplittable: What cannot be split, with reasons.
         program: What the network runs in evaluation mode.
+        trained: What it runs in training mode.
         layouts: For each node what lies along the dimensions of the tensors that it makes.
         parameters: The same for each parameter and buffer, by name.
         layers: Uses of weights, in the order of the forward pass, with the weight's name.
@@ -62,10 +63,9 @@ class Graph:
         reader = Reader(model)
         self.program = self._read(training=False)
         reader.read(self.program, training=False)
-        trained = self._read(training=True)
-        reader.read(trained, training=True)
-        self._agrees(self.program, training=False)
-        self._agrees(trained, training=True)
+        self.trained = self._read(training=True)
+        reader.read(self.trained, training=True)
+        self.agree(self._inputs(CHECKED))
         while True:
             closing = Closing(reader, self.program)
             self.groups: dict[str, Group] = closing.groups
@@ -96,22 +96,51 @@ class Graph:
         twin.__dict__.update(self.__dict__, model=model)
         return twin
 
-    def grown(self) -> Graph:
+    def grown(self, inputs: Tensor | None = None) -> Graph:
         """The graph of the model after growth, which leaves groups and names as they are.
 
         Where sizes of channels stand in the operations' arguments, the program is read anew.
+
+        Args:
+            inputs: A batch on which the network is held against what was read; None for a random one.
 
         Raises:
             BenchError: The network's own forward pass is not what was read.
         """
         twin = self.on(self.model)
         if self.baked:
-            twin.program = self._read(training=False)
+            twin.program, twin.trained = self._read(training=False), self._read(training=True)
             renamed = dict(zip(self.program.nodes.nodes, twin.program.nodes.nodes, strict=True))
             for name in ("layouts", "layers", "macs"):
                 setattr(twin, name, {renamed[node]: found for node, found in getattr(self, name).items()})
-        twin._agrees(twin.program, training=False)
+        twin.agree(self._inputs(CHECKED) if inputs is None else inputs)
         return twin
+
+    def agree(self, inputs: Tensor) -> None:
+        """Hold the network against what was read of it, in both modes.
+
+        Args:
+            inputs: A batch as the network is fed it.
+
+        Raises:
+            BenchError: Its own forward pass makes something else of the batch; the message says where.
+        """
+        agree(self.model, self.program, inputs, training=False)
+        if len(inputs) > 1:  # of one input, batch norm may have no variance
+            agree(self.model, self.trained, inputs, training=True)
+
+    @property
+    def structure(self) -> str:
+        """Sixteen hex digits that name what was read: operations, and names and shapes of parameters and buffers."""
+        return hashlib.sha256("\n".join(self._lines()).encode()).hexdigest()[:16]
+
+    def _lines(self) -> Iterator[str]:
+        for program in (self.program, self.trained):
+            order = {node: i for i, node in enumerate(program.nodes.nodes)}
+            for node in order:
+                yield f"{operation(node.target)} {fx.node.map_arg((node.args, node.kwargs), order.__getitem__)}"
+        for name, tensor in (*self.model.named_parameters(), *self.model.named_buffers()):
+            yield f"{name} {tuple(tensor.shape)} {tensor.dtype}"
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -132,24 +161,7 @@ class Graph:
             made = torch.randn(count, *self.input_shape, generator=random)
         return made.to(parameter.device, dtype)
 
-    # -- holding the network against what was read ---------------------------------------------------------------------
-
-    def _agrees(self, program: Program, training: bool) -> None:
-        inputs = self._inputs(CHECKED)
-        try:
-            with mode(self.model, training):
-                own = _outputs(self.model, inputs)
-        except Exception as error:  # a model may fail in any way
-            raise BenchError(
-                f"the model cannot run on {CHECKED} inputs at once: {cause(error)}{place(error)}"
-            ) from error
-        with _seeded(), torch.no_grad():
-            read = program.run(self.model, inputs)
-        if not _same(read, own):
-            raise BenchError(
-                f"the model's own forward pass in {'training' if training else 'evaluation'} mode is not what "
-                f"torch.export reads of it: it depends on more than its input, its parameters and its buffers"
-            )
+    # -- growing it for a trial ----------------------------------------------------------------------------------------
 
     def _outgrown(self, groups: Sequence[Group]) -> dict[str, Reason]:
         """Groups with which the network's own forward pass fails, or is another, when they are grown; and why.
@@ -184,39 +196,15 @@ class Graph:
     def _failure(self, groups: Sequence[Group]) -> Reason | None:
         """Why the network fails, or is another, when these groups are grown; None where it is the same."""
         twin, inputs = copy.deepcopy(self.model), self._inputs(2)
-        before = _outputs(twin.eval(), inputs)
+        before = outputs(twin.eval(), inputs)
         splits = [Split(g, i, (1.5, -0.5)) for g in groups for i in range(max(1, width(twin, g) // 4))]
         try:
             apply(twin, None, GrowthPlan(tuple(splits)), 0.0)
-            after = _outputs(twin, inputs)
-            _outputs(twin.train(), inputs)
+            after = outputs(twin, inputs)
+            outputs(twin.train(), inputs)
         except Exception as error:  # a model may fail in any way
             return Reason(f"its code keeps the size: {cause(error)}", place(error).strip(" ()"))
-        return None if _same(after, before) else Reason("its code computes with the size")
-
-
-def _outputs(model: nn.Module, inputs: Tensor) -> Tensor:
-    with _seeded(), torch.no_grad():
-        found = tree_leaves(model(inputs.clone()))[0]
-    assert isinstance(found, Tensor)
-    return found
-
-
-@contextmanager
-def _seeded() -> Iterator[None]:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-
-
-def _same(one: Tensor, two: Tensor) -> bool:
-    """Whether outputs agree but for rounding."""
-    if one.shape != two.shape:
-        return False
-    tolerance = 1e-3 if one.dtype.itemsize <= 4 else 1e-9
-    scale = two.abs().max().clamp(min=torch.finfo(two.dtype).tiny) if two.numel() else 1.0
-    both = torch.isfinite(one) == torch.isfinite(two)
-    return bool(both.all()) and bool(((one - two).abs()[torch.isfinite(two)] <= tolerance * scale).all())
+        return None if same(after, before) else Reason("its code computes with the size")
 
 
 def _must_not_be_random(program: Program) -> None:

@@ -10,6 +10,7 @@ from functools import cached_property
 from bench.core.errors import BenchError
 from bench.core.loading import load_torch
 from bench.core.options import Options
+from bench.core.provenance import changes
 from bench.core.record import RunRecord, RunState
 from bench.core.store import RunFolder, Standing
 
@@ -61,6 +62,11 @@ class Cell:
     def record(self) -> RunRecord | None:
         """The record of `standing`."""
         return self.standing.record
+
+    @cached_property
+    def changes(self) -> list[str]:
+        """What is not as it was when its record was made, as far as the code tells; empty for a run not ended."""
+        return [] if self.record is None else changes(self.record.provenance)
 
     @property
     def remedy(self) -> str:

@@ -8,19 +8,53 @@ from __future__ import annotations
 
 import hashlib
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
 from bench.core.files import set_aside, write_atomic
+from bench.core.provenance import Provenance
 
 Content = dict[str, Any]
 """Tensors and plain data."""
 
 
-def save(path: Path, state: Content) -> None:
+@dataclass(frozen=True)
+class Owner:
+    """Whose a checkpoint is.
+
+    Attributes:
+        id: Of the run, or of the seed network.
+        provenance: What made it.
+    """
+
+    id: str
+    provenance: Provenance
+
+    def state(self) -> Content:
+        """As plain data."""
+        return {"id": self.id, "provenance": msgspec.to_builtins(self.provenance)}
+
+    def objection(self, state: Content) -> str | None:
+        """Why a checkpoint is not this owner's, for messages; None where it is."""
+        found = state.get("owner")
+        if not isinstance(found, dict):
+            return "is of a version that kept no record of what made it"
+        if found.get("id") != self.id:
+            return f"is of another network ({found.get('id')})"
+        try:
+            differences = msgspec.convert(found["provenance"], Provenance).differences(self.provenance)
+        except (KeyError, msgspec.ValidationError):
+            return "does not say what made it"
+        return f"was made before this changed: {', '.join(differences)}" if differences else None
+
+
+def save(path: Path, state: Content, owner: Owner) -> None:
     """Write a checkpoint of tensors and plain data; the file that was there becomes the previous one."""
+    state = {**state, "owner": owner.state()}
     content = _bytes(state)
     whole = _bytes(
         {"sha256": hashlib.sha256(content).hexdigest(), "content": torch.frombuffer(content, dtype=torch.uint8)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.console import Console
 from bench.core.errors import BenchError, Busy
 from bench.core.loading import load_torch
 from bench.core.options import Options, check_form
+from bench.core.provenance import changes, outdated
 from bench.core.record import RunRecord, RunState
 from bench.core.store import RunFolder
 from bench.run.cell import run_folder
@@ -31,7 +33,7 @@ def run(options: Options, brief: bool = False) -> RunRecord:
     """
     check_form(options)
     folder = run_folder(options)
-    record = _ended(folder, str(options["rerun"]))
+    record = _ended(folder, options)
     note = "done already"
     if record is None:
         record, note = _execute(folder, options)
@@ -39,18 +41,45 @@ def run(options: Options, brief: bool = False) -> RunRecord:
     return record
 
 
-def _ended(folder: RunFolder, rerun: str) -> RunRecord | None:
+def _ended(folder: RunFolder, options: Options) -> RunRecord | None:
     """The record of a run that is not to be done again.
 
     Raises:
-        BenchError: It failed, and ``rerun`` does not ask for another try.
+        BenchError: What made it has changed since, or it failed, and ``rerun`` does not ask for another try.
     """
+    rerun = str(options["rerun"])
     standing = folder.standing()
-    if standing.is_due(rerun):
+    if standing.is_due(rerun) or standing.record is None:
         return None
+    changed = changes(standing.record.provenance) or _other_data(standing.record, options)
+    if changed:
+        raise BenchError(outdated(changed, str(folder.path)))
     if standing.state is RunState.FAILED:
         raise BenchError(f"this run failed before: {standing.reason} (rerun=failed tries again; {folder.path})")
     return standing.record
+
+
+def _other_data(record: RunRecord, options: Options) -> list[str]:
+    """Says that the data are not those that a run was made with.
+
+    Files of the same size and time are taken to be the same; where they are not, and where a data set is no plugin of
+    this suite, whose source tells all, the data are read.
+    """
+    made = record.provenance
+    assert made is not None, "looked at before"
+    source = made.sources.get("data")
+    if made.files:
+        root = Path(str(options["data"].get("root", ""))).expanduser()
+        there = [root / name for name in made.files]
+        now = [[path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else None for path in there]
+        if now == list(made.files.values()) or not any(now):  # with no file there is nothing to be told apart
+            return []
+    elif source is None or source.module.partition(".")[0] == "bench":
+        return []
+    load_torch()
+    from bench.data import load
+
+    return [] if load(options["data"], int(options["seed"])).digest() == made.data else ["the data"]
 
 
 def _execute(folder: RunFolder, options: Options) -> tuple[RunRecord, str]:

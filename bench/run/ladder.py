@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 
 from bench.core.errors import BenchError, one_line
+from bench.core.identity import LATENCY
 from bench.core.record import LatencyTable, Number
 from bench.core.store import RunFolder
 from bench.growth.config import GrowthConfig, rungs
 from bench.network import latency
-from bench.network.cost import LATENCY, CostModel, cost_models, whole
+from bench.network.cost import CostModel, cost_models, whole
 from bench.network.graph import Graph
 
 

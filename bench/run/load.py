@@ -15,6 +15,7 @@ from torch import nn
 
 from bench.backbones import build
 from bench.core.errors import BenchError
+from bench.core.identity import identities
 from bench.network.graph import Graph
 from bench.network.surgery import load
 from bench.run import checkpoint
@@ -37,6 +38,9 @@ def load_network(folder: str | Path, device: str = "cpu") -> nn.Module:
     if found is None:
         raise BenchError(f"{folder}: no readable checkpoint there; expected the folder of a run")
     options = OmegaConf.load(Path(folder) / "config.yaml")
+    owner = found.get("owner", {}).get("id")
+    if owner is not None and owner not in identities(OmegaConf.to_container(options, resolve=True)):  # type: ignore[arg-type]
+        raise BenchError(f"{folder}: its checkpoint is of another run ({owner})")
     model = build(options.backbone, tuple(found["input_shape"]), found["outputs"])
     dtype = getattr(torch, found.get("input_dtype", "float32"))  # early checkpoints have none
     load(model, found["model"], Graph(model, tuple(found["input_shape"]), dtype).groups.values())

@@ -9,24 +9,29 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
+from msgspec import structs
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from bench.backbones import build
+from bench.backbones import backbones, build
 from bench.core.callbacks import Callback
 from bench.core.errors import BenchError, ConfigError, PlanError, Refused, StorageError, TrainingDiverged
-from bench.core.files import PARTIAL, write_atomic
-from bench.core.identity import seed_identity
+from bench.core.files import PARTIAL, set_aside, write_atomic
+from bench.core.identity import LATENCY, seed_identity
+from bench.core.provenance import NUMERICS, Provenance
 from bench.core.record import SCHEMA, Flops, History, RunRecord, RunState, Seconds, StageRecord
 from bench.core.store import RunFolder
 from bench.core.streams import stream
+from bench.curvature.eigensolvers import eigensolvers
 from bench.curvature.sample import Sample
-from bench.data import load
+from bench.data import datasets, load
 from bench.growth.event import GrowthEvent
 from bench.growth.method import GrowthMethod, Trained, check_options, methods
-from bench.network.graph import Graph
+from bench.network.cost import costs
+from bench.network.graph import CHECKED, Graph
 from bench.network.surgery import load as load_shapes
 from bench.run import checkpoint
+from bench.run.checkpoint import Owner
 from bench.run.config import Settings
 from bench.run.environment import choose_device, describe, give_back_memory, reset
 from bench.run.ladder import Ladder
@@ -53,7 +58,8 @@ class Run:
         reset(settings.run.threads, self.seed)
         self.method: GrowthMethod = methods[settings.name("method")].make(options["method"])
         self.device = choose_device(settings.run.device)
-        self.data = load(options["data"], self.seed).to(self.device)
+        data = load(options["data"], self.seed)
+        self.data = data.to(self.device)
         self.loss = loss_function(self.data.task, settings.train.label_smoothing)
         part = self.data.sample(settings.growth.examples, self.seed)
         self.sample = Sample(part.inputs, part.targets, self.loss, self.data.normalised)
@@ -63,6 +69,8 @@ class Run:
             reasons = "; ".join(map(str, self.graph.unsplittable))
             raise ConfigError("backbone", settings.name("backbone"), f"a network with channels to split ({reasons})")
         check_options(self.method, self.graph)
+        self.graph.agree(self.sample.some(CHECKED))
+        self.provenance = self._provenance(data.digest())
         self.seed_widths = self.graph.widths()
         self.ladder = self._ladder()
         self.optimizer = make_optimizer(self.model, settings.train)
@@ -74,9 +82,24 @@ class Run:
             model = build(self.settings.options["backbone"], self.data.input_shape, self.data.outputs)
         return model.to(self.device)
 
+    def _provenance(self, data: str) -> Provenance:
+        growth, here = self.settings.growth, describe(self.device)
+        name = self.settings.name
+        sources = {
+            "method": methods[name("method")].source,
+            "backbone": backbones[name("backbone")].source,
+            "data": datasets[name("data")].source,
+        }
+        sources["growth.engine"] = eigensolvers[growth.engine].source
+        if (cost := costs[growth.cost]).source.module.partition(".")[0] != "bench":
+            sources["growth.cost"] = cost.source
+        machine = f"{here.device}, {here.threads} threads" if growth.cost == LATENCY else ""
+        return Provenance(NUMERICS, sources, self.graph.structure, data, self.data.files, machine)
+
     def _ladder(self) -> Ladder:
         machine, options = describe(self.device), self.settings.options
         key = {"backbone": options["backbone"], "inputs": self.data.input_shape, "outputs": self.data.outputs}
+        key |= {"network": self.provenance.network}
         key |= {"device": machine.device, "torch": machine.torch}
         return Ladder(self.graph, self.settings.growth, self.device, self.folder, key)
 
@@ -135,24 +158,30 @@ class Run:
 
     def _train_seed(self) -> None:
         """The seed network: trained once for all methods, then read from its file."""
-        path = self.folder.runs_dir / "seeds" / f"{seed_identity(self.settings.options)}.pt"
+        name = f"{seed_identity(self.settings.options)}-{self.provenance.seed_key}"
+        path, owner = self.folder.runs_dir / "seeds" / f"{name}.pt", Owner(name, self._of_seed())
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             partial = path.with_suffix(".partial.pt")
-            if self._restore(path):
+            if self._restore(path, owner):
                 self.callback.on_stage_end(self.progress.stages[0])
             else:
-                if not self._restore(partial):
+                if not self._restore(partial, owner):
                     self.progress.epochs = self.settings.train.seed_epochs
-                self._train(lambda: self._save(partial))
+                self._train(lambda: self._save(partial, owner))
                 self._finish()
-                self._save(path)
+                self._save(path, owner)
             for leftover in (partial, checkpoint.previous(partial), *path.parent.glob(f".{path.stem}.*{PARTIAL}")):
                 leftover.unlink(missing_ok=True)
         first = self.progress.stages[0]  # whoever trained the seed may have climbed another ladder
         first.target_cost, first.costs = self.ladder.rungs[0], self.ladder.costs(self.graph)
         self.progress.lineage = self._seed_lineage()
         self._save()
+
+    def _of_seed(self) -> Provenance:
+        """What made the seed network: the same for all methods."""
+        sources = {option: self.provenance.sources[option] for option in ("backbone", "data")}
+        return structs.replace(self.provenance, sources=sources, files={}, machine="")
 
     def _grow(self) -> None:
         settings, progress = self.settings, self.progress
@@ -264,7 +293,10 @@ class Run:
 
     # -- on disk ------------------------------------------------------------------------------------
 
-    def _save(self, path: Path | None = None) -> None:
+    def _owner(self) -> Owner:
+        return Owner(self.folder.id, self.provenance)
+
+    def _save(self, path: Path | None = None, owner: Owner | None = None) -> None:
         state = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -273,20 +305,30 @@ class Run:
             "input_dtype": str(self.data.input_dtype).removeprefix("torch."),
             "outputs": self.data.outputs,
         }
-        checkpoint.save(path or self.folder.checkpoint_path, state)
+        checkpoint.save(path or self.folder.checkpoint_path, state, owner or self._owner())
         if path is None:
             self.folder.write_stages(self.progress.stages)
 
     def _resume(self) -> bool:
-        if not self._restore(self.folder.checkpoint_path):
+        if not self._restore(self.folder.checkpoint_path, self._owner()):
             return False
         for record in self.progress.stages:
             self.callback.on_stage_end(record)
         return True
 
-    def _restore(self, path: Path) -> bool:
+    def _restore(self, path: Path, owner: Owner) -> bool:
+        """Go on from a checkpoint, if there is one that is the owner's.
+
+        Raises:
+            BenchError: The run's own folder has one that is not; of seed networks such a one is set aside.
+        """
         found = checkpoint.load(path)
         if found is None:
+            return False
+        if objection := owner.objection(found):
+            if owner.id == self.folder.id and self.settings.run.rerun != "all":
+                raise BenchError(f"{path} {objection}; rerun=all starts again, another runs_dir keeps both")
+            set_aside(path)
             return False
         try:
             load_shapes(self.model, found["model"], self.graph.groups.values())
@@ -314,6 +356,7 @@ class Run:
             stages=self.progress.stages,
             layers={name: group.kind for name, group in self.graph.groups.items()},
             latency=self.ladder.table,
+            provenance=self.provenance,
         )
         self.folder.write_stages(record.stages)
         self.folder.write_record(record)

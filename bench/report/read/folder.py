@@ -11,6 +11,7 @@ from bench.core.identity import identities
 from bench.core.record import RunState, Unreadable, check_options
 from bench.core.store import RunFolder
 from bench.report.read.command import overrides
+from bench.report.read.versions import outdated
 from bench.run.cell import Cell
 
 OWN, LONGEST = ("seeds",), 200
@@ -44,6 +45,9 @@ def read(runs_dir: str) -> Found:
             _read_one(path, runs_dir, found)
         except (Unreadable, OSError, ValueError, RecursionError) as error:
             found.left_out.append(LeftOut(path.name, _shortened(error)))
+    for id_, what in outdated(list(found.cells.values())).items():
+        cell = found.cells.pop(id_)
+        found.left_out.append(LeftOut(cell.folder.path.name, f"another version of {what} made newer runs"))
     return found
 
 
@@ -61,7 +65,7 @@ def _read_one(path: Path, runs_dir: str, found: Found) -> None:
         if unreadable:
             found.left_out.append(LeftOut(path.name, _shortened(unreadable)))
         options = _config(folder.config_path)
-        with_step, without = identities(options)
+        with_step, without, *_ = identities(options)
         folder.id = without if path.name.endswith(without) else with_step
     if folder.id in found.cells:
         raise Unreadable(f"the same run as {found.cells[folder.id].folder.path.name}")

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain, count
 
-from bench.core.identity import SILENT, SILENT_DATA
+from bench.core.identity import LATENCY, SILENT, SILENT_DATA
 from bench.core.options import Options
-from bench.network.cost import LATENCY
 from bench.report.read.command import GROUPS
 from bench.run.cell import Cell
 

@@ -13,6 +13,7 @@ import pytest
 
 from bench.core import record as module
 from bench.core.identity import identity
+from bench.core.provenance import Provenance, Source
 from bench.core.record import (
     SCHEMA,
     Environment,
@@ -106,6 +107,7 @@ def whole() -> RunRecord:
         stages=[stage(0), stage(1)],
         layers={"1": "Linear", "3": "Linear"},
         latency=LatencyTable(8, 1.5, {"1": 0.5}, [("1", "3", 0.25)], [Reading({"1": 4}, 17.0, 0.5, 16.5)], 0.125),
+        provenance=Provenance(2, {"method": Source("mine", {"f": "00"}, "1.0")}, "ab", "cd", {"raw": [9, 8]}, "cpu"),
     )
 
 
@@ -168,24 +170,25 @@ def put(root: Any, name: str, new: object) -> None:
 
 CONTENT: Json = json.loads(msgspec.json.encode(whole()))
 PLACES = [name for name in places(CONTENT) if not name.startswith("config.")]
-OPEN = ("widths", "costs", "notes", "layers", "linear")
+OPEN = ("widths", "costs", "notes", "layers", "linear", "sources", "files")
 """Objects whose keys are free; in messages they stand as ``[...]``."""
 
 
 def shown(name: str) -> str:
     """A place's name as messages have it."""
     for field in OPEN:
-        name = re.sub(rf"\b{field}\.[^.\[]+$", f"{field}[...]", name)
+        name = re.sub(rf"\b{field}\.[^.\[]+", f"{field}[...]", name)
     return name
 
 
 def test_every_place_is_tried() -> None:
-    kinds = (RunRecord, StageRecord, GrowthRecord, Seconds, Flops, History, Environment, LatencyTable, Reading)
+    kinds = {RunRecord, StageRecord, GrowthRecord, Seconds, Flops, History, Environment, LatencyTable, Reading}
+    kinds |= {Provenance}
     fields = {field for kind in kinds for field in kind.__struct_fields__}
     assert fields == {name for place in PLACES for name in re.findall(r"[a-z_]+", place)} & fields
     structs = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, msgspec.Struct)]
     private = {one for one in structs if one.__name__.startswith("_")}
-    assert set(structs) - private - {msgspec.Struct} == set(kinds)
+    assert set(structs) - private - {msgspec.Struct} == kinds
 
 
 @pytest.mark.parametrize("name", PLACES)
