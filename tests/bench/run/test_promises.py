@@ -1,0 +1,131 @@
+"""The protocol's promises, each by a test that fails where it is broken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from bench.data.base import Dataset
+from bench.growth import event as growth_event
+from bench.network.plan import GrowthPlan
+from bench.run.protocol import Run
+from bench.train import evaluate
+from tests.runs import prepared
+
+
+def test_what_is_reported_is_measured_on_the_part_that_it_is_called_by(tmp_path: Path) -> None:
+    made = prepared(tmp_path, "train.epochs=3")
+    record = made.execute()
+    last = record.stages[-1]
+    for name, part in (("val", made.data.validation), ("test", made.data.test)):
+        found = evaluate(made.model, made.data, part)
+        assert getattr(last, f"{name}_loss") == found.loss
+        assert getattr(last, f"{name}_accuracy") == found.accuracy
+    assert last.val_loss != last.test_loss
+    assert [stage.history.val_loss[-1] for stage in record.stages] == [stage.val_loss for stage in record.stages]
+
+
+def test_test_data_decide_nothing(tmp_path: Path) -> None:
+    """With other test examples everything but the test scores is the same."""
+    own, other = prepared(tmp_path / "own"), prepared(tmp_path / "other")
+    other.data.test.inputs.zero_()
+    one, two = own.execute(), other.execute()
+    assert [stage.test_loss for stage in one.stages] != [stage.test_loss for stage in two.stages]
+    for a, b in zip(one.stages, two.stages, strict=True):
+        assert (a.val_loss, a.widths, a.history) == (b.val_loss, b.widths, b.history)
+    assert all(x.equal(y) for x, y in zip(own.model.parameters(), other.model.parameters(), strict=True))
+
+
+def test_growth_looks_at_training_examples_alone(tmp_path: Path) -> None:
+    made = prepared(tmp_path, "growth.sample=200")
+    rows = {tuple(row.flatten().tolist()) for row in made.data.train.inputs}
+    assert all(tuple(row.flatten().tolist()) in rows for row in made.sample.inputs)
+
+
+def _orders(made: Run, monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """The order of examples in each epoch of training."""
+    found: list[list[int]] = []
+    own = Dataset.batch
+
+    def batch(self: Dataset, part: Any, index: Tensor, generator: Any = None) -> tuple[Tensor, Tensor]:
+        if part is self.train and len(index) == len(part):
+            found.append(index.tolist())
+        return own(self, part, index, generator)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Dataset, "batch", batch)
+        made.execute()
+    return found
+
+
+def test_every_epoch_of_every_stage_has_an_order_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = _orders(prepared(tmp_path / "one"), monkeypatch)
+    assert len(orders) == 2 + 2 * 2
+    assert len({tuple(order) for order in orders}) == len(orders)
+    assert all(sorted(order) == list(range(len(order))) for order in orders)
+    assert _orders(prepared(tmp_path / "two", "method=net2net"), monkeypatch) == orders  # the same for every method
+    assert _orders(prepared(tmp_path / "three", "seed=1"), monkeypatch)[0] != orders[0]
+
+
+def test_the_lineage_is_the_product_of_the_shares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over several events, counted here from the plans: S3D's cap holds for each neuron's own history."""
+    shares: dict[str, list[float]] = {}
+    own = growth_event.apply
+
+    def apply(model: Any, optimizer: Any, plan: GrowthPlan, *more: Any) -> Any:
+        if optimizer is not None:
+            grown: dict[str, list[float]] = {}
+            for split in plan.splits:
+                name = split.group.name
+                line = shares.setdefault(name, [1.0] * len(made.progress.lineage[name]))
+                parent = line[split.neuron]
+                line[split.neuron] = parent * abs(split.weights[0])
+                grown.setdefault(name, []).extend(parent * abs(weight) for weight in split.weights[1:])
+            for name, values in grown.items():
+                shares[name] += values
+        return own(model, optimizer, plan, *more)
+
+    monkeypatch.setattr(growth_event, "apply", apply)
+    made = prepared(tmp_path, "method=s3d", "method.c=3", "method.cap=4", "growth.stages=4", "train.epochs=1")
+    made.execute()
+    assert shares
+    for name, values in shares.items():
+        assert sorted(made.progress.lineage[name].tolist()) == pytest.approx(sorted(values))
+        assert max(values) <= 4 * (1 + 1e-9)
+    assert max(max(values) for values in shares.values()) > 1
+
+
+def test_a_resumed_run_remembers_its_lineage(tmp_path: Path) -> None:
+    made = prepared(tmp_path, "method=s3d", "method.c=3", "growth.stages=2", "train.epochs=0")
+    made.execute()
+    made.folder.record_path.unlink()
+    again = prepared(tmp_path, "method=s3d", "method.c=3", "growth.stages=2", "train.epochs=0")
+    again.execute()
+    for name, values in made.progress.lineage.items():
+        assert again.progress.lineage[name].equal(values)
+        assert float(values.max()) > 1 or float(values.min()) < 1
+
+
+def test_every_method_starts_from_the_same_bytes_and_climbs_the_same_ladder(tmp_path: Path) -> None:
+    records = [
+        prepared(tmp_path, f"method={name}", "growth.stages=2").execute() for name in ("s2d", "static", "net2net")
+    ]
+    first = records[0]
+    for record in records[1:]:
+        assert record.stages[0].test_loss == first.stages[0].test_loss
+        assert [stage.target_cost for stage in record.stages] == [stage.target_cost for stage in first.stages]
+    assert [t / first.stages[0].params for t in (s.target_cost for s in first.stages)] == pytest.approx([1, 1.5, 2.25])
+
+
+def test_streams_of_a_seed_are_independent(tmp_path: Path) -> None:
+    """Another seed changes network, order, validation part and method; the purposes do not share their draws."""
+    made = prepared(tmp_path)
+    drawn = {
+        purpose: torch.rand(4, generator=made._stream(purpose)) for purpose in ("init", "method 1", "stage 1", "norm 1")
+    }
+    values = list(drawn.values())
+    assert all(not a.equal(b) for i, a in enumerate(values) for b in values[:i])
