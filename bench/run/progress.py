@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 from torch import Tensor
 
-from bench.core.record import GrowthRecord, StageRecord, convert, plain, upgrade
+from bench.core.record import GrowthRecord, StageRecord, convert, plain
 from bench.run.checkpoint import Content
 
 
@@ -51,14 +51,12 @@ class Progress:
 
     @classmethod
     def from_state_dict(cls, state: Content) -> Progress:
-        """From what `state_dict` gave; early checkpoints have stages without ``costs``, and no losses of single epochs.
+        """From what `state_dict` gave.
 
         Raises:
             Unreadable: A stage is none.
         """
         kept = {name: value for name, value in state.items() if name in cls.__dataclass_fields__}
-        for stage in kept["stages"]:
-            upgrade(stage)
         kept["stages"] = [convert(stage, StageRecord) for stage in kept["stages"]]
         kept["growth"] = None if kept["growth"] is None else convert(kept["growth"], GrowthRecord)
         return cls(**kept)

@@ -31,5 +31,5 @@ def test_a_checkpoint_of_another_backbone_is_refused(tmp_path: Path) -> None:
     made.execute()
     config = made.folder.config_path
     config.write_text(config.read_text().replace("depth: 2", "depth: 3"))
-    with pytest.raises(BenchError, match="another network"):
+    with pytest.raises(BenchError, match="its checkpoint is of another run"):
         load_network(made.folder.path)
