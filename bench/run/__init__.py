@@ -4,7 +4,8 @@
     config       all of a run's options, typed
     environment  the machine: devices, threads, a clean start
     ladder       the sizes that the run climbs, and what its network costs on the way
-    refresh      fresh parameters, fresh batch-norm statistics
+    afresh       fresh parameters, as the backbone draws them
+    refresh      fresh batch-norm statistics
     progress     where the run stands
     checkpoint   the same on disk
     protocol     the run itself: grow, train, measure

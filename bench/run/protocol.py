@@ -31,12 +31,13 @@ from bench.network.cost import costs
 from bench.network.graph import CHECKED, Graph
 from bench.network.surgery import load as load_shapes
 from bench.run import checkpoint
+from bench.run.afresh import draw_parameters
 from bench.run.checkpoint import Owner
 from bench.run.config import Settings
 from bench.run.environment import choose_device, describe, give_back_memory, reset
 from bench.run.ladder import Ladder
 from bench.run.progress import Progress
-from bench.run.refresh import draw_parameters, refresh_norm
+from bench.run.refresh import refresh_norm
 from bench.train import evaluate, loss_function, make_optimizer, train
 
 
@@ -76,9 +77,9 @@ class Run:
         self.optimizer = make_optimizer(self.model, settings.train)
         self.progress = Progress(lineage=self._seed_lineage())
 
-    def _build(self) -> nn.Module:
+    def _build(self, purpose: str = "init") -> nn.Module:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self._stream("init").initial_seed())
+            torch.manual_seed(self._stream(purpose).initial_seed())
             model = build(self.settings.options["backbone"], self.data.input_shape, self.data.outputs)
         return model.to(self.device)
 
@@ -204,7 +205,8 @@ class Run:
         self.graph = event.graph
         give_back_memory()
         if plan.restart:
-            draw_parameters(self.model, self._stream(f"restart {progress.stage}"))
+            purpose = f"restart {progress.stage}"
+            draw_parameters(self.model, lambda: self._build(purpose), self._stream(purpose))
             self.optimizer = make_optimizer(self.model, settings.train)
         elif settings.growth.refresh_norm:
             images = refresh_norm(

@@ -1,14 +1,12 @@
-"""Fresh parameters and fresh batch-norm statistics."""
+"""Fresh batch-norm statistics."""
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import nn
 
-from bench.core.errors import Refused
 from bench.data import load
-from bench.run.refresh import draw_parameters, refresh_norm
+from bench.run.refresh import refresh_norm
 
 
 def test_fresh_statistics_do_not_depend_on_dropout() -> None:
@@ -24,13 +22,3 @@ def test_fresh_statistics_do_not_depend_on_dropout() -> None:
         found.append(statistics.clone())
     assert torch.equal(*found)
     assert model.training
-
-
-def test_starting_afresh_refuses_what_nothing_draws() -> None:
-    class Scale(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.scale = nn.Parameter(torch.ones(1))
-
-    with pytest.raises(Refused, match=r"no reset_parameters draws 1\.scale"):
-        draw_parameters(nn.Sequential(nn.Linear(2, 2), Scale()), torch.Generator())
