@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from contextlib import suppress
 from functools import cache
+from importlib import import_module
 
 
 @cache
@@ -16,8 +17,9 @@ def load_torch() -> None:
     """
     gc.disable()
     try:
+        import_module("torch.export")
         with suppress(ImportError):
-            pass
+            import_module("torch._dynamo")
     finally:
         gc.freeze()
         gc.enable()

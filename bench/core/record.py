@@ -201,8 +201,8 @@ class Reading(Struct, frozen=True):
 
     Attributes:
         widths: Neurons of each group.
-        microseconds: Of one pass; median over the turns.
-        noise: Standard error of the median in microseconds, from the turns' median absolute deviation.
+        microseconds: Of one pass; the lower quartile of the turns.
+        noise: Standard error of that, in microseconds.
         fitted: What the fit says.
     """
 
@@ -230,6 +230,11 @@ class LatencyTable(Struct, frozen=True):
     cross: list[tuple[str, str, float]]
     readings: list[Reading]
     error: float
+
+    @property
+    def uncertainty(self) -> float:
+        """How far latencies by the fit may be off, as a share: its own error, or the noise of what it was fitted to."""
+        return max([self.error, *(reading.noise / reading.microseconds for reading in self.readings)])
 
 
 class Environment(Struct, frozen=True):

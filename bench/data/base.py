@@ -27,8 +27,8 @@ class Part:
     """Examples: one part of a data set.
 
     Args:
-        inputs: Images, uint8 of shape (N, C, H, W), features, float32 of shape (N, F), or symbols, int64 of shape
-            (N, T).
+        inputs: Images, uint8 or float of shape (N, C, H, W), features, float of shape (N, F), or symbols, int64 of
+            shape (N, T).
         targets: Classes, int64 of shape (N,), or values, float32 of shape (N, K).
     """
 
@@ -58,7 +58,8 @@ class Dataset:
         train: What a network is trained on.
         validation: What choices are made on; held out from the published training set.
         test: What is reported, never used.
-        mean: Per channel, shape (C,), in units of pixel / 255; per feature, shape (F,), as they are; empty for symbols.
+        mean: Per channel, shape (C,), or per feature, shape (F,); of uint8 in units of pixel / 255, of floats as they
+            are; empty for symbols.
         std: As ``mean``. Neither knows of the validation or the test part.
         crop: Zero padding of the random crop, in pixels.
         flip: Whether half of the training images are mirrored.
@@ -141,8 +142,7 @@ class Dataset:
     @cached_property
     def _affine(self) -> tuple[Tensor, Tensor]:
         """Scale and shift, one number per input, with (input / unit - mean) / std = scale * input + shift."""
-        images = len(self.input_shape) == 3
-        unit = 255.0 if images else 1.0
+        unit = 255.0 if self.train.inputs.dtype == torch.uint8 else 1.0
         pixels = prod(self.input_shape[1:])
         return (1 / (self.std * unit)).repeat(pixels), (-self.mean / self.std).repeat(pixels)
 

@@ -15,6 +15,7 @@ from filelock import FileLock
 from bench.core.errors import DataError, require
 from bench.core.provenance import listing
 from bench.data.base import Part
+from bench.data.check import mismatch
 
 # What torchvision raises for files that are missing, cut short or damaged, and for a network that is not there.
 UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, AssertionError)
@@ -89,6 +90,9 @@ def _parts(source: Callable[..., Any], folder: Path, download: bool) -> tuple[Pa
         files = source(folder, train=train, download=download)
         pixels = torch.as_tensor(files.data)
         images = pixels.unsqueeze(1) if pixels.dim() == 3 else pixels.permute(0, 3, 1, 2).contiguous()
-        return Part(images, torch.as_tensor(files.targets, dtype=torch.int64))
+        found = Part(images, torch.as_tensor(files.targets, dtype=torch.int64))
+        if problem := mismatch(found):
+            raise ValueError(f"the {'training' if train else 'test'} files have {problem}")
+        return found
 
     return part(train=True), part(train=False)

@@ -1,4 +1,4 @@
-"""The validation part, and the statistics that normalise images."""
+"""The validation part, and the statistics that normalise inputs."""
 
 from __future__ import annotations
 
@@ -36,15 +36,23 @@ def hold_out(pool: Part, validation: int, train_size: int | None, seed: int) -> 
     return train, held_out
 
 
-def statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of every channel, in units of pixel / 255.
+def statistics(inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of every channel or feature, of uint8 in units of pixel / 255.
 
     Args:
-        images: uint8 of shape (N, C, H, W).
+        inputs: uint8 or float, of shape (N, C, ...).
 
     Returns:
         Two tensors of shape (C,), float32. A channel without variation has 1 as deviation.
     """
+    if inputs.is_floating_point():
+        values = inputs.double().transpose(0, 1).flatten(1)
+        mean, std = values.mean(1), values.std(1, correction=0)
+        return mean.float(), std.where(std > 1e-6 * values.abs().amax(1), 1).float()
+    return _of_bytes(inputs)
+
+
+def _of_bytes(images: Tensor) -> tuple[Tensor, Tensor]:
     channels = [channel.flatten().bincount(minlength=256) for channel in images.unbind(1)]
     histogram = torch.stack(channels).double()
     weight = histogram / histogram.sum(1, keepdim=True)

@@ -2,8 +2,10 @@
 
 The table has the seed network; the network with one group doubled, and with one group four times as wide; and with two
 groups doubled that one layer joins. The networks are timed in turns, so that what else the machine does falls on all
-of them alike. The fit is of the form that every cost has (`bench.network.cost`), with no coefficient below zero, and no
-group cheaper than the noise of its own readings: what cannot be told from nothing is not free.
+of them alike, until the lower quartile of each one's turns, which other work on the machine hardly moves, is known to
+2 %, or for 400 turns. Turns are short: most pass between two interruptions. The fit is of the form that every cost has
+(`bench.network.cost`), with no coefficient below zero, and no group cheaper than the noise of its own readings: what
+cannot be told from nothing is not free.
 """
 
 from __future__ import annotations
@@ -11,10 +13,9 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import median
+from time import perf_counter as clock
 
 import msgspec
 import numpy as np
@@ -31,8 +32,13 @@ from bench.network.modes import evaluation
 from bench.network.plan import GrowthPlan, Split
 from bench.network.surgery import apply
 
-ROUNDS = 9
-TURN = 0.005
+ROUNDS = (20, 400)
+"""Turns of each network at least and at most."""
+
+PRECISION = 0.02
+"""Standard error of a latency, as a share of it, at which no more turns are needed."""
+
+TURN = 0.001
 """Seconds of passes in one turn at least."""
 
 
@@ -97,10 +103,7 @@ def measure(graph: Graph, macs: CostModel, batch: int, device: torch.device) -> 
     networks = [widened(graph, factors) for factors in table]
     times = timed([passes(network, graph, batch, device) for network in networks])
     widths = [{name: n * factors.get(name, 1) for name, n in seed.items()} for factors in table]
-    middle = [median(turns) for turns in times]
-    noise = [
-        1.4826 * median(abs(t - m) for t in turns) / len(turns) ** 0.5 for turns, m in zip(times, middle, strict=True)
-    ]
+    middle, noise = [undisturbed(turns) for turns in times], [standard_error(turns) for turns in times]
     scaled = np.array([[found[name] / seed[name] for name in groups] for found in widths])
     solution = _fit(scaled, pairs, np.array(middle))
     own = np.array([max(noise[1 + 2 * i], noise[2 + 2 * i]) for i in range(len(groups))])
@@ -128,8 +131,19 @@ def _fit(scaled: NDArray[np.float64], pairs: list[tuple[int, int]], times: NDArr
 
 
 def now(graph: Graph, batch: int, device: torch.device) -> float:
-    """Microseconds of one pass of the network as it is, the median over turns."""
-    return median(timed([passes(graph.model, graph, batch, device)])[0])
+    """Microseconds of one pass of the network as it is."""
+    return undisturbed(timed([passes(graph.model, graph, batch, device)])[0])
+
+
+def undisturbed(turns: Sequence[float]) -> float:
+    """What a pass takes where nothing else is in its way: the lower quartile of its turns."""
+    return float(np.quantile(turns, 0.25))
+
+
+def standard_error(turns: Sequence[float]) -> float:
+    """Of `undisturbed`: ``sqrt(q (1 - q) / n)`` over the density of the turns there, taken from quantiles around it."""
+    around = np.quantile(turns, [0.1, 0.4])
+    return float((0.25 * 0.75 / len(turns)) ** 0.5 * (around[1] - around[0]) / 0.3)
 
 
 def widened(graph: Graph, factors: Mapping[str, int]) -> nn.Module:
@@ -164,19 +178,22 @@ def passes(model: nn.Module, graph: Graph, batch: int, device: torch.device) -> 
     return run
 
 
-def timed(runs: list[Callable[[int], None]], rounds: int = ROUNDS) -> list[list[float]]:
-    """Microseconds of one pass in each of ``rounds`` turns, the runs taking turns."""
+def timed(runs: Sequence[Callable[[int], None]]) -> list[list[float]]:
+    """Microseconds of one pass in each of many turns, the runs taking turns."""
     counts = []
     for run in runs:
         run(2)
-        started = time.perf_counter()
+        started = clock()
         run(2)
-        counts.append(max(2, round(TURN / max((time.perf_counter() - started) / 2, 1e-9))))
+        counts.append(max(2, round(TURN / max((clock() - started) / 2, 1e-9))))
     times: list[list[float]] = [[] for _ in runs]
-    for number in range(rounds):
+    least, most = ROUNDS
+    for number in range(most):
         order = range(len(runs)) if number % 2 == 0 else reversed(range(len(runs)))
         for i in order:
-            started = time.perf_counter()
+            started = clock()
             runs[i](counts[i])
-            times[i].append((time.perf_counter() - started) / counts[i] * 1e6)
+            times[i].append((clock() - started) / counts[i] * 1e6)
+        if number + 1 >= least and all(standard_error(turns) <= PRECISION * undisturbed(turns) for turns in times):
+            break
     return times

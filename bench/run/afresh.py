@@ -118,7 +118,7 @@ def _fan_out(shape: Shape) -> int:
 
 @dataclass
 class _Watch:
-    """Sees what is written into tensors: by Python functions whose name ends in ``_``, as those of ``nn.init``, or else.
+    """Sees what is written into tensors: by Python functions whose name ends in ``_``, as in ``nn.init``, or else.
 
     Of functions the outermost is seen, which knows of fans; one that was imported by name is seen too.
     """
@@ -128,7 +128,7 @@ class _Watch:
 
     def __enter__(self) -> _Watch:
         self.methods = _Methods(self)
-        self.methods.__enter__()
+        self.methods.__enter__()  # type: ignore[no-untyped-call]
         self.kept = sys.getprofile()
         sys.setprofile(self._hear)
         return self
@@ -137,7 +137,7 @@ class _Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         sys.setprofile(self.kept)
-        self.methods.__exit__(kind, error, trace)
+        self.methods.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
 
     def last(self, model: nn.Module) -> dict[str, Call]:
         """What was written last into each parameter."""

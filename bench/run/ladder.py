@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from bench.core.errors import BenchError, one_line
+from bench.core.errors import BenchError, ConfigError, one_line
 from bench.core.identity import LATENCY
 from bench.core.record import LatencyTable, Number
 from bench.core.store import RunFolder
@@ -33,7 +33,7 @@ class Ladder:
         table: What latency was fitted to; None for other ladders.
 
     Raises:
-        ConfigError: The budget is below the seed's cost.
+        ConfigError: The budget is below the seed's cost, or latency is too noisy for the ratio.
         BenchError: Latency cannot be measured.
     """
 
@@ -46,7 +46,17 @@ class Ladder:
         if config.cost == LATENCY:
             self.table = latency.read(folder.latency_path) or self._measured(graph, key)
             self.models[LATENCY] = latency.fitted(self.table)
+        self._check_resolution()
         self.rungs = rungs(self.models[config.cost].of(graph.widths()), config)
+
+    def _check_resolution(self) -> None:
+        """Refuse a ladder whose rungs cannot be told apart."""
+        if self.table is not None and self.config.ratio - 1 <= (off := self.table.uncertainty):
+            expected = (
+                f"above {1 + off:.2f}, as latency is known here to {off:.0%}; a larger growth.latency_batch or an idle "
+                "machine makes it steadier"
+            )
+            raise ConfigError("growth.ratio", self.config.ratio, expected)
 
     def _measured(self, graph: Graph, key: dict[str, object]) -> LatencyTable:
         batch, shared = self.config.latency_batch, self.folder.runs_dir / "seeds"

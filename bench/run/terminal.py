@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from bench.core.callbacks import Callback
+from bench.core.identity import LATENCY
 from bench.core.record import GrowthRecord, RunRecord, RunState
 from bench.network.cost import cost
 
@@ -58,7 +59,9 @@ def table(record: RunRecord) -> Table:
     )
     shown = {name: cost(name) for name in dict.fromkeys(("params", "macs", record.config["growth"].get("cost")))}
     score = "%" if classified else "loss"
-    columns = ["stage", *(one.heading.replace(", ", "\n") for one in shown.values()), f"val {score}", f"test {score}"]
+    columns = ["stage", *(one.heading.replace(", ", "\n") for one in shown.values())]
+    measured = [LATENCY] if LATENCY in shown else []  # the others are never above their target
+    columns += [*(f"{name}\nallowed" for name in measured), f"val {score}", f"test {score}"]
     for column in [*columns, "loss drop\npredicted", "loss drop\nmeasured", "train s", "grow s"]:
         drawn.add_column(column, justify="right")
     for stage in record.stages:
@@ -66,6 +69,7 @@ def table(record: RunRecord) -> Table:
         drawn.add_row(
             f"{stage.stage} {growth.stopped}" if growth.stopped else str(stage.stage),
             *(one.text(stage.costs[name]) if name in stage.costs else "" for name, one in shown.items()),
+            *(shown[name].text(stage.target_cost) for name in measured),
             *(f"{100 * score:.2f}" if classified else f"{score:.4g}" for score in (stage.validation, stage.test)),
             *("" if drop is None else f"{drop:.2e}" for drop in (growth.predicted_drop, growth.measured_drop)),
             *(f"{seconds:.2f}" for seconds in (stage.seconds.train, stage.seconds.grow)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from bench.core.record import LatencyTable
 from bench.network import latency
 from bench.network.cost import cost_models
-from bench.network.latency import fitted, measure, passes, read, timed, widened, write
+from bench.network.latency import fitted, measure, passes, read, standard_error, timed, undisturbed, widened, write
 from tests.nets import NETS, Net, named
 
 Runs = list[Callable[[int], None]]
@@ -25,9 +26,9 @@ def as_if(monkeypatch: pytest.MonkeyPatch) -> Callable[..., LatencyTable]:
     def measured(net: Net, cost: Callable[[dict[str, int]], float], spread: float = 0.0) -> LatencyTable:
         graph, seen = net.graph(), []
 
-        def pretended(runs: Runs, rounds: int = 9) -> list[list[float]]:
+        def pretended(runs: Runs) -> list[list[float]]:
             times = [cost(widths) for widths in seen] or [1.0] * len(runs)
-            return [[t * (1 + spread * (turn - rounds // 2)) for turn in range(rounds)] for t in times]
+            return [[t * (1 + spread * (turn - 2)) for turn in range(9)] for t in times]
 
         monkeypatch.setattr(latency, "timed", pretended)
         for _ in range(2):  # the first time says at which widths
@@ -61,7 +62,8 @@ def test_no_group_is_free(as_if: Callable[..., LatencyTable]) -> None:
     """What cannot be told from noise costs as much as the noise."""
     net = named("two_consumers")
     found = as_if(net, lambda widths: 500.0, spread=0.01)
-    noise = 1.4826 * 2 * 5.0 / 3
+    noise = (3 / 16 / 9) ** 0.5 * (0.4 - 0.1) * 8 * 5.0 / 0.3  # nine turns, 5 us apart
+    assert found.readings[0].microseconds == pytest.approx(500)
     assert found.readings[0].noise == pytest.approx(noise)
     model = fitted(found)
     seed = model.vector(net.graph().widths())
@@ -78,15 +80,61 @@ def test_what_is_timed_is_the_network_at_those_widths(net: Net) -> None:
         assert torch.allclose(model.eval()(inputs), graph.model.eval()(inputs))
 
 
-def test_turns_are_interleaved_and_passes_counted() -> None:
+@dataclass
+class Machine:
+    """A clock, and passes that take what they are said to; other work slows some turns down."""
+
+    load: Callable[[], float]
+    now: float = 0.0
+
+    def run(self, seconds: float) -> Callable[[int], None]:
+        def passes(count: int) -> None:
+            self.now += count * seconds * self.load()
+
+        return passes
+
+    def times(self, monkeypatch: pytest.MonkeyPatch, *seconds: float) -> list[list[float]]:
+        monkeypatch.setattr(latency, "clock", lambda: self.now)
+        return timed([self.run(one) for one in seconds])
+
+
+def test_turns_are_interleaved_and_passes_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[str, int]] = []
-    times = timed([lambda k: calls.append(("a", k)), lambda k: calls.append(("b", k))], rounds=4)
+    monkeypatch.setattr(latency, "ROUNDS", (4, 4))
+    times = timed([lambda k: calls.append(("a", k)), lambda k: calls.append(("b", k))])
     assert [len(turns) for turns in times] == [4, 4]
     assert [name for name, _ in calls[4:]] == ["a", "b", "b", "a"] * 2
     graph = named("norm").graph()
     before = graph.model.training
     passes(graph.model, graph, 3, torch.device("cpu"))(2)
     assert graph.model.training == before
+
+
+def test_a_quiet_machine_needs_few_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = Machine(lambda: 1.0).times(monkeypatch, 1e-4, 3e-4)
+    assert [len(turns) for turns in times] == [20, 20]
+    assert [undisturbed(turns) for turns in times] == pytest.approx([100, 300])
+
+
+@pytest.mark.parametrize("busy", [0.3, 0.5, 0.6])
+def test_other_work_on_the_machine_hardly_moves_the_latency(busy: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two to six times as slow in so many turns, at random: the median would be off by up to that much."""
+    random = np.random.default_rng(0)
+
+    def load() -> float:
+        return float(random.uniform(2, 6) if random.random() < busy else random.uniform(1, 1.01))
+
+    times = Machine(load).times(monkeypatch, 1e-4, 3e-4)
+    assert [undisturbed(turns) for turns in times] == pytest.approx([100, 300], rel=0.02)
+
+
+def test_it_goes_on_while_the_noise_is_large_and_says_how_large_it_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    (turns,) = Machine(lambda: float(random.uniform(1, 30))).times(monkeypatch, 1e-4)
+    assert len(turns) == 400
+    estimates = [np.quantile(random.uniform(100, 3000, 400), 0.25) for _ in range(300)]
+    assert standard_error(turns) == pytest.approx(float(np.std(estimates)), rel=0.5)
+    assert standard_error(turns) > 0.02 * undisturbed(turns)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"batch": 1}', b'{"batch": "x"}', b"\xff"])
