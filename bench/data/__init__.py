@@ -6,6 +6,7 @@ May import `bench.core` alone.
 
 from __future__ import annotations
 
+from bench.core.errors import BenchError
 from bench.core.options import Options
 from bench.data.base import Dataset, Part, datasets
 
@@ -23,5 +24,7 @@ def load(options: Options, seed: int) -> Dataset:
         ConfigError: The name or an option is unknown, or a value cannot work.
         DataError: Files are missing and cannot be fetched.
     """
-    data: Dataset = datasets[str(options.get("name"))].make(options, seed)
+    data = datasets[str(options.get("name"))].make(options, seed)
+    if not isinstance(data, Dataset):
+        raise BenchError(f"data={options.get('name')}: made a {type(data).__name__}; expected a Dataset")
     return data

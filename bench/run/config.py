@@ -11,6 +11,7 @@ from bench.train.config import TrainConfig
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("fp32", "bf16")
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class RunConfig:
         require(0 <= self.seed < 2**53, "seed", self.seed, "a whole number from 0 to 2**53 - 1")
         require_choice("device", self.device, DEVICES)
         require_choice("precision", self.precision, PRECISIONS)
-        require(self.threads is None or self.threads >= 1, "threads", self.threads, "at least 1, or null")
+        some = self.threads is None or 1 <= self.threads <= MOST_THREADS
+        require(some, "threads", self.threads, f"a whole number from 1 to {MOST_THREADS}, or null")
         require_choice("rerun", self.rerun, ("none", "failed", "all"))
         require(self.checkpoint_seconds >= 0, "checkpoint_seconds", self.checkpoint_seconds, "at least 0")
 
