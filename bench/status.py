@@ -79,10 +79,7 @@ def _duration(seconds: float) -> str:
 def main() -> None:
     """``python -m bench.status``."""
     arguments = [argument for argument in sys.argv[1:] if argument not in ("-m", "--multirun")]
-    if {"-h", "--help"} & set(arguments):
-        print(HELP)
-        return
-    guarded(lambda: show(arguments), arguments)
+    guarded(lambda: show(arguments), arguments, about=HELP)
 
 
 if __name__ == "__main__":

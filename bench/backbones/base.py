@@ -25,7 +25,7 @@ def require_positive(**options: int) -> None:
     """Raise `ConfigError` unless every option of the backbone is at least 1, and no larger than can be built."""
     for option, value in options.items():
         most = MOST.get(option, WIDEST)
-        require(1 <= value <= most, f"backbone.{option}", value, f"a whole number from 1 to {most}")
+        require(1 <= value <= most, f"backbone.{option}", value, f"a number of at least 1 and at most {most}")
 
 
 def require_images(backbone: str, input_shape: tuple[int, ...], side: int) -> None:

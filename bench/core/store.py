@@ -13,9 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from bench.core.files import PARTIAL, set_aside, write_atomic
+from bench.core.files import PARTIAL, is_locked, read_file, set_aside, write_atomic
 from bench.core.identity import identity
 from bench.core.options import Options
 from bench.core.record import RunRecord, RunState, StageRecord, Unreadable, plain, read, written
@@ -95,12 +93,14 @@ class RunFolder:
     def standing(self) -> Standing:
         """Where the run stands now."""
         try:
-            record = read(self.record_path.read_bytes())
+            record = read(read_file(self.record_path))
             if self.id not in ("", record.id):
                 raise Unreadable(f"id {record.id}: the record of another run")
         except FileNotFoundError:
             return self._unended()
-        except (Unreadable, OSError) as error:
+        except OSError as error:
+            return Standing(RunState.UNREADABLE, f"{self.record_path.name}: {error.strerror}")
+        except Unreadable as error:
             return Standing(RunState.UNREADABLE, str(error))
         return Standing(record.status, record.reason or "", record)
 
@@ -139,19 +139,8 @@ class RunFolder:
             path.unlink(missing_ok=True)
 
 
-def is_locked(path: Path) -> bool:
-    """Whether a process holds a lock."""
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path).acquire(timeout=0):
-            return False
-    except Timeout:
-        return True
-
-
 def _lines(path: Path) -> int:
     try:
-        return path.read_bytes().count(b"\n")
+        return read_file(path).count(b"\n")
     except OSError:
         return 0

@@ -33,7 +33,7 @@ class TeacherConfig:
     def __post_init__(self) -> None:
         for option in ("train_size", "validation", "test_size"):
             size = getattr(self, option)
-            require(1 <= size <= MOST, f"data.{option}", size, f"a number from 1 to {MOST}")
+            require(1 <= size <= MOST, f"data.{option}", size, f"a number of at least 1 and at most {MOST}")
 
 
 def regression(name: str, config: TeacherConfig, pool: Part, test: Part, seed: int) -> Dataset:

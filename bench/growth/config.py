@@ -61,28 +61,26 @@ class GrowthConfig:
         require(
             0 <= self.stages <= MOST_STAGES, "growth.stages", self.stages, f"a whole number from 0 to {MOST_STAGES}"
         )
-        require(
-            1 < self.ratio <= MOST_GROWTH,
-            "growth.ratio",
-            self.ratio,
-            f"a number above 1, and at most {MOST_GROWTH:.0e}",
-        )
+        ratio = f"a finite number above 1; at most {MOST_GROWTH:,.0f}"
+        require(1 < self.ratio <= MOST_GROWTH, "growth.ratio", self.ratio, ratio)
         if self.budget is None:
             self._require_end()
         require(self.budget is None or self.budget > 0, "growth.budget", self.budget, "a number above 0, or null")
         _ = costs[self.cost]  # says which there are, if there is none of this name
-        inputs = f"a whole number from 1 to {MOST_INPUTS}"
+        inputs = f"a whole number of at least 1 and at most {MOST_INPUTS}"
         require(1 <= self.latency_batch <= MOST_INPUTS, "growth.latency_batch", self.latency_batch, inputs)
         step_ok = self.epsilon == LINE_SEARCH if isinstance(self.epsilon, str) else 0 < self.epsilon <= LONGEST_STEP
-        expected = f"a number above 0 and at most {LONGEST_STEP:g}, or line_search"
+        expected = f"a number above 0, or line_search; at most {LONGEST_STEP:g}"
         require(step_ok, "growth.epsilon", self.epsilon, expected)
         some = self.sample == ALL if isinstance(self.sample, str) else 1 <= self.sample <= MOST_EXAMPLES
-        require(some, "growth.sample", self.sample, f"a whole number from 1 to {MOST_EXAMPLES}, or all")
+        expected = f"a whole number of at least 1, or all; at most {MOST_EXAMPLES}"
+        require(some, "growth.sample", self.sample, expected)
         eigensolver(self.engine)  # says which there are, if there is none of this name
         require_choice("growth.curvature", self.curvature, FORMS)
-        require(0 < self.memory <= MOST_MEMORY, "growth.memory", self.memory, f"GiB above 0, at most {MOST_MEMORY:.0e}")
+        memory = f"GiB above 0; at most {MOST_MEMORY:,.0f}"
+        require(0 < self.memory <= MOST_MEMORY, "growth.memory", self.memory, memory)
         require_choice("growth.optimizer_state", self.optimizer_state, OPTIMIZER_STATES)
-        batches = f"a whole number from 0 to {MOST_BATCHES}"
+        batches = f"a whole number of at least 0 and at most {MOST_BATCHES}"
         require(0 <= self.refresh_norm <= MOST_BATCHES, "growth.refresh_norm", self.refresh_norm, batches)
 
     def _require_end(self) -> None:
@@ -91,7 +89,7 @@ class GrowthConfig:
             return
         usual = type(self)
         stages, ratio = floor(log(MOST_GROWTH) / log(self.ratio)), MOST_GROWTH ** (1 / self.stages)
-        end = f", for the last rung is at most {MOST_GROWTH:.0e} times the seed network"
+        end = f", for the last rung is at most {MOST_GROWTH:,.0f} times the seed network"
         if self.ratio > usual.ratio and self.stages <= usual.stages:
             raise ConfigError("growth.ratio", self.ratio, f"at most {ratio:.4g} with growth.stages={self.stages}{end}")
         raise ConfigError("growth.stages", self.stages, f"at most {stages} with growth.ratio={self.ratio:g}{end}")
@@ -112,7 +110,7 @@ def rungs(seed_cost: float, growth: GrowthConfig) -> list[float]:
         return [seed_cost * growth.ratio**stage for stage in range(growth.stages + 1)]
     expected = f"at least the seed network's {growth.cost}, {seed_cost:.0f}"
     require(growth.budget >= seed_cost, "growth.budget", growth.budget, expected)
-    most = f"at most {MOST_GROWTH:.0e} times the seed network's {growth.cost}, {seed_cost:.0f}"
+    most = f"at most {MOST_GROWTH:,.0f} times the seed network's {growth.cost}, {seed_cost:.0f}"
     require(growth.budget <= MOST_GROWTH * seed_cost, "growth.budget", growth.budget, most)
     made = [seed_cost]
     needed = log(growth.budget / seed_cost) / log(growth.ratio)

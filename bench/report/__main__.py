@@ -58,10 +58,7 @@ def _command() -> None:
 
 def main() -> None:
     """``python -m bench.report``."""
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(HELP, end="")
-    else:
-        guarded(_command, sys.argv[1:])
+    guarded(_command, sys.argv[1:], about=HELP.rstrip())
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class RunConfig:
         require_choice("device", self.device, DEVICES)
         require_choice("precision", self.precision, PRECISIONS)
         some = self.threads is None or 1 <= self.threads <= MOST_THREADS
-        require(some, "threads", self.threads, f"a whole number from 1 to {MOST_THREADS}, or null")
+        require(some, "threads", self.threads, f"at least 1, or null; at most {MOST_THREADS}")
         require_choice("rerun", self.rerun, ("none", "failed", "all"))
         require(self.checkpoint_seconds >= 0, "checkpoint_seconds", self.checkpoint_seconds, "at least 0")
 

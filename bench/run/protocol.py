@@ -8,14 +8,13 @@ from math import isfinite
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from bench.backbones import build
 from bench.core.callbacks import Callback
 from bench.core.errors import BenchError, ConfigError, PlanError, Refused, StorageError, TrainingDiverged
-from bench.core.files import PARTIAL, write_atomic
+from bench.core.files import PARTIAL, locked, write_atomic
 from bench.core.identity import seed_identity
 from bench.core.record import SCHEMA, Flops, History, RunRecord, RunState, Seconds, StageRecord
 from bench.core.store import RunFolder
@@ -137,7 +136,7 @@ class Run:
         """The seed network: trained once for all methods, then read from its file."""
         path = self.folder.runs_dir / "seeds" / f"{seed_identity(self.settings.options)}.pt"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
+        with locked(path.with_suffix(".lock")):
             partial = path.with_suffix(".partial.pt")
             if self._restore(path):
                 self.callback.on_stage_end(self.progress.stages[0])

@@ -55,8 +55,13 @@ class TrainConfig:
         object.__setattr__(self, "milestones", tuple(self.milestones))  # YAML and OmegaConf hand over a list
         for option in ("epochs", "seed_epochs"):
             value = getattr(self, option)
-            require(0 <= value <= MOST, f"train.{option}", value, f"a whole number from 0 to {MOST}")
-        require(1 <= self.batch_size <= MOST, "train.batch_size", self.batch_size, f"a whole number from 1 to {MOST}")
+            require(0 <= value <= MOST, f"train.{option}", value, f"a whole number of at least 0 and at most {MOST}")
+        require(
+            1 <= self.batch_size <= MOST,
+            "train.batch_size",
+            self.batch_size,
+            f"a whole number of at least 1 and at most {MOST}",
+        )
         require_choice("train.optimizer", self.optimizer, OPTIMIZERS)
         require(0 < self.lr < float("inf"), "train.lr", self.lr, "a finite number above 0")
         require(0 <= self.momentum < 1, "train.momentum", self.momentum, "a number in [0, 1)")
