@@ -22,7 +22,8 @@ from bench.core.streams import stream
 from bench.curvature.sample import Sample
 from bench.data import load
 from bench.growth.event import GrowthEvent
-from bench.growth.method import GrowthMethod, Trained, check_options, methods
+from bench.growth.method import GrowthMethod, Trained, check_options
+from bench.growth.method import make as make_method
 from bench.network.graph import Graph
 from bench.network.surgery import load as load_shapes
 from bench.run import checkpoint
@@ -50,7 +51,7 @@ class Run:
         self.settings, self.folder, self.callback = settings, folder, callback
         options, self.seed = settings.options, settings.run.seed
         reset(settings.run.threads, self.seed)
-        self.method: GrowthMethod = methods[settings.name("method")].make(options["method"])
+        self.method: GrowthMethod = make_method(options["method"])
         self.device = choose_device(settings.run.device)
         self.data = load(options["data"], self.seed).to(self.device)
         self.loss = loss_function(self.data.task, settings.train.label_smoothing)
