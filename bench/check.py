@@ -18,6 +18,7 @@ from bench.growth.method import make
 from bench.growth.rules import RULES, Broken, require, settle
 from bench.growth.trial import NETWORKS
 from bench.methods import registry
+from bench.run.config import Settings
 
 
 def outcomes(name: str, options: Options | None = None) -> Iterator[tuple[str, str, str | None]]:
@@ -58,7 +59,12 @@ def _failure(attempt: Callable[[], None]) -> str | None:
 
 
 def check(options: Options) -> None:
-    """Print each outcome; exit status 1 if a rule is broken."""
+    """Print each outcome; exit status 1 if a rule is broken.
+
+    Raises:
+        ConfigError: An option cannot work.
+    """
+    Settings.of(options)
     name = str(options["method"]["name"])
     failures = 0
     for rule, network, reason in outcomes(name, options["method"]):

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.backbones import backbones
 from bench.core.errors import require, require_choice
-from bench.core.options import GROUPS, Options, typed
+from bench.core.options import GROUPS, Options, check_form, typed
+from bench.data import datasets
 from bench.growth.config import GrowthConfig
+from bench.growth.method import methods
+from bench.logger import loggers
 from bench.train.config import TrainConfig
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -64,12 +68,16 @@ class Settings:
 
     @classmethod
     def of(cls, options: Options) -> Settings:
-        """Check the resolved configuration.
+        """Check the resolved configuration, the options of the plugins too; no data are read and nothing is built.
 
         Raises:
             ConfigError: An option is unknown or has a value that cannot work.
         """
+        check_form(options)
         single = {key: value for key, value in options.items() if key not in GROUPS}
+        for registry in (methods, backbones, datasets, loggers):
+            chosen = options.get(registry.kind, {"name": "none"})
+            registry[str(chosen.get("name"))].configure(chosen)
         return cls(
             options,
             typed("", RunConfig, single),

@@ -32,6 +32,7 @@ from bench.run.environment import choose_device, describe, give_back_memory, res
 from bench.run.ladder import Ladder
 from bench.run.progress import Progress
 from bench.run.refresh import draw_parameters, refresh_norm
+from bench.run.start import require_finite_loss, require_trainable
 from bench.train import evaluate, loss_function, make_optimizer, train
 
 
@@ -58,11 +59,13 @@ class Run:
         part = self.data.sample(settings.growth.examples, self.seed)
         self.sample = Sample(part.inputs, part.targets, self.loss, self.data.normalised)
         self.model = self._build()
+        require_trainable(self.model, settings.name("backbone"))
         self.graph = Graph(self.model, self.data.input_shape, self.data.input_dtype)
         if not self.graph.groups:
             reasons = "; ".join(map(str, self.graph.unsplittable))
             raise ConfigError("backbone", settings.name("backbone"), f"a network with channels to split ({reasons})")
         check_options(self.method, self.graph)
+        require_finite_loss(self.model, self.sample, settings.name("backbone"), settings.name("data"))
         self.seed_widths = self.graph.widths()
         self.ladder = self._ladder()
         self.optimizer = make_optimizer(self.model, settings.train)
