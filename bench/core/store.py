@@ -13,10 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.core.errors import one_line
 from bench.core.files import PARTIAL, is_locked, read_file, set_aside, write_atomic
 from bench.core.identity import identity
 from bench.core.options import Options
-from bench.core.record import RunRecord, RunState, StageRecord, Unreadable, plain, read, written
+from bench.core.record import Plain, RunRecord, RunState, StageRecord, Unreadable, check_options, plain, read, written
+
+MOST_CONFIG = 2**16
+"""Bytes of a ``config.yaml``."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,28 @@ class RunFolder:
         """Drop what an earlier attempt left."""
         for path in (self.record_path, self.stages_path, self.latency_path, *self.path.glob("checkpoint*.pt")):
             path.unlink(missing_ok=True)
+
+
+def read_config(path: Path) -> Plain:
+    """The resolved options in a ``config.yaml``, as plain data: nothing in it is looked up or run.
+
+    Raises:
+        Unreadable: It is not one of ours.
+        OSError: It cannot be read.
+    """
+    import yaml
+    from omegaconf import OmegaConf  # rarely needed, and slow to import
+
+    try:
+        text = read_file(path, MOST_CONFIG).decode()
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise ValueError("it has aliases, which no run writes: a few of them can stand for gigabytes")
+        loaded = OmegaConf.to_container(OmegaConf.create(text))
+    except OSError:
+        raise
+    except Exception as error:  # whatever a damaged YAML file raises, RecursionError among it
+        raise Unreadable(f"config.yaml: {one_line(error)}") from error
+    return check_options(loaded)
 
 
 def _lines(path: Path) -> int:

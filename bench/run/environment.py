@@ -70,7 +70,7 @@ def reset(threads: int | None, seed: int) -> None:
 def end_with_parent() -> None:
     """End this process, a worker, soon after the one that started it, which may be killed without a word.
 
-    The system then gives it another parent, or none. Its run goes on from the last checkpoint when it is next asked for.
+    The system then gives it another parent, or none. Its run goes on from its checkpoint when it is next asked for.
     """
     parent = os.getppid()
 
@@ -152,6 +152,8 @@ def _own_gpu(number: int) -> int:
                 lock.acquire(timeout=0)
             except Timeout:
                 continue
+            except (OSError, NotImplementedError):  # no locks here: the choice is left to the user
+                return 0
             _claims.append(lock)
             return index
     raise AssertionError("unreachable")
