@@ -33,8 +33,6 @@ Number = int | float
 Positive = Annotated[float, Meta(ge=0, le=MOST_COST)]
 """A quantity: seconds, operations, costs."""
 
-Share = Annotated[float, Meta(ge=0, le=1)]
-
 Plain = dict[str, Any]
 """What JSON has: an object."""
 
@@ -158,9 +156,9 @@ class StageRecord(Struct, kw_only=True):
     widths: dict[str, Count]
     epochs: Count = 0
     train_loss: float | None = None
-    val_accuracy: Share | None = None
+    val_accuracy: Positive | None = None
     val_loss: float | None = None
-    test_accuracy: Share | None = None
+    test_accuracy: Positive | None = None
     test_loss: float | None = None
     seconds: Seconds
     flops: Flops
