@@ -14,7 +14,7 @@ from rich.table import Table
 from bench.cli import guarded
 from bench.core.record import RunState
 from bench.run.cell import Cell
-from bench.sweep import cells
+from bench.sweep import cells, require_right
 
 SHOWN = (
     *(RunState.DONE, RunState.RUNNING, RunState.INTERRUPTED, RunState.FAILED, RunState.REFUSED),
@@ -45,6 +45,7 @@ def seconds_left(found: Sequence[Cell]) -> float | None:
 def show(arguments: Sequence[str]) -> None:
     """Print the state of the sweep that these arguments describe."""
     found = cells(arguments)
+    require_right([cell for cell in found if cell.record is None])
     table = Table(box=SIMPLE_HEAD)
     table.add_column("method")
     for state in SHOWN:

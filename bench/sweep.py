@@ -110,10 +110,12 @@ def require_right(found: Sequence[Cell]) -> None:
             Settings.of(cell.options)
         except BenchError as error:
             wrong[str(error)] = wrong.get(str(error), 0) + 1
-    for reason in wrong:
+    *reasons, last = list(wrong) or [""]
+    for reason in reasons:
         print(f"error: {reason}", file=sys.stderr, flush=True)
-    if wrong:
-        raise BenchError(f"{sum(wrong.values())} of {len(found)} runs cannot be begun, so none is")
+    if last:
+        many = f"; {sum(wrong.values())} of {len(found)} runs cannot be begun, so none is" if len(found) > 1 else ""
+        raise BenchError(f"{last}{many}")
 
 
 def combinations(overrides: Sequence[Override]) -> list[list[str]]:
