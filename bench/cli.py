@@ -114,12 +114,14 @@ def _guarded(command: Callable[[], None], arguments: list[str], config_name: str
         sys.exit("stopped; the same command goes on from the last checkpoint")
     except BenchError as error:
         sys.exit(f"error: {error}")
+    except (HydraException, OmegaConfBaseException) as error:
+        sys.exit(f"error: {one_line(error, arguments, config_name)}")
     except OSError as error:
         if error.errno is None or is_lost():
             raise
         sys.exit(f"error: {of_anybody(error)}")
     except Exception as error:
-        if not isinstance(error, HydraException | OmegaConfBaseException) and not _is_hydras(error):
+        if not _is_hydras(error):
             raise
         sys.exit(f"error: {one_line(error, arguments, config_name)}")
 
@@ -186,8 +188,12 @@ def one_line(error: Exception, arguments: list[str], config_name: str) -> str:
 def _siblings(option: str, arguments: list[str], config_name: str) -> list[str]:
     """The options that exist where ``option`` does not."""
     groups = [a for a in arguments if re.fullmatch(r"\w+=[\w.:]+", a) and (CONF / a.split("=")[0]).is_dir()]
+    hydras = option.startswith("hydra.")
     with composition():
-        config = compose(config_name, groups, return_hydra_config=option.startswith("hydra."))
+        try:
+            config = compose(config_name, groups, return_hydra_config=hydras)
+        except (HydraException, BenchError):  # a command without these groups
+            config = compose(config_name, return_hydra_config=hydras)
     parent, dot, _ = option.rpartition(".")
     node = OmegaConf.select(config, parent) if parent else config
     return [f"{parent}{dot}{key!s}" for key in node] if isinstance(node, DictConfig) else sorted(map(str, config))

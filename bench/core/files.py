@@ -49,13 +49,16 @@ def read_file(path: Path, most: int = MOST_BYTES) -> bytes:
         OSError: There is no such file, it cannot be read, is no regular file, or is longer than ``most`` bytes.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with open(descriptor, "rb") as file:
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         if found.st_size > most:
             raise OSError(errno.EFBIG, f"longer than {most:,} bytes", str(path))
-        return file.read()
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

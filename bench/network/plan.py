@@ -128,16 +128,20 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_plain(value: object) -> bool:
+    return _is_whole(value) or isinstance(value, float)
+
+
 def _is_number(value: object) -> bool:
     """Whether a value is a finite ``int`` or ``float``, as records hold them."""
-    return (_is_whole(value) or isinstance(value, float)) and isfinite(cast(float, value))
+    return _is_plain(value) and isfinite(cast(float, value))
 
 
 def _validate_split(split: Split, where: str, size: int) -> None:
     if split.gain is not None and not _is_number(split.gain):
         raise PlanError(f"{where}: a gain of {split.gain!r}; expected a finite number, or None")
-    if not isinstance(split.weights, tuple | list) or not all(map(_is_number, split.weights)):
-        raise PlanError(f"{where}: the weights {split.weights!r}; expected a tuple of finite numbers")
+    if not isinstance(split.weights, tuple | list) or not all(map(_is_plain, split.weights)):
+        raise PlanError(f"{where}: the weights {split.weights!r}; expected a tuple of ints and floats")
     if len(split.weights) < 2:
         raise PlanError(f"{where}: {len(split.weights)} offspring; expected at least 2")
     total = sum(split.weights)
