@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor, log
+from math import ceil, floor, log
 
 from bench.core.errors import ConfigError, require, require_choice
 from bench.curvature.eigensolvers import eigensolver
@@ -88,10 +88,10 @@ class GrowthConfig:
         if self.stages * log(self.ratio) <= log(MOST_GROWTH) * (1 + 1e-12):
             return
         usual = type(self)
-        stages, ratio = floor(log(MOST_GROWTH) / log(self.ratio)), MOST_GROWTH ** (1 / self.stages)
+        stages, ratio = floor(log(MOST_GROWTH) / log(self.ratio)), floor(1e3 * MOST_GROWTH ** (1 / self.stages)) / 1e3
         end = f", for the last rung is at most {MOST_GROWTH:,.0f} times the seed network"
         if self.ratio > usual.ratio and self.stages <= usual.stages:
-            raise ConfigError("growth.ratio", self.ratio, f"at most {ratio:.4g} with growth.stages={self.stages}{end}")
+            raise ConfigError("growth.ratio", self.ratio, f"at most {ratio:g} with growth.stages={self.stages}{end}")
         raise ConfigError("growth.stages", self.stages, f"at most {stages} with growth.ratio={self.ratio:g}{end}")
 
     @property
@@ -114,8 +114,8 @@ def rungs(seed_cost: float, growth: GrowthConfig) -> list[float]:
     require(growth.budget <= MOST_GROWTH * seed_cost, "growth.budget", growth.budget, most)
     made = [seed_cost]
     needed = log(growth.budget / seed_cost) / log(growth.ratio)
-    least = (growth.budget / seed_cost) ** (1 / MOST_STAGES)
-    expected = f"at least {least:.4g}, to come to growth.budget={growth.budget:g} in {MOST_STAGES} stages"
+    least = ceil(1e4 * (growth.budget / seed_cost) ** (1 / MOST_STAGES)) / 1e4
+    expected = f"at least {least:g}, to come to growth.budget={growth.budget:g} in {MOST_STAGES} stages"
     require(needed <= MOST_STAGES, "growth.ratio", growth.ratio, expected)
     while made[-1] < growth.budget:
         made.append(min(made[-1] * growth.ratio, growth.budget))
