@@ -70,7 +70,7 @@ def inspect(options: Options) -> None:
     data = load(options["data"], options["seed"])
     model = build(options["backbone"], data.input_shape, data.outputs)
     graph = Graph(model, data.input_shape, data.input_dtype)
-    models, measured = cost_models(graph), ""
+    models, measured = cost_models(graph, growth.cost), ""
     if growth.cost == LATENCY:
         reset(options["threads"], options["seed"])
         device = choose_device(options["device"])

@@ -93,11 +93,7 @@ def wide(path: Path) -> None:
 def test_a_checkpoint_is_bounded_before_it_is_unpacked(make: object, tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     make(path)  # type: ignore[operator]
-    with (
-        pytest.raises(ValueError, match="unpacks to more|larger than the file")
-        if path.is_file()
-        else pytest.raises(OSError)
-    ):
+    with pytest.raises((ValueError, OSError), match=r"unpacks to more|larger than the file|not a regular file"):
         checkpoint._unpacked(checkpoint.read_file(path))
     assert checkpoint.load(path) is None
     with pytest.raises(BenchError, match="no readable checkpoint"):
