@@ -54,8 +54,10 @@ def typed(prefix: str, kind: type[T], options: Options) -> T:
         except OmegaConfBaseException as error:
             reason = str(error).splitlines()[0]
             raise ConfigError(prefix + name, value, f"another type ({reason})") from None
-    for name, value in OmegaConf.to_container(schema).items():
-        require_plain(prefix + str(name), value)  # "nan" is one only now, and a default was never asked
+    found = OmegaConf.to_container(schema)
+    assert isinstance(found, dict)
+    for key, value in found.items():
+        require_plain(f"{prefix}{key!s}", value)  # "nan" is one only now, and a default was never asked
     with foreign(prefix.rstrip(".")):  # somebody's ``__post_init__``
         return cast(T, OmegaConf.to_object(schema))
 

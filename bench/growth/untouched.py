@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Callable, Iterator
 
@@ -91,7 +90,7 @@ def settings(context: GrowthContext) -> Changed:
 
 def random_streams(context: GrowthContext) -> Changed:
     """Proposing a plan draws from the method's own stream and no other."""
-    own, numpys, pythons = torch.get_rng_state(), copy.deepcopy(np.random.get_state()), random.getstate()  # noqa: NPY002
+    own, numpys, pythons = torch.get_rng_state(), _numpys(), random.getstate()
     cuda = torch.cuda.get_rng_state() if context.curvature.sample.inputs.is_cuda else None
 
     def changed() -> str | None:
@@ -99,7 +98,7 @@ def random_streams(context: GrowthContext) -> Changed:
             return "torch's global random stream; its own is context.generator"
         if cuda is not None and not torch.equal(cuda, torch.cuda.get_rng_state()):
             return "the GPU's random stream; its own is context.generator"
-        if not np.array_equal(numpys[1], np.random.get_state()[1]) or numpys[2:] != np.random.get_state()[2:]:  # noqa: NPY002
+        if _numpys() != numpys:
             return "NumPy's global random stream; its own is context.generator"
         return None if random.getstate() == pythons else "Python's random stream; its own is context.generator"
 
@@ -114,6 +113,11 @@ def remembered(context: GrowthContext) -> Changed:
     """All aspects together."""
     parts = [aspect(context) for aspect in ASPECTS]
     return lambda: next((found for part in parts if (found := part()) is not None), None)
+
+
+def _numpys() -> tuple[object, ...]:
+    kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002
+    return kind, np.asarray(keys).tobytes(), *rest
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -17,7 +17,7 @@ from bench.report.views.document import build, make_views
 from bench.report.write.files import write
 from bench.run.cell import Cell
 
-PAUSE = 10.0
+PAUSE = 20.0
 """Seconds that a report may take without a word."""
 
 

@@ -92,7 +92,7 @@ class _LeftOut(View):
 
 
 def _made(entry: Entry[type[View]], options: Mapping[str, object]) -> View:
-    config = typed(f"{entry.name}.", entry.config, options)
+    config: object = typed(f"{entry.name}.", entry.config, options)
     try:
         with foreign(entry.name):
             view = entry.factory(config)
