@@ -14,10 +14,11 @@ from omegaconf import OmegaConf
 
 from bench.core.errors import Refused, one_line
 from bench.core.options import Options
-from bench.growth.method import GrowthMethod
-from bench.growth.rules import RULES, Broken, require
+from bench.growth.method import make
+from bench.growth.rules import RULES, Broken, require, settle
 from bench.growth.trial import NETWORKS
 from bench.methods import registry
+from bench.run.config import Settings
 
 
 def outcomes(name: str, options: Options | None = None) -> Iterator[tuple[str, str, str | None]]:
@@ -26,17 +27,13 @@ def outcomes(name: str, options: Options | None = None) -> Iterator[tuple[str, s
     Raises:
         ConfigError: The method or an option is unknown.
     """
-    entry, chosen = registry[name], options or {}
+    entry, chosen = registry[name], {**(options or {}), "name": name}
     entry.configure(chosen)
-
-    def make() -> GrowthMethod:
-        method: GrowthMethod = entry.make(chosen)
-        return method
-
+    made = partial(make, chosen)
     yield "options survive YAML", "", _failure(lambda: _round_trip(entry.defaults()))
     for rule in RULES:
         for title, network in NETWORKS.items():
-            yield (rule.__doc__ or rule.__name__).splitlines()[0], title, _failure(partial(rule, make, network))
+            yield (rule.__doc__ or rule.__name__).splitlines()[0], title, _failure(partial(rule, made, network))
 
 
 def _round_trip(defaults: Options) -> None:
@@ -52,13 +49,22 @@ def _failure(attempt: Callable[[], None]) -> str | None:
         return None  # declining a network is within the rules
     except Broken as broken:
         return str(broken)
-    except Exception as error:  # a method may fail in any way
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a method may fail in any way
         return one_line(error)
+    finally:
+        settle()
     return None
 
 
 def check(options: Options) -> None:
-    """Print each outcome; exit status 1 if a rule is broken."""
+    """Print each outcome; exit status 1 if a rule is broken.
+
+    Raises:
+        ConfigError: An option cannot work.
+    """
+    Settings.of(options)
     name = str(options["method"]["name"])
     failures = 0
     for rule, network, reason in outcomes(name, options["method"]):

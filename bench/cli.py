@@ -12,6 +12,8 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
+from traceback import walk_tb
 
 import hydra
 from hydra import compose
@@ -22,16 +24,31 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bench.core.errors import BenchError, Busy, StorageError, did_you_mean
+from bench.core.errors import one_line as of_anybody
 from bench.core.options import CONF, Options
+from bench.core.output import is_lost, standard_output
 from bench.core.version import version
 from bench.plugins import composition, offer_plugins
 from bench.sweep import offer_launchers, offer_sweeper
 
+GROUP = re.compile(r"(?:\+\+?)?(method|backbone|data|train|growth|logger|hydra/\w+)(=.*|@.*)?$", re.DOTALL)
+NO_NAME = re.compile(r"=|=(null|true|false|nan|[+-]?(inf|[\d.]+(e[+-]?\d+)?)|\[.*)|@.*", re.IGNORECASE | re.DOTALL)
+"""What may follow a group, and cannot be the name of one of its choices."""
+
+VALUED = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
+"""Hydra's flags whose value is the next argument."""
+
+READERS = ("hydra", "hydra_plugins", "omegaconf", "antlr4")
+"""Packages that read the arguments and start the launchers."""
+
 
 def application(
-    task: Callable[[Options], None], config_name: str = "config", sweeps: bool = False
+    task: Callable[[Options], None], config_name: str = "config", about: str | None = None, sweeps: bool = False
 ) -> Callable[[], None]:
     """A Hydra command from a task on the resolved configuration.
+
+    Its help is ``about``, else what its module says, for a command that takes the options of a run; for one that sweeps
+    it is Hydra's.
 
     A user's mistake ends with one line on standard error and exit status 1. What is a bug of ours keeps its traceback.
     In a sweep, a job's mistake is printed and the other jobs go on (`bench.sweep.CellSweeper` counts them).
@@ -42,7 +59,7 @@ def application(
         options = OmegaConf.to_container(config, resolve=True)
         assert isinstance(options, dict)
         try:
-            with disk_errors():
+            with disk_errors(), standard_output():
                 task({str(key): value for key, value in options.items()})
         except BenchError as error:
             if HydraConfig.get().mode is not RunMode.MULTIRUN:
@@ -50,7 +67,9 @@ def application(
             if not (error.recorded or isinstance(error, Busy)):  # of those the sweep tells at its end
                 print(f"error: {error}", file=sys.stderr, flush=True)
 
-    about = None if sweeps else sys.modules[task.__module__].__doc__
+    if about is None and not sweeps:
+        own = (sys.modules[task.__module__].__doc__ or "").strip().replace("``", "")
+        about = f"{own}\n\nIt takes the options of a run: python -m bench --help"
     return lambda: guarded(command, sys.argv[1:], config_name, sweeps, about)
 
 
@@ -69,13 +88,20 @@ def guarded(
         config_name: The primary configuration.
         sweeps: Whether the command takes ``--multirun``.
         about: What ``--help`` says; None for Hydra's list of groups and options.
+
+    Raises:
+        SystemExit: What was wrong, in one line.
     """
-    if "--version" in arguments:
-        print(f"growth-bench {version()}")
-        return
-    if about is not None and {"-h", "--help"} & set(arguments):
-        print(f"{about.strip().replace('``', '')}\n\nIt takes the options of a run: python -m bench --help")
-        return
+    with standard_output():
+        if "--version" in arguments:
+            print(f"growth-bench {version()}")
+        elif about is not None and {"-h", "--help"} & set(arguments):
+            print(about)
+        else:
+            _guarded(command, arguments, config_name, sweeps)
+
+
+def _guarded(command: Callable[[], None], arguments: list[str], config_name: str, sweeps: bool) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
     try:
         check_arguments(arguments, sweeps)
@@ -90,19 +116,38 @@ def guarded(
         sys.exit(f"error: {error}")
     except (HydraException, OmegaConfBaseException) as error:
         sys.exit(f"error: {one_line(error, arguments, config_name)}")
+    except OSError as error:
+        if error.errno is None or is_lost():
+            raise
+        sys.exit(f"error: {of_anybody(error)}")
+    except Exception as error:
+        if not _is_hydras(error):
+            raise
+        sys.exit(f"error: {one_line(error, arguments, config_name)}")
+
+
+def _is_hydras(error: BaseException) -> bool:
+    """Whether an error comes from Hydra's reading of the arguments, not from what is done with them."""
+    packages = [frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in walk_tb(error.__traceback__)]
+    return next((name for name in reversed(packages) if name in (*READERS, "bench")), "bench") != "bench"
 
 
 def check_arguments(arguments: list[str], sweeps: bool) -> None:
     """Refuse what Hydra would take without a word and we cannot.
 
     Raises:
-        BenchError: A group is given no name or a list, or a sweep is asked of a command that has none.
+        BenchError: A group is given no name or a list, an option is taken away, or a sweep is asked of a command that
+            has none.
     """
     if not sweeps and {"-m", "--multirun"} & set(arguments):
         raise BenchError("--multirun: this command takes one configuration at a time")
-    for argument in arguments:
-        group = re.match(r"~?(method|backbone|data|train|growth|logger)(=null|=\[.*|@.*)?$", argument)
-        if group:
+    for before, argument in pairwise(["", *arguments]):
+        if before in VALUED:
+            continue
+        if argument.startswith("~"):
+            raise BenchError(f"{argument}: no option can be taken away; give it a value")
+        group = GROUP.match(argument)
+        if group and (group[2] is None or NO_NAME.fullmatch(group[2])):
             raise BenchError(f"{argument}: expected one name, as in {group[1]}=NAME")
 
 
@@ -122,6 +167,10 @@ def disk_errors() -> Iterator[None]:
 def one_line(error: Exception, arguments: list[str], config_name: str) -> str:
     """Hydra's many-line messages as one that names the option, the value and what would be right."""
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    if isinstance(error, RecursionError):
+        return "an argument is nested too deep"
+    if not isinstance(error, HydraException | OmegaConfBaseException | ValueError):
+        text = of_anybody(error)
     missing = re.search(r"Could not find '([\w/]+)/([^/']*)'.*?Available options in '[\w/]+': (.*)", text)
     if missing:
         choices = missing[3].split(" Config search path")[0].split()
@@ -139,8 +188,12 @@ def one_line(error: Exception, arguments: list[str], config_name: str) -> str:
 def _siblings(option: str, arguments: list[str], config_name: str) -> list[str]:
     """The options that exist where ``option`` does not."""
     groups = [a for a in arguments if re.fullmatch(r"\w+=[\w.:]+", a) and (CONF / a.split("=")[0]).is_dir()]
+    hydras = option.startswith("hydra.")
     with composition():
-        config = compose(config_name, groups)
+        try:
+            config = compose(config_name, groups, return_hydra_config=hydras)
+        except (HydraException, BenchError):  # a command without these groups
+            config = compose(config_name, return_hydra_config=hydras)
     parent, dot, _ = option.rpartition(".")
     node = OmegaConf.select(config, parent) if parent else config
     return [f"{parent}{dot}{key!s}" for key in node] if isinstance(node, DictConfig) else sorted(map(str, config))

@@ -60,18 +60,18 @@ def inspect(options: Options) -> None:
     """
     from bench.backbones import build  # torch only after the options are read
     from bench.data import load
-    from bench.growth.config import GrowthConfig
     from bench.network import latency
     from bench.network.cost import cost_models
     from bench.network.graph import Graph
+    from bench.run.config import Settings
     from bench.run.environment import choose_device, reset
 
     config = typed("", InspectConfig, {"out": options["out"]})
-    growth = typed("growth.", GrowthConfig, options["growth"])
+    growth = Settings.of({key: value for key, value in options.items() if key != "out"}).growth
     data = load(options["data"], options["seed"])
     model = build(options["backbone"], data.input_shape, data.outputs)
     graph = Graph(model, data.input_shape, data.input_dtype)
-    models, measured = cost_models(graph), ""
+    models, measured = cost_models(graph, growth.cost), ""
     if growth.cost == LATENCY:
         reset(options["threads"], options["seed"])
         device = choose_device(options["device"])

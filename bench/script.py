@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 
 from bench.core.errors import did_you_mean
+from bench.core.output import standard_output
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,11 @@ def chosen(arguments: list[str]) -> tuple[Command, list[str]]:
 
 def main() -> None:
     """The console script."""
-    if sys.argv[1:2] in (["-h"], ["--help"]):
-        print(HELP.format(commands="\n".join(f"  {name:8} {command.about}" for name, command in COMMANDS.items())))
-        return
-    os.environ["PYTHONSAFEPATH"] = "1"
-    command, arguments = chosen(sys.argv[1:])
-    sys.argv[1:] = [*command.flags, *arguments]
-    importlib.import_module(command.module).main()
+    with standard_output():
+        if sys.argv[1:2] in (["-h"], ["--help"]):
+            print(HELP.format(commands="\n".join(f"  {name:8} {command.about}" for name, command in COMMANDS.items())))
+            return
+        os.environ["PYTHONSAFEPATH"] = "1"
+        command, arguments = chosen(sys.argv[1:])
+        sys.argv[1:] = [*command.flags, *arguments]
+        importlib.import_module(command.module).main()

@@ -15,7 +15,7 @@ from bench.cli import guarded
 from bench.core.provenance import outdated
 from bench.core.record import RunState
 from bench.run.cell import Cell
-from bench.sweep import cells
+from bench.sweep import cells, require_right
 
 OLD = "old"
 """Ended, but made by what has changed since."""
@@ -49,6 +49,7 @@ def seconds_left(found: Sequence[Cell]) -> float | None:
 def show(arguments: Sequence[str]) -> None:
     """Print the state of the sweep that these arguments describe."""
     found = cells(arguments)
+    require_right([cell for cell in found if cell.record is None])
     table = Table(box=SIMPLE_HEAD)
     table.add_column("method")
     for state in SHOWN:
@@ -90,10 +91,7 @@ def _duration(seconds: float) -> str:
 def main() -> None:
     """``python -m bench.status``."""
     arguments = [argument for argument in sys.argv[1:] if argument not in ("-m", "--multirun")]
-    if {"-h", "--help"} & set(arguments):
-        print(HELP)
-        return
-    guarded(lambda: show(arguments), arguments)
+    guarded(lambda: show(arguments), arguments, about=HELP)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from itertools import chain, product, zip_longest
+from itertools import chain, islice, product, zip_longest
+from math import prod
 from types import ModuleType
 
 from hydra import compose
@@ -28,7 +29,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from bench.core.errors import BenchError
-from bench.core.identity import seed_identity
+from bench.core.identity import SILENT, seed_identity
+from bench.core.loading import load_torch
 from bench.core.options import CONF, check_form
 from bench.core.provenance import outdated
 from bench.core.record import RunState
@@ -39,6 +41,12 @@ NAMESPACE = "hydra_plugins.growth_bench"
 
 EXTRAS = {"joblib": "joblib", "submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}
 """The extra of this package that brings a launcher."""
+
+IDLE = (*SILENT, "data", "hydra")
+"""Where options are that may not enter a run's identity; of a data set, where its files lie."""
+
+MOST_CELLS = 10_000
+"""Combinations of a sweep; each takes a few milliseconds before the first run begins."""
 
 LAUNCHERS = ("joblib", "submitit", "ray")
 """Packages whose errors say that a worker was lost."""
@@ -56,6 +64,7 @@ def cells(arguments: Sequence[str]) -> list[Cell]:
         raise BenchError("experiment: expected one name; a preset has a sweep of its own")
     fixed = [o.input_line for o in typed if not o.is_sweep_override() and o.input_line is not None]
     found: dict[str, Cell] = {}
+    made: list[tuple[list[str], str]] = []
     in_hydra = GlobalHydra.instance().is_initialized()
     with nullcontext() if in_hydra else composition():
         swept = compose("config", fixed, return_hydra_config=True).hydra.sweeper.params or {}
@@ -68,14 +77,53 @@ def cells(arguments: Sequence[str]) -> list[Cell]:
             folder = run_folder(plain)
             shown = [o for o in overrides if not o.startswith(("hydra.", "hydra/"))]
             found.setdefault(folder.id, Cell(plain, folder, shown))
+            made.append((overrides, folder.id))
+    for override in (*preset, *typed):
+        if override.is_sweep_override() and override.get_key_element().lstrip("+").partition(".")[0] in IDLE:
+            _require_effect(override.get_key_element(), made)
     return list(found.values())
+
+
+def _require_effect(key: str, made: Sequence[tuple[list[str], str]]) -> None:
+    """Raise `BenchError` if cells that differ in one option alone are the same runs for all of its values."""
+    runs: dict[tuple[str, ...], set[str]] = {}
+    for overrides, name in made:
+        runs.setdefault(tuple(o for o in overrides if not o.startswith(f"{key}=")), set()).add(name)
+    if all(len(names) == 1 for names in runs.values()):
+        reason = "it says where and how a run is done and does not enter its identity, so every value is the same run"
+        raise BenchError(f"{key}: cannot be swept over: {reason}")
+
+
+def require_right(found: Sequence[Cell]) -> None:
+    """Check the options of cells, as far as that can be done before data are read, so that none is begun in vain.
+
+    Raises:
+        BenchError: Some cannot work; each is named with its reason on standard error.
+    """
+    if not found:
+        return
+    load_torch()
+    from bench.run.config import Settings
+
+    wrong: dict[str, int] = {}
+    for cell in found:
+        try:
+            Settings.of(cell.options)
+        except BenchError as error:
+            wrong[str(error)] = wrong.get(str(error), 0) + 1
+    *reasons, last = list(wrong) or [""]
+    for reason in reasons:
+        print(f"error: {reason}", file=sys.stderr, flush=True)
+    if last:
+        many = f"; {sum(wrong.values())} of {len(found)} runs cannot be begun, so none is" if len(found) > 1 else ""
+        raise BenchError(f"{last}{many}")
 
 
 def combinations(overrides: Sequence[Override]) -> list[list[str]]:
     """Every combination of the overrides' values; a later override of the same option replaces an earlier one.
 
     Raises:
-        BenchError: A sweep is over a range without single values.
+        BenchError: A sweep is over a range without single values, has none, or has more than `MOST_CELLS`.
     """
     choices: dict[str, list[str]] = {}
     for override in overrides:
@@ -83,9 +131,14 @@ def combinations(overrides: Sequence[Override]) -> list[list[str]]:
         if not override.is_sweep_override():
             choices[key] = [str(override.input_line)]
         elif override.is_choice_sweep() or override.is_range_sweep():
-            choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            values = list(islice(override.sweep_string_iterator(), MOST_CELLS + 1))
+            if not values:
+                raise BenchError(f"{override.input_line}: no values to sweep over")
+            choices[key] = [f"{key}={value}" for value in values]
         else:
             raise BenchError(f"{override.input_line}: expected single values, as in {key}=1,2,3")
+    if prod(map(len, choices.values())) > MOST_CELLS:
+        raise BenchError(f"the sweep has more than {MOST_CELLS:,} combinations")
     return [list(combination) for combination in product(*choices.values())]
 
 
@@ -106,6 +159,8 @@ class CellSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Hydra's set-up: make the configured launcher."""
+        if not isinstance(OmegaConf.select(config, "hydra.launcher._target_"), str):
+            raise BenchError(f"hydra.launcher={config.hydra.launcher}: expected its options; hydra/launcher=NAME")
         target = str(config.hydra.launcher._target_)
         if target.startswith("hydra_plugins.") and target not in Plugins.instance().class_name_to_class:
             raise missing_launcher(str(config.hydra.runtime.choices["hydra/launcher"]))
@@ -124,12 +179,16 @@ class CellSweeper(Sweeper):
         assert self.launcher is not None
         found = cells(arguments)
         left = pending(found)
+        require_right(left)
         print(f"{len(found)} runs: {len(found) - len(left)} ended already, {len(left)} to do", flush=True)
         returns: list[JobReturn] = []
         while left:
             jobs = self._launch([cell.overrides for cell in left])
             for job in jobs:
-                _ = job.return_value  # raises what the job raised and nobody caught
+                try:
+                    _ = job.return_value
+                except Exception as error:  # what the job raised and nobody caught is a bug of ours
+                    raise RuntimeError("a run failed in a way that nobody expected") from error
             returns += jobs
             left = [cell for cell in left if cell.folder.standing().state is RunState.RUNNING]
             if left:  # other processes are at them; look again, and take over if one dies

@@ -11,6 +11,7 @@ from torch import nn
 
 from bench.backbones.base import backbones
 from bench.backbones.contiguous import for_channels_last
+from bench.core.errors import BenchError
 from bench.core.options import Options
 
 __all__ = ["backbones", "build"]
@@ -30,5 +31,7 @@ def build(options: Options, input_shape: tuple[int, ...], outputs: int) -> nn.Mo
     Raises:
         ConfigError: The name or an option is unknown, a value cannot work, or the inputs do not suit.
     """
-    model: nn.Module = backbones[str(options.get("name"))].make(options, input_shape, outputs)
+    model = backbones[str(options.get("name"))].make(options, input_shape, outputs)
+    if not isinstance(model, nn.Module):
+        raise BenchError(f"backbone={options.get('name')}: made a {type(model).__name__}; expected a torch.nn.Module")
     return for_channels_last(model, input_shape)

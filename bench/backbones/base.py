@@ -15,10 +15,17 @@ backbones: Registry[Callable[..., nn.Module]] = Registry("backbone", "bench.back
 A factory takes its options, the shape of one input and the width of the output."""
 
 
+MOST = {"depth": 1000}
+"""The largest values of options that say how large a network is; `WIDEST` of all others."""
+
+WIDEST = 2**16
+
+
 def require_positive(**options: int) -> None:
-    """Raise `ConfigError` unless every option of the backbone is at least 1."""
+    """Raise `ConfigError` unless every option of the backbone is at least 1, and no larger than can be built."""
     for option, value in options.items():
-        require(value >= 1, f"backbone.{option}", value, "a number of at least 1")
+        most = MOST.get(option, WIDEST)
+        require(1 <= value <= most, f"backbone.{option}", value, f"a number of at least 1 and at most {most}")
 
 
 def require_images(backbone: str, input_shape: tuple[int, ...], side: int) -> None:

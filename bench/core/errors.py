@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class BenchError(Exception):
@@ -53,9 +54,27 @@ class Refused(BenchError):
     """A method declines a (method, backbone) pair; the reason is shown in the report's cell."""
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """Somebody else's exception on one line: its type and its message."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+
+
+@contextmanager
+def foreign(what: str) -> Iterator[None]:
+    """Call somebody else's code, which may raise anything, ``SystemExit`` too; Ctrl-C remains Ctrl-C.
+
+    Args:
+        what: Whose it is and what it was to do, e.g. ``"method=mine"``.
+
+    Raises:
+        BenchError: As it was raised inside, or in place of whatever else was.
+    """
+    try:
+        yield
+    except (BenchError, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        raise BenchError(f"{what}: {one_line(error)}") from error
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

@@ -1,15 +1,23 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, read only if they are files, and locks on them."""
 
 from __future__ import annotations
 
+import errno
 import os
-from contextlib import suppress
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from bench.core.errors import StorageError
 
 PARTIAL = ".partial"
 """How the names of files end that are being written."""
+
+MOST_BYTES = 2**28
+"""Of a text that is read whole."""
 
 
 def write_atomic(path: Path, content: bytes | bytearray | str) -> None:
@@ -32,6 +40,66 @@ def write_atomic(path: Path, content: bytes | bytearray | str) -> None:
         raise StorageError(
             f"cannot write {path}: {error.strerror}; nothing is lost, run the same command again"
         ) from error
+
+
+def read_file(path: Path, most: int = MOST_BYTES) -> bytes:
+    """The content of a regular file; anything else of its name, as a pipe that nobody writes to, is not waited for.
+
+    Raises:
+        OSError: There is no such file, it cannot be read, is no regular file, or is longer than ``most`` bytes.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        if found.st_size > most:
+            raise OSError(errno.EFBIG, f"longer than {most:,} bytes", str(path))
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[None]:
+    """Hold the lock that a file is.
+
+    Args:
+        path: The file; it is made where it is not there.
+        wait: Whether to wait for a process that has it.
+
+    Raises:
+        Timeout: Another process has it, and we do not wait.
+        StorageError: The file system keeps no locks, or the file cannot be made.
+    """
+    lock = FileLock(path, timeout=-1 if wait else 0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StorageError(
+            f"cannot lock {path}: {reason}; runs need a folder that can be written, on a file system with locks"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds a lock; where nobody can say, as in a folder that cannot be written, none is said to."""
+    if not path.is_file():
+        return False
+    try:
+        with locked(path, wait=False):
+            return False
+    except Timeout:
+        return True
+    except StorageError:
+        return False
 
 
 def set_aside(path: Path) -> Path:

@@ -15,8 +15,9 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, ConfigError, one_line
 from bench.core.identity import identities
+from bench.core.options import require_plain
 from bench.core.provenance import Provenance
 
 SCHEMA = 1
@@ -25,9 +26,13 @@ SCHEMA = 1
 OLD_COSTS = {"params": "params", "macs": "macs", "energy": "energy_pj", "latency": "latency_us"}
 """Fields of a stage in which the first records have its costs."""
 
-Count = Annotated[int, Meta(ge=0)]
+MOST = 2**53
+MOST_COST = 1e30
+Count = Annotated[int, Meta(ge=0, le=MOST)]
 Name = Annotated[str, Meta(min_length=1)]
 Number = int | float
+Positive = Annotated[float, Meta(ge=0, le=MOST_COST)]
+"""A quantity: seconds, operations, costs."""
 
 Plain = dict[str, Any]
 """What JSON has: an object."""
@@ -58,16 +63,16 @@ class Unreadable(BenchError):
 class Seconds(Struct, frozen=True):
     """Wall time of one stage: its training, the growing before it, and its evaluation."""
 
-    train: float
-    grow: float
-    eval: float = 0.0
+    train: Positive
+    grow: Positive
+    eval: Positive = 0.0
 
 
 class Flops(Struct, frozen=True):
     """Floating-point operations of one stage: its training, and the growing before it."""
 
-    train: float
-    grow: float
+    train: Positive
+    grow: Positive
 
 
 class History(Struct, frozen=True):
@@ -147,14 +152,14 @@ class StageRecord(Struct, kw_only=True):
     """
 
     stage: Count
-    target_cost: float
+    target_cost: Positive
     costs: dict[str, Number]
     widths: dict[str, Count]
     epochs: Count = 0
     train_loss: float | None = None
-    val_accuracy: float | None = None
+    val_accuracy: Positive | None = None
     val_loss: float | None = None
-    test_accuracy: float | None = None
+    test_accuracy: Positive | None = None
     test_loss: float | None = None
     seconds: Seconds
     flops: Flops
@@ -165,6 +170,9 @@ class StageRecord(Struct, kw_only=True):
         for name in ("params", "macs"):
             if self.costs.get(name, -1) < (name == "params"):
                 raise ValueError(f"costs.{name}: expected a number of at least {int(name == 'params')}")
+        for name, cost in self.costs.items():
+            if not abs(cost) <= MOST_COST:
+                raise ValueError(f"costs.{name}: expected a number of at most {MOST_COST:.0e}")
         score = "accuracy" if self.classified else "loss"
         for part in ("val", "test"):
             if getattr(self, f"{part}_{score}") is None:
@@ -329,6 +337,13 @@ def read(text: bytes) -> RunRecord:
             missing or has a value that cannot be; or its name is not that of its configuration.
     """
     try:
+        return _read(text)
+    except (RecursionError, OverflowError) as error:
+        raise Unreadable(f"run.json holds what no run writes: {one_line(error)}") from None
+
+
+def _read(text: bytes) -> RunRecord:
+    try:
         content = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
         raise Unreadable(f"run.json is no JSON: {error}") from None
@@ -377,6 +392,10 @@ def check_options(found: object) -> Plain:
     """
     convert({"config": found}, _Configured)
     assert isinstance(found, dict)
+    try:
+        require_plain("config", found)
+    except ConfigError as error:
+        raise Unreadable(str(error)) from None
     return found
 
 

@@ -22,13 +22,13 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
 from os.path import realpath
 from typing import Any, Generic, TypeVar, cast
 
-from bench.core.errors import BenchError, ConfigError, did_you_mean, one_line
+from bench.core.errors import BenchError, ConfigError, did_you_mean, foreign, one_line
 from bench.core.options import Options, typed
 from bench.core.provenance import Source, source_of
 
@@ -61,12 +61,15 @@ class Entry(Generic[F]):
         """The options' defaults as plain data, with the plugin's name, as its YAML file holds them.
 
         Raises:
-            BenchError: An option has no default, or the dataclass refuses its own.
+            BenchError: The options are no dataclass, one has no default or a type that no file can hold, or the
+                dataclass refuses its own.
         """
-        try:
-            return {"name": self.name, **asdict(self.config())}
-        except Exception as error:  # somebody's dataclass may raise anything
-            raise BenchError(f"{self.kind}={self.name}: its options have no defaults: {one_line(error)}") from error
+        with foreign(f"{self.kind}={self.name}: its options have no defaults"):
+            if not is_dataclass(self.config):
+                raise TypeError(f"{self.config!r} is no dataclass")
+            defaults = asdict(self.config())
+        self.configure({})
+        return {"name": self.name, **defaults}
 
     def configure(self, options: Options) -> Any:
         """Build the typed options.
@@ -76,8 +79,10 @@ class Entry(Generic[F]):
 
         Raises:
             ConfigError: An option is unknown, or its value has the wrong type or is out of range.
+            BenchError: The options cannot be read at all.
         """
-        return typed(f"{self.kind}.", self.config, {key: value for key, value in options.items() if key != "name"})
+        with foreign(f"{self.kind}={self.name}: its options cannot be read"):
+            return typed(f"{self.kind}.", self.config, {key: value for key, value in options.items() if key != "name"})
 
     def make(self, options: Options, *arguments: Any) -> Any:
         """What the factory makes of the options and ``arguments``.
@@ -86,12 +91,8 @@ class Entry(Generic[F]):
             BenchError: An option cannot work, or the plugin raises.
         """
         config = self.configure(options)
-        try:
+        with foreign(f"{self.kind}={self.name}"):
             return self.factory(config, *arguments)
-        except BenchError:
-            raise
-        except Exception as error:  # somebody's plugin may raise anything
-            raise BenchError(f"{self.kind}={self.name}: {one_line(error)}") from error
 
 
 class Registry(Generic[F]):
@@ -108,6 +109,7 @@ class Registry(Generic[F]):
         self._entries: dict[str, Entry[F]] = {}
         self._families: dict[str, Entry[F]] = {}
         self._broken: dict[str, str] = {}
+        self._unfit: dict[str, str] = {}
         self._found = False
 
     def register(self, name: str, config: type = NoOptions) -> Callable[[F], F]:
@@ -148,15 +150,24 @@ class Registry(Generic[F]):
         for name, load in plugins:
             try:
                 load()
-            except Exception as error:  # somebody's plugin may raise anything; the others still work
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # somebody's plugin may raise anything; the others still work
                 self._broken[name] = one_line(error)
+        for kept in (self._entries, self._families):
+            for name, entry in list(kept.items()):
+                try:
+                    entry.defaults()
+                except BenchError as error:
+                    self._unfit[entry.name] = str(error).removeprefix(f"{self.kind}={entry.name}: ")
+                    del kept[name]
 
     def __getitem__(self, name: str) -> Entry[F]:
         """The plugin of this name.
 
         Raises:
             ConfigError: No plugin has it; the message lists the known names.
-            BenchError: Its file or package cannot be imported.
+            BenchError: Its file or package cannot be imported, or its options not be read.
         """
         self._discover()
         found = self._entries.get(name) or self._member(name)
@@ -164,8 +175,10 @@ class Registry(Generic[F]):
             return found
         if name in self._broken:
             raise BenchError(f"{self.kind}={name}: cannot be imported: {self._broken[name]}")
+        if name in self._unfit:
+            raise BenchError(f"{self.kind}={name}: {self._unfit[name]}")
         known = self.choices()
-        unread = "".join(f"; {other} cannot be imported: {reason}" for other, reason in self.broken().items())
+        unread = "".join(f"; {line}" for line in self.broken())
         raise ConfigError(self.kind, name, f"one of {', '.join(known)}{did_you_mean(name, known)}{unread}")
 
     def _member(self, name: str) -> Entry[F] | None:
@@ -182,10 +195,12 @@ class Registry(Generic[F]):
         """What can be typed: all names, and the patterns of those with a colon."""
         return [*self.names(), *sorted(family.name for family in self._families.values())]
 
-    def broken(self) -> dict[str, str]:
-        """Plugins that cannot be imported, with the reason."""
+    def broken(self) -> list[str]:
+        """Plugins that cannot be used, each with the reason."""
         self._discover()
-        return {name: reason for name, reason in self._broken.items() if name not in self._entries}
+        unread = [(name, why) for name, why in self._broken.items() if name not in self._entries]
+        unfit = [f"{name}: {why}" for name, why in self._unfit.items()]
+        return [f"{name} cannot be imported: {why}" for name, why in unread] + unfit
 
     def __iter__(self) -> Iterator[Entry[F]]:
         """The plugins, in the order in which they were found."""

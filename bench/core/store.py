@@ -13,12 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from bench.core.files import PARTIAL, set_aside, write_atomic
+from bench.core.errors import one_line
+from bench.core.files import PARTIAL, is_locked, read_file, set_aside, write_atomic
 from bench.core.identity import identity
 from bench.core.options import Options
-from bench.core.record import RunRecord, RunState, StageRecord, Unreadable, plain, read, written
+from bench.core.record import Plain, RunRecord, RunState, StageRecord, Unreadable, check_options, plain, read, written
+
+MOST_CONFIG = 2**16
+"""Bytes of a ``config.yaml``."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,14 @@ class RunFolder:
     def standing(self) -> Standing:
         """Where the run stands now."""
         try:
-            record = read(self.record_path.read_bytes())
+            record = read(read_file(self.record_path))
             if self.id not in ("", record.id):
                 raise Unreadable(f"id {record.id}: the record of another run")
         except FileNotFoundError:
             return self._unended()
-        except (Unreadable, OSError) as error:
+        except OSError as error:
+            return Standing(RunState.UNREADABLE, f"{self.record_path.name}: {error.strerror}")
+        except Unreadable as error:
             return Standing(RunState.UNREADABLE, str(error))
         return Standing(record.status, record.reason or "", record)
 
@@ -139,19 +143,30 @@ class RunFolder:
             path.unlink(missing_ok=True)
 
 
-def is_locked(path: Path) -> bool:
-    """Whether a process holds a lock."""
-    if not path.exists():
-        return False
+def read_config(path: Path) -> Plain:
+    """The resolved options in a ``config.yaml``, as plain data: nothing in it is looked up or run.
+
+    Raises:
+        Unreadable: It is not one of ours.
+        OSError: It cannot be read.
+    """
+    import yaml
+    from omegaconf import OmegaConf  # rarely needed, and slow to import
+
     try:
-        with FileLock(path).acquire(timeout=0):
-            return False
-    except Timeout:
-        return True
+        text = read_file(path, MOST_CONFIG).decode()
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise ValueError("it has aliases, which no run writes: a few of them can stand for gigabytes")
+        loaded = OmegaConf.to_container(OmegaConf.create(text))
+    except OSError:
+        raise
+    except Exception as error:  # whatever a damaged YAML file raises, RecursionError among it
+        raise Unreadable(f"config.yaml: {one_line(error)}") from error
+    return check_options(loaded)
 
 
 def _lines(path: Path) -> int:
     try:
-        return path.read_bytes().count(b"\n")
+        return read_file(path).count(b"\n")
     except OSError:
         return 0

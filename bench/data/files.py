@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
 
 from bench.core.errors import DataError, require
+from bench.core.files import locked
 from bench.core.provenance import listing
 from bench.data.base import Part
 from bench.data.check import mismatch
@@ -67,7 +67,7 @@ def read(source: Callable[..., Any], name: str, root: str, download: bool) -> tu
             if not download:
                 raise
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{name}.lock"), redirect_stdout(sys.stderr):
+        with locked(folder / f".{name}.lock"), redirect_stdout(sys.stderr):
             return _parts(source, folder, download=True)
     except UNREADABLE as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1]

@@ -10,6 +10,9 @@ from bench.core.errors import require
 from bench.data.base import Dataset, Part
 from bench.data.split import hold_out
 
+MOST = 10**7
+"""Examples of a part; more than that is a slip of the pen."""
+
 
 @dataclass(frozen=True)
 class TeacherConfig:
@@ -30,7 +33,7 @@ class TeacherConfig:
     def __post_init__(self) -> None:
         for option in ("train_size", "validation", "test_size"):
             size = getattr(self, option)
-            require(size >= 1, f"data.{option}", size, "a number of at least 1")
+            require(1 <= size <= MOST, f"data.{option}", size, f"a number of at least 1 and at most {MOST}")
 
 
 def regression(name: str, config: TeacherConfig, pool: Part, test: Part, seed: int) -> Dataset:

@@ -5,6 +5,7 @@
     knapsack    the multiple-choice knapsack
     select      which candidates to take within a budget
     method      the interface of a method, and the context that it may look at
+    untouched   what a method must leave as it finds it
     event       ask a method for plans until the rung is full, carry them out, measure what they did
     trial       an event in miniature
     rules       what every method keeps, tried on such events

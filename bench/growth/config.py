@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite, log
+from math import ceil, floor, log
 
-from bench.core.errors import require, require_choice
+from bench.core.errors import ConfigError, require, require_choice
 from bench.curvature.eigensolvers import eigensolver
 from bench.curvature.passes import FORMS
 from bench.network.cost import costs
 from bench.network.surgery import OPTIMIZER_STATES
 
 MOST_STAGES = 200
+MOST_GROWTH = 1e6
+"""How many times the seed network the last rung may be; what asks for more would not end."""
+
+LONGEST_STEP = 1000.0
+MOST_EXAMPLES = 10**9
+MOST_BATCHES = 10**6
+MOST_INPUTS = 2**16
+MOST_MEMORY = 1e6
 LINE_SEARCH = "line_search"
 ALL = "all"
 
@@ -53,19 +61,38 @@ class GrowthConfig:
         require(
             0 <= self.stages <= MOST_STAGES, "growth.stages", self.stages, f"a whole number from 0 to {MOST_STAGES}"
         )
-        require(1 < self.ratio < float("inf"), "growth.ratio", self.ratio, "a finite number above 1")
+        ratio = f"a finite number above 1; at most {MOST_GROWTH:,.0f}"
+        require(1 < self.ratio <= MOST_GROWTH, "growth.ratio", self.ratio, ratio)
+        if self.budget is None:
+            self._require_end()
+        require(self.budget is None or self.budget > 0, "growth.budget", self.budget, "a number above 0, or null")
         _ = costs[self.cost]  # says which there are, if there is none of this name
-        require(self.latency_batch >= 1, "growth.latency_batch", self.latency_batch, "a whole number of at least 1")
-        expected = "a number above 0, or line_search"
-        step_ok = self.epsilon == LINE_SEARCH if isinstance(self.epsilon, str) else 0 < self.epsilon < float("inf")
+        inputs = f"a whole number of at least 1 and at most {MOST_INPUTS}"
+        require(1 <= self.latency_batch <= MOST_INPUTS, "growth.latency_batch", self.latency_batch, inputs)
+        step_ok = self.epsilon == LINE_SEARCH if isinstance(self.epsilon, str) else 0 < self.epsilon <= LONGEST_STEP
+        expected = f"a number above 0, or line_search; at most {LONGEST_STEP:g}"
         require(step_ok, "growth.epsilon", self.epsilon, expected)
-        some = self.sample == ALL if isinstance(self.sample, str) else self.sample >= 1
-        require(some, "growth.sample", self.sample, "a whole number of at least 1, or all")
+        some = self.sample == ALL if isinstance(self.sample, str) else 1 <= self.sample <= MOST_EXAMPLES
+        expected = f"a whole number of at least 1, or all; at most {MOST_EXAMPLES}"
+        require(some, "growth.sample", self.sample, expected)
         eigensolver(self.engine)  # says which there are, if there is none of this name
         require_choice("growth.curvature", self.curvature, FORMS)
-        require(0 < self.memory < float("inf"), "growth.memory", self.memory, "GiB above 0")
+        memory = f"GiB above 0; at most {MOST_MEMORY:,.0f}"
+        require(0 < self.memory <= MOST_MEMORY, "growth.memory", self.memory, memory)
         require_choice("growth.optimizer_state", self.optimizer_state, OPTIMIZER_STATES)
-        require(self.refresh_norm >= 0, "growth.refresh_norm", self.refresh_norm, "a whole number of at least 0")
+        batches = f"a whole number of at least 0 and at most {MOST_BATCHES}"
+        require(0 <= self.refresh_norm <= MOST_BATCHES, "growth.refresh_norm", self.refresh_norm, batches)
+
+    def _require_end(self) -> None:
+        """Raise `ConfigError` where stages or ratio are so large that the last rung is beyond `MOST_GROWTH`."""
+        if self.stages * log(self.ratio) <= log(MOST_GROWTH) * (1 + 1e-12):
+            return
+        usual = type(self)
+        stages, ratio = floor(log(MOST_GROWTH) / log(self.ratio)), floor(1e3 * MOST_GROWTH ** (1 / self.stages)) / 1e3
+        end = f", for the last rung is at most {MOST_GROWTH:,.0f} times the seed network"
+        if self.ratio > usual.ratio and self.stages <= usual.stages:
+            raise ConfigError("growth.ratio", self.ratio, f"at most {ratio:g} with growth.stages={self.stages}{end}")
+        raise ConfigError("growth.stages", self.stages, f"at most {stages} with growth.ratio={self.ratio:g}{end}")
 
     @property
     def examples(self) -> int | None:
@@ -77,16 +104,19 @@ def rungs(seed_cost: float, growth: GrowthConfig) -> list[float]:
     """Rungs of the ladder, the seed's own cost first.
 
     Raises:
-        ConfigError: The budget is below the seed's cost.
+        ConfigError: The budget is below the seed's cost or too far above it, or the ratio too small to come there.
     """
     if growth.budget is None:
         return [seed_cost * growth.ratio**stage for stage in range(growth.stages + 1)]
     expected = f"at least the seed network's {growth.cost}, {seed_cost:.0f}"
-    require(isfinite(growth.budget) and growth.budget >= seed_cost, "growth.budget", growth.budget, expected)
+    require(growth.budget >= seed_cost, "growth.budget", growth.budget, expected)
+    most = f"at most {MOST_GROWTH:,.0f} times the seed network's {growth.cost}, {seed_cost:.0f}"
+    require(growth.budget <= MOST_GROWTH * seed_cost, "growth.budget", growth.budget, most)
     made = [seed_cost]
     needed = log(growth.budget / seed_cost) / log(growth.ratio)
-    least = f"large enough for at most {MOST_STAGES} stages up to the budget"
-    require(needed <= MOST_STAGES, "growth.ratio", growth.ratio, least)
+    least = ceil(1e4 * (growth.budget / seed_cost) ** (1 / MOST_STAGES)) / 1e4
+    expected = f"at least {least:g}, to come to growth.budget={growth.budget:g} in {MOST_STAGES} stages"
+    require(needed <= MOST_STAGES, "growth.ratio", growth.ratio, expected)
     while made[-1] < growth.budget:
         made.append(min(made[-1] * growth.ratio, growth.budget))
     return made

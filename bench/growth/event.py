@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import exp, inf, isfinite, log
 
@@ -13,13 +14,14 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from bench.core.errors import BenchError, one_line
+from bench.core.errors import BenchError, PlanError, one_line
 from bench.core.record import GrowthRecord
 from bench.curvature.eigensolvers import eigensolver
 from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
 from bench.growth.config import LINE_SEARCH, GrowthConfig
 from bench.growth.method import GrowthContext, GrowthMethod, Trained
+from bench.growth.untouched import remembered
 from bench.network.cost import CostModel
 from bench.network.graph import CHECKED, Graph
 from bench.network.modes import evaluation
@@ -76,11 +78,12 @@ class GrowthEvent:
         record = GrowthRecord(curvature=config.curvature, sample=len(self.sample))
         last = GrowthPlan()
         while True:
-            context = self._context(target)
+            context = self.context(target)
             macs = context.macs.of(context.widths)
-            plan = self._propose(context)
+            plan = self._propose(context, target)
             if plan.splits:
-                self._carry_out(plan, record)
+                with self._named():
+                    self._carry_out(plan, record)
             if plan.splits or plan.restart:
                 record.restart, last = plan.restart, plan
                 record.notes.update(plan.notes)
@@ -95,9 +98,10 @@ class GrowthEvent:
 
     def propose(self, target: float) -> GrowthPlan:
         """The method's first plan for the cost ``target``; nothing is carried out."""
-        return self._propose(self._context(target))
+        return self._propose(self.context(target), target)
 
-    def _context(self, target: float) -> GrowthContext:
+    def context(self, target: float) -> GrowthContext:
+        """What the method may look at when it is asked for a plan for the cost ``target``."""
         config = self.config
         curvature = Curvature(self.graph, self.sample, config.curvature, config.memory * 2**30)
         return GrowthContext(
@@ -114,28 +118,44 @@ class GrowthEvent:
             epochs=self.epochs,
         )
 
-    def _propose(self, context: GrowthContext) -> GrowthPlan:
-        try:
-            with evaluation(self.graph.model):
+    def _propose(self, context: GrowthContext, target: float) -> GrowthPlan:
+        with evaluation(self.graph.model):
+            changed = remembered(context)
+            with self._named():
                 plan = self.method.propose(context)
-            self._check(plan, context)
-        except BenchError:
-            raise
-        except Exception as error:  # somebody's method may raise anything
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}"
-            raise BenchError(f"method={self.name}: {one_line(error)} ({where})") from error
+                if (what := changed()) is not None:
+                    raise BenchError(f"method={self.name}: propose changed {what}; a method looks and changes nothing")
+                self._check(plan, target)
         return plan
 
-    def _check(self, plan: GrowthPlan, context: GrowthContext) -> None:
+    def _check(self, plan: GrowthPlan, target: float) -> None:
         if not isinstance(plan, GrowthPlan):
             raise BenchError(f"method={self.name}: propose returned {type(plan).__name__}; expected a GrowthPlan")
         validate(plan, self.graph.model, self.graph.groups)
-        added = plan.added()
-        cost = context.cost.of({name: n + added.get(name, 0) for name, n in context.widths.items()})
-        if cost > context.target:
+        added, widths = plan.added(), self.graph.widths()
+        cost = self.costs[self.config.cost].of({name: n + added.get(name, 0) for name, n in widths.items()})
+        if cost > target:
             excess = f"the plan grows the network to {cost:.0f} {self.config.cost}"
-            raise BenchError(f"method={self.name}: {excess}; the rung allows {context.target:.0f}")
+            raise BenchError(f"method={self.name}: {excess}; the rung allows {target:.0f}")
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Say of a plan that cannot be carried out, and of whatever a method raises, whose it is.
+
+        Raises:
+            PlanError: As it was raised, with the method's name.
+            BenchError: As it was raised, or in place of what else was.
+        """
+        try:
+            yield
+        except PlanError as error:
+            raise PlanError(f"method={self.name}: {error}") from error
+        except (BenchError, KeyboardInterrupt, torch.OutOfMemoryError):
+            raise
+        except BaseException as error:  # somebody's method may raise anything, SystemExit too
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}"
+            raise BenchError(f"method={self.name}: {one_line(error)} ({where})") from error
 
     def _has_room(self, target: float) -> bool:
         """Whether one more neuron of some group would fit."""

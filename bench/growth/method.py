@@ -9,6 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from bench.core.errors import BenchError, foreign
+from bench.core.options import Options
 from bench.core.registry import Registry
 from bench.curvature.operator import Operator
 from bench.curvature.passes import Curvature
@@ -120,9 +122,23 @@ methods: Registry[Callable[..., GrowthMethod]] = Registry("method", "bench.metho
 """Methods by name: those in ``methods/``, and other packages' by their entry points."""
 
 
+def make(options: Options) -> GrowthMethod:
+    """The method of these options, its ``name`` among them.
+
+    Raises:
+        BenchError: There is none of this name, an option cannot work, or it cannot be asked for plans.
+    """
+    name = str(options.get("name"))
+    made: GrowthMethod = methods[name].make(options)
+    if not callable(getattr(made, "propose", None)):
+        raise BenchError(f"method={name}: made a {type(made).__name__}; expected something with a method propose")
+    return made
+
+
 def has_step(method: object) -> bool:
     """Whether a method displaces what it splits; its attribute ``step`` says so (`GrowthMethod`)."""
-    return bool(getattr(method, "step", True))
+    with foreign(f"{type(method).__name__}.step"):
+        return bool(getattr(method, "step", True))
 
 
 def check_options(method: GrowthMethod, graph: Graph) -> None:
@@ -133,4 +149,5 @@ def check_options(method: GrowthMethod, graph: Graph) -> None:
     """
     check = getattr(method, "check", None)
     if callable(check):
-        check(graph)
+        with foreign(f"{type(method).__name__}.check"):
+            check(graph)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
+from functools import lru_cache
 
 import msgspec
 import torch
@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from bench.core.record import GrowthRecord
 from bench.growth.config import LINE_SEARCH, GrowthConfig
+from bench.growth.event import GrowthEvent
 from bench.growth.method import GrowthMethod, has_step
-from bench.growth.trial import USUAL, trial
-from bench.network.plan import GrowthPlan
+from bench.growth.trial import NETWORKS, USUAL, trial
+from bench.growth.untouched import ASPECTS, Aspect, parameters_and_buffers
+from bench.network.plan import GrowthPlan, validate
 
 COSTS = ("params", "macs", "energy")
 RATIO = 1.7
@@ -37,8 +39,7 @@ def require(holds: bool, otherwise: str) -> None:
 def grows_within_rung(make: Make, network: Network) -> None:
     """Never exceeds the rung, in any cost, and leaves the function unchanged at epsilon = 0."""
     for cost in COSTS:
-        torch.manual_seed(0)
-        event, target = trial(make(), network(), RATIO, GrowthConfig(cost=cost))
+        event, target = _trial(make, network, GrowthConfig(cost=cost))
         record, _ = event.grow(target)
         spent = event.costs[cost].of(event.graph.widths())
         require(spent <= target, f"{spent:.0f} {cost} exceed the rung's {target:.0f}")
@@ -57,8 +58,7 @@ def says_why_it_stops(make: Make, network: Network) -> None:
 
 def counts_are_true(make: Make, network: Network) -> None:
     """The grown network has the parameters that the cost model says."""
-    torch.manual_seed(0)
-    event, target = trial(make(), network(), RATIO)
+    event, target = _trial(make, network)
     event.grow(target)
     counted = sum(p.numel() for p in event.graph.model.parameters())
     computed = event.costs["params"].of(event.graph.widths())
@@ -67,11 +67,10 @@ def counts_are_true(make: Make, network: Network) -> None:
 
 def predicts_its_drop(make: Make, network: Network) -> None:
     """Where gains are stated: predicted and measured change of the loss agree at a small step (smooth networks)."""
-    torch.manual_seed(0)
-    model, step = network(), 1e-4  # so small that no maximum of a pooling window changes place
-    if any(isinstance(module, nn.ReLU) for module in model.modules()):
+    step = 1e-4  # so small that no maximum of a pooling window changes place
+    event, target = _trial(make, network)
+    if any(isinstance(module, nn.ReLU) for module in event.graph.model.modules()):
         return
-    event, target = trial(make(), model, RATIO)
     plan = event.propose(target)
     predicted = plan.predicted_change(step)
     if predicted is None or plan.restart:
@@ -105,18 +104,25 @@ def displaces_nothing_without_a_step(make: Make, network: Network) -> None:
         require(differ is None, f"it says step = False, and growth.epsilon changes {differ}")
 
 
-def leaves_the_model_alone(make: Make, network: Network) -> None:
-    """Proposing a plan changes nothing: parameters, buffers, gradients, modes."""
-    torch.manual_seed(0)
-    event, target = trial(make(), network(), RATIO)
-    model = event.graph.model.train()
-    before = copy.deepcopy(model.state_dict())
-    event.propose(target)
-    changed = _difference(before, model.state_dict())
-    require(changed is None, f"propose changed {changed}")
-    require(all(p.grad is None for p in model.parameters()), "propose left gradients behind")
-    require(all(m.training for m in model.modules()), "propose left the model in evaluation mode")
+def answers_in_plain_numbers(make: Make, network: Network) -> None:
+    """Plans are of ints and floats: no tensors, no NumPy scalars, no True for 1; neurons are whole numbers."""
+    event, plan, _ = _asked(make, network)
+    require(isinstance(plan, GrowthPlan), f"propose returned {type(plan).__name__}; expected a GrowthPlan")
+    validate(plan, event.graph.model, event.graph.groups)
 
+
+def leaves_alone(aspect: Aspect) -> Rule:
+    """The rule that proposing a plan changes nothing of one aspect."""
+
+    def rule(make: Make, network: Network) -> None:
+        what = _asked(make, network)[2][aspect]
+        require(what is None, f"propose changed {what}")
+
+    rule.__doc__ = aspect.__doc__
+    return rule
+
+
+leaves_the_model_alone = leaves_alone(parameters_and_buffers)
 
 RULES: tuple[Rule, ...] = (
     grows_within_rung,
@@ -125,22 +131,45 @@ RULES: tuple[Rule, ...] = (
     predicts_its_drop,
     repeats_itself,
     displaces_nothing_without_a_step,
+    answers_in_plain_numbers,
     leaves_the_model_alone,
+    *(leaves_alone(aspect) for aspect in ASPECTS if aspect is not parameters_and_buffers),
 )
 """The first line of each one's docstring is what users read."""
 
 
+def settle() -> None:
+    """Undo what a method may have left of PyTorch's settings and its random stream."""
+    torch.manual_seed(0)
+    torch.set_grad_enabled(True)
+    torch.set_default_dtype(torch.float32)
+    torch.set_default_device(None)
+
+
+def _trial(make: Make, network: Network, config: GrowthConfig = USUAL) -> tuple[GrowthEvent, float]:
+    settle()
+    return trial(make(), network(), RATIO, config)
+
+
+@lru_cache(len(NETWORKS))
+def _asked(make: Make, network: Network) -> tuple[GrowthEvent, GrowthPlan, dict[Aspect, str | None]]:
+    """An event, the method's first plan as it stands, and what asking for it changed; several rules look at it."""
+    event, target = _trial(make, network)
+    context = event.context(target)
+    aspects = {aspect: aspect(context) for aspect in ASPECTS}
+    plan = event.method.propose(context)
+    return event, plan, {aspect: changed() for aspect, changed in aspects.items()}
+
+
 def _grown(make: Make, network: Network, config: GrowthConfig) -> tuple[GrowthRecord, dict[str, Tensor]]:
     """What a growth event records, but for its time, and the network's parameters and buffers after it."""
-    torch.manual_seed(0)
-    event, target = trial(make(), network(), RATIO, config)
+    event, target = _trial(make, network, config)
     record, _ = event.grow(target)
     return msgspec.structs.replace(record, seconds=0.0), event.graph.model.state_dict()
 
 
 def _first_plan(make: Make, network: Network, config: GrowthConfig) -> GrowthPlan:
-    torch.manual_seed(0)
-    event, target = trial(make(), network(), RATIO, config)
+    event, target = _trial(make, network, config)
     return event.propose(target)
 
 

@@ -31,5 +31,5 @@ def make(options: Options, folder: RunFolder) -> list[Guard]:
     """
     chosen = options["logger"]
     entry = loggers[str(chosen.get("name"))]
-    start = entry.factory(entry.configure(chosen), options, folder)
+    start = entry.make(chosen, options, folder)
     return [] if start is None else [Guard(entry.name, start)]

@@ -58,7 +58,9 @@ class Guard(Callback):
         if logger is not None:
             try:
                 logger.close()
-            except Exception as error:  # as in _tell
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # as in _tell
                 self._say(error)
 
     def __enter__(self) -> Guard:
@@ -74,18 +76,20 @@ class Guard(Callback):
                 self._logger = start()
             if self._logger is not None:
                 message(self._logger)
-        except Exception as error:  # whatever it is, the run is worth more
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever it is, SystemExit too, the run is worth more
             failed, self._logger = self._logger, None
             self._say(error)
             if failed is not None:
-                with suppress(Exception):
+                with suppress(Exception, SystemExit):
                     failed.close()
 
-    def _say(self, error: Exception) -> None:
+    def _say(self, error: BaseException) -> None:
         say(f"logger={self.name}: {reason(error)}; the run goes on without it")
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """An error as part of one line."""
     text = " ".join(str(error).split()).rstrip(".")
     if not isinstance(error, NotHere):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.core.errors import BenchError, foreign
 from bench.core.identity import LATENCY
 from bench.core.numbers import count, engineering
 from bench.core.record import Number
@@ -187,9 +188,26 @@ def in_order(names: Mapping[str, object]) -> list[str]:
     return known + [name for name in names if name not in known]
 
 
-def cost_models(graph: Graph) -> dict[str, CostModel]:
-    """The `CostModel` of every cost that is computed rather than measured, by name."""
-    return {entry.name: entry.make({}).model(graph) for entry in costs if entry.name != LATENCY}
+def cost_models(graph: Graph, needed: str = "params") -> dict[str, CostModel]:
+    """The `CostModel` of every cost that is computed rather than measured, by name.
+
+    Raises:
+        BenchError: The ``needed`` cost, or one of this suite's, cannot be computed; somebody else's is left out.
+    """
+    found: dict[str, CostModel] = {}
+    for entry in costs:
+        if entry.name == LATENCY:
+            continue
+        try:
+            with foreign(f"growth.cost={entry.name}"):
+                made = entry.make({}).model(graph)
+                if not isinstance(made, CostModel):
+                    raise TypeError(f"made a {type(made).__name__}; expected a CostModel")
+            found[entry.name] = made
+        except BenchError:
+            if entry.name == needed or entry.factory.__module__ == __name__:
+                raise
+    return found
 
 
 def whole(value: float) -> Number:

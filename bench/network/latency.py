@@ -20,11 +20,10 @@ from time import perf_counter as clock
 import msgspec
 import numpy as np
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.core.files import write_atomic
+from bench.core.files import locked, read_file, write_atomic
 from bench.core.record import LatencyTable, Reading, Unreadable, convert, plain
 from bench.network.cost import CostModel
 from bench.network.graph import Graph
@@ -71,7 +70,7 @@ def latency(
     named = json.dumps([key, batch, shape, torch.get_num_threads()], sort_keys=True)
     path = folder / f"latency-{hashlib.sha256(named.encode()).hexdigest()[:16]}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
+    with locked(path.with_suffix(".lock")):
         found = read(path)
         if found is None:
             found = measure(graph, macs, batch, device)
@@ -82,7 +81,7 @@ def latency(
 def read(path: Path) -> LatencyTable | None:
     """A table from its file; None where there is no readable one."""
     try:
-        return convert(msgspec.json.decode(path.read_bytes()), LatencyTable)
+        return convert(msgspec.json.decode(read_file(path)), LatencyTable)
     except (OSError, msgspec.DecodeError, Unreadable):
         return None
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from bench.network.groups import Axis, Channels, Group, Producer, Run, Slot, Unsplittable
+from bench.network.groups import Axis, Channels, Group, Producer, Run, Slot, Unsplittable, tensor_of
 from bench.network.operations import Call, Layer, Operation, entry
 from bench.network.operations.layers import computed
 from bench.network.operations.pointwise import made, unknown
@@ -107,6 +107,7 @@ class Closing:
         self._only_one_a_segment()
         self.rows = self._by_space("rows")
         self.columns = self._by_space("columns")
+        self._frozen_stay()
         for space in self.rows:
             if space not in self.columns:
                 space.reason = space.reason or Reason("nothing reads it")
@@ -191,6 +192,18 @@ class Closing:
 
     def _alive(self, axis: Spaces) -> list[Space]:
         return [space for space in spaces(axis) if space.reason is None and space in self.rows]
+
+    def _frozen_stay(self) -> None:
+        """What training leaves as it is, growth does too: no step along a neuron's parameters, and so no gain from it.
+
+        Layers that read the neurons may be frozen: copies of columns leave what they compute as it was.
+        """
+        for space, layers in self.rows.items():
+            for layer in layers:
+                theta = [layer.weight] if self._normalised(layer) else [layer.weight, layer.bias]
+                for name in theta:
+                    if name is not None and not tensor_of(self.reader.model, name).requires_grad:
+                        space.reason = space.reason or Reason("is frozen: requires_grad is False")
 
     def _positions_stay(self) -> None:
         """A cost is a product of two widths at most: channels that a growing layer only passes by stay as they are."""

@@ -18,6 +18,7 @@ from bench.network.graph import Graph
 from bench.network.plan import GrowthPlan, Split
 from bench.network.share import causes, share
 from bench.network.surgery import apply
+from bench.run.environment import end_with_parent
 
 INPUT = (3, 224, 224)
 OUTPUTS = 1000
@@ -121,4 +122,6 @@ def _outputs(model: nn.Module, inputs: Tensor) -> Tensor:
 
 
 if __name__ == "__main__":
+    if sys.argv[2:] == ["worker"]:  # of a survey
+        end_with_parent()
     print(msgspec.json.encode(measure(sys.argv[1])).decode())

@@ -62,7 +62,7 @@ def read(out: Path) -> list[Network]:
 
 def isolated(name: str, seconds: float) -> Network:
     """Measure a network in a process of its own, for so long at most."""
-    command = [sys.executable, "-m", "bench.networks.measure", name]
+    command = [sys.executable, "-m", "bench.networks.measure", name, "worker"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from bench.report.read.folder import cells, read
 from bench.report.views.document import build, make_views
 from bench.report.write.files import write
 from bench.run.cell import Cell
+
+PAUSE = 20.0
+"""Seconds that a report may take without a word."""
 
 
 def report(request: Request, expected: Sequence[Cell] | None = None) -> list[str]:
@@ -31,9 +35,22 @@ def report(request: Request, expected: Sequence[Cell] | None = None) -> list[str
     if not any(cell.record for cell in kept) and (request.out / "report.md").exists():
         raise BenchError(f"out={request.out}: no run is done, and a report is there already; it is left as it is")
     document = build(request, made, kept, found.left_out)
-    write(document, request.out)
+    write(document, request.out, Patience())
     log_report(request.out, {"logger": request.logger, "runs_dir": request.runs_dir})
     return [*document.lines, f"written: {request.out / 'index.html'}, report.md, data/, tables/ and figures/ beside it"]
+
+
+class Patience:
+    """Says on standard error what has been made, now and then, if making it takes long."""
+
+    def __init__(self) -> None:
+        self.spoken = time.monotonic()
+
+    def __call__(self, name: str) -> None:
+        """This has been made."""
+        if time.monotonic() - self.spoken > PAUSE:
+            self.spoken = time.monotonic()
+            print(f"made so far: {name}", file=sys.stderr, flush=True)
 
 
 def expected_cells(request: Request) -> list[Cell] | None:
@@ -58,10 +75,7 @@ def _command() -> None:
 
 def main() -> None:
     """``python -m bench.report``."""
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(HELP, end="")
-    else:
-        guarded(_command, sys.argv[1:])
+    guarded(_command, sys.argv[1:], about=HELP.rstrip())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
     cell         one run that a sweep asks for, or that lies in a folder
     config       all of a run's options, typed
     environment  the machine: devices, threads, a clean start
+    start        what must hold before anything is trained
     ladder       the sizes that the run climbs, and what its network costs on the way
     afresh       fresh parameters, as the backbone draws them
     refresh      fresh batch-norm statistics

@@ -92,9 +92,9 @@ def run_folder(options: Options) -> RunFolder:
 def _has_step(chosen: Options) -> bool:
     """Whether the chosen method has a step; one that cannot be made is left for its run to complain of."""
     load_torch()
-    from bench.growth.method import has_step, methods
+    from bench.growth.method import has_step, make
 
     try:
-        return has_step(methods[str(chosen["name"])].make(chosen))
+        return has_step(make(chosen))
     except BenchError:
         return True

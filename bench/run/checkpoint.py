@@ -1,25 +1,32 @@
 """Where a run stands, as a file: network, optimiser, lineage and the stages done.
 
 A checkpoint is replaced atomically, carries its own checksum, and the one before it is kept. A damaged file is set
-aside under another name, and the run goes on from the last good one.
+aside under another name, and the run goes on from the last good one. What a file says of its size is held against the
+file before memory is taken for it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
+from torch import Tensor
 
-from bench.core.files import set_aside, write_atomic
+from bench.core.files import read_file, set_aside, write_atomic
 from bench.core.provenance import Provenance
 
 Content = dict[str, Any]
 """Tensors and plain data."""
+
+MOST_BYTES = 2**38
+"""Of a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +77,11 @@ def load(path: Path) -> Content | None:
         if not candidate.exists():
             continue
         try:
-            whole = torch.load(candidate, map_location="cpu", weights_only=True)
+            whole = _unpacked(read_file(candidate, MOST_BYTES))
             content = bytes(whole["content"].numpy())
             if hashlib.sha256(content).hexdigest() != whole["sha256"]:
                 raise ValueError("checksum")
-            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            state = _unpacked(content)
         except Exception:  # a damaged file may fail in any way
             set_aside(candidate)
             continue
@@ -86,6 +93,32 @@ def load(path: Path) -> Content | None:
 def previous(path: Path) -> Path:
     """Where the checkpoint before the last one is kept."""
     return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
+def _unpacked(archive: bytes) -> Any:
+    """What `torch.save` packed.
+
+    Raises:
+        ValueError: It would unpack to more than it holds: its files are stored, not compressed, and no tensor is larger
+            than its own file.
+        Exception: It is no such archive.
+    """
+    with zipfile.ZipFile(io.BytesIO(archive)) as files:
+        if sum(file.file_size for file in files.infolist()) > len(archive):
+            raise ValueError("it unpacks to more than it holds")
+    found = torch.load(io.BytesIO(archive), map_location="cpu", weights_only=True)
+    for tensor in _tensors(found):
+        if tensor.numel() * tensor.element_size() > len(archive):
+            raise ValueError("a tensor is larger than the file")
+    return found
+
+
+def _tensors(content: object) -> Iterator[Tensor]:
+    if isinstance(content, Tensor):
+        yield content
+    elif isinstance(content, dict | list | tuple):
+        for one in content.values() if isinstance(content, dict) else content:
+            yield from _tensors(one)
 
 
 def _bytes(state: Content) -> bytearray:

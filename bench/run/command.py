@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from rich.console import Console
 
 from bench.core.errors import BenchError, Busy
+from bench.core.files import locked
 from bench.core.loading import load_torch
 from bench.core.options import Options, check_form
 from bench.core.provenance import changes, outdated
@@ -97,7 +98,7 @@ def _execute(folder: RunFolder, options: Options) -> tuple[RunRecord, str]:
         made = Run(settings, folder, Callbacks([bar, *loggers]))
         folder.path.mkdir(parents=True, exist_ok=True)
         try:
-            stack.enter_context(FileLock(folder.lock_path, timeout=0).acquire())
+            stack.enter_context(locked(folder.lock_path, wait=False))
         except Timeout:
             raise Busy(f"another process is at this run: {folder.path}") from None
         folder.tidy()

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.backbones import backbones
 from bench.core.errors import require, require_choice
-from bench.core.options import GROUPS, Options, typed
+from bench.core.options import GROUPS, Options, check_form, typed
+from bench.data import datasets
 from bench.growth.config import GrowthConfig
+from bench.growth.method import methods
+from bench.logger import loggers
 from bench.train.config import TrainConfig
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("fp32", "bf16")
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,8 @@ class RunConfig:
         require(0 <= self.seed < 2**53, "seed", self.seed, "a whole number from 0 to 2**53 - 1")
         require_choice("device", self.device, DEVICES)
         require_choice("precision", self.precision, PRECISIONS)
-        require(self.threads is None or self.threads >= 1, "threads", self.threads, "at least 1, or null")
+        some = self.threads is None or 1 <= self.threads <= MOST_THREADS
+        require(some, "threads", self.threads, f"at least 1, or null; at most {MOST_THREADS}")
         require_choice("rerun", self.rerun, ("none", "failed", "all"))
         require(self.checkpoint_seconds >= 0, "checkpoint_seconds", self.checkpoint_seconds, "at least 0")
 
@@ -62,12 +68,16 @@ class Settings:
 
     @classmethod
     def of(cls, options: Options) -> Settings:
-        """Check the resolved configuration.
+        """Check the resolved configuration, the options of the plugins too; no data are read and nothing is built.
 
         Raises:
             ConfigError: An option is unknown or has a value that cannot work.
         """
+        check_form(options)
         single = {key: value for key, value in options.items() if key not in GROUPS}
+        for registry in (methods, backbones, datasets, loggers):
+            chosen = options.get(registry.kind, {"name": "none"})
+            registry[str(chosen.get("name"))].configure(chosen)
         return cls(
             options,
             typed("", RunConfig, single),

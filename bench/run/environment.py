@@ -10,6 +10,8 @@ import random
 import signal
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable
 from functools import cache
 from itertools import count
@@ -29,6 +31,9 @@ _THREADS = torch.get_num_threads()
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Of glibc's ``mallopt``."""
 
+PATIENCE = 1.0
+"""Seconds between a worker's looks for its parent."""
+
 _claims: list[FileLock] = []
 """Kept until the process ends, which frees its GPU."""
 
@@ -45,6 +50,7 @@ def reset(threads: int | None, seed: int) -> None:
     """
     if multiprocessing.parent_process() is not None:  # Ctrl-C is the launcher's to hear; it ends its workers
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        end_with_parent()
     keep_freed_memory()
     give_back_memory()
     torch.set_num_threads(threads or _threads_by_environment() or _THREADS)
@@ -58,6 +64,22 @@ def reset(threads: int | None, seed: int) -> None:
     torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32: convolutions would use TF32 by default
     torch.set_flush_denormal(False)
     torch.use_deterministic_algorithms(False)
+
+
+@cache
+def end_with_parent() -> None:
+    """End this process, a worker, soon after the one that started it, which may be killed without a word.
+
+    The system then gives it another parent, or none. Its run goes on from its checkpoint when it is next asked for.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PATIENCE)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @cache
@@ -130,6 +152,8 @@ def _own_gpu(number: int) -> int:
                 lock.acquire(timeout=0)
             except Timeout:
                 continue
+            except (OSError, NotImplementedError):  # no locks here: the choice is left to the user
+                return 0
             _claims.append(lock)
             return index
     raise AssertionError("unreachable")

@@ -41,7 +41,7 @@ class Ladder:
         self, graph: Graph, config: GrowthConfig, device: torch.device, folder: RunFolder, key: dict[str, object]
     ) -> None:
         self.config, self.device, self.folder = config, device, folder
-        self.models: dict[str, CostModel] = cost_models(graph)
+        self.models: dict[str, CostModel] = cost_models(graph, config.cost)
         self.table: LatencyTable | None = None
         if config.cost == LATENCY:
             self.table = latency.read(folder.latency_path) or self._measured(graph, key)

@@ -8,7 +8,6 @@ from math import isfinite
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 from msgspec import structs
 from omegaconf import OmegaConf
 from torch import Tensor, nn
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from bench.backbones import backbones, build
 from bench.core.callbacks import Callback
 from bench.core.errors import BenchError, ConfigError, PlanError, Refused, StorageError, TrainingDiverged
-from bench.core.files import PARTIAL, set_aside, write_atomic
+from bench.core.files import PARTIAL, locked, set_aside, write_atomic
 from bench.core.identity import LATENCY, seed_identity
 from bench.core.provenance import NUMERICS, Provenance
 from bench.core.record import SCHEMA, Flops, History, RunRecord, RunState, Seconds, StageRecord
@@ -27,6 +26,7 @@ from bench.curvature.sample import Sample
 from bench.data import datasets, load
 from bench.growth.event import GrowthEvent
 from bench.growth.method import GrowthMethod, Trained, check_options, methods
+from bench.growth.method import make as make_method
 from bench.network.cost import costs
 from bench.network.graph import CHECKED, Graph
 from bench.network.surgery import load as load_shapes
@@ -38,6 +38,7 @@ from bench.run.environment import choose_device, describe, give_back_memory, res
 from bench.run.ladder import Ladder
 from bench.run.progress import Progress
 from bench.run.refresh import refresh_norm
+from bench.run.start import require_finite_loss, require_trainable
 from bench.train import evaluate, loss_function, make_optimizer, train
 
 
@@ -57,7 +58,7 @@ class Run:
         self.settings, self.folder, self.callback = settings, folder, callback
         options, self.seed = settings.options, settings.run.seed
         reset(settings.run.threads, self.seed)
-        self.method: GrowthMethod = methods[settings.name("method")].make(options["method"])
+        self.method: GrowthMethod = make_method(options["method"])
         self.device = choose_device(settings.run.device)
         data = load(options["data"], self.seed)
         self.data = data.to(self.device)
@@ -65,11 +66,13 @@ class Run:
         part = self.data.sample(settings.growth.examples, self.seed)
         self.sample = Sample(part.inputs, part.targets, self.loss, self.data.normalised)
         self.model = self._build()
+        require_trainable(self.model, settings.name("backbone"))
         self.graph = Graph(self.model, self.data.input_shape, self.data.input_dtype)
         if not self.graph.groups:
             reasons = "; ".join(map(str, self.graph.unsplittable))
             raise ConfigError("backbone", settings.name("backbone"), f"a network with channels to split ({reasons})")
         check_options(self.method, self.graph)
+        require_finite_loss(self.model, self.sample, settings.name("backbone"), settings.name("data"))
         self.graph.agree(self.sample.some(CHECKED))
         self.provenance = self._provenance(data.digest())
         self.seed_widths = self.graph.widths()
@@ -162,7 +165,7 @@ class Run:
         name = f"{seed_identity(self.settings.options)}-{self.provenance.seed_key}"
         path, owner = self.folder.runs_dir / "seeds" / f"{name}.pt", Owner(name, self._of_seed())
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
+        with locked(path.with_suffix(".lock")):
             partial = path.with_suffix(".partial.pt")
             if self._restore(path, owner):
                 self.callback.on_stage_end(self.progress.stages[0])

@@ -8,6 +8,8 @@ from bench.core.errors import require, require_choice
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("constant", "cosine", "step")
+MOST = 10**6
+"""Epochs, or examples at once; what asks for more would not end."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,15 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))  # YAML and OmegaConf hand over a list
-        require(self.epochs >= 0, "train.epochs", self.epochs, "a whole number of at least 0")
-        require(self.seed_epochs >= 0, "train.seed_epochs", self.seed_epochs, "a whole number of at least 0")
-        require(self.batch_size >= 1, "train.batch_size", self.batch_size, "a whole number of at least 1")
+        for option in ("epochs", "seed_epochs"):
+            value = getattr(self, option)
+            require(0 <= value <= MOST, f"train.{option}", value, f"a whole number of at least 0 and at most {MOST}")
+        require(
+            1 <= self.batch_size <= MOST,
+            "train.batch_size",
+            self.batch_size,
+            f"a whole number of at least 1 and at most {MOST}",
+        )
         require_choice("train.optimizer", self.optimizer, OPTIMIZERS)
         require(0 < self.lr < float("inf"), "train.lr", self.lr, "a finite number above 0")
         require(0 <= self.momentum < 1, "train.momentum", self.momentum, "a number in [0, 1)")

@@ -12,13 +12,15 @@ import pytest
 import torch
 from torch import nn
 
+from bench.check import _failure as failure
 from bench.check import outcomes
-from bench.core.errors import Refused
+from bench.core.errors import BenchError, Refused
 from bench.core.registry import NoOptions
 from bench.growth.method import GrowthContext, GrowthMethod, has_step
 from bench.growth.rules import (
     RULES,
     Rule,
+    answers_in_plain_numbers,
     counts_are_true,
     displaces_nothing_without_a_step,
     grows_within_rung,
@@ -26,8 +28,17 @@ from bench.growth.rules import (
     predicts_its_drop,
     repeats_itself,
     says_why_it_stops,
+    settle,
 )
-from bench.growth.trial import NETWORKS
+from bench.growth.trial import NETWORKS, trial
+from bench.growth.untouched import (
+    ASPECTS,
+    modes,
+    parameters_and_buffers,
+    random_streams,
+    settings,
+    what_it_is_told,
+)
 from bench.methods import registry
 from bench.methods.net2net import Config, Net2Net
 from bench.methods.static import Static
@@ -35,6 +46,8 @@ from bench.network.plan import GrowthPlan, Split
 
 ROOT = Path(__file__).resolve().parents[2]
 CALLS = [0]
+ALONE = dict(zip([aspect for aspect in ASPECTS if aspect is not parameters_and_buffers], RULES[-4:], strict=True))
+"""The rule of each aspect that has no name."""
 
 
 def halves(context: GrowthContext, direction: torch.Tensor | None = None, gain: float | None = None) -> GrowthPlan:
@@ -143,6 +156,77 @@ class Asserting(Honest):
         raise AssertionError("of its own")
 
 
+class Tensors(Honest):
+    """Gives tensors for numbers."""
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        return halves(context, along(context), gain=torch.tensor(-1.0))  # type: ignore[arg-type]
+
+
+class Half(Honest):
+    """Asks for a neuron that is no whole number."""
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        splits = halves(context).splits
+        return GrowthPlan(tuple(Split(s.group, 0.0, s.weights) for s in splits), stopped="full")  # type: ignore[arg-type]
+
+
+class Training(Honest):
+    """Leaves the network in training mode."""
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        context.graph.model.train()
+        return halves(context)
+
+
+class Forgetful(Honest):
+    """Changes the lineage."""
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        for shares in context.lineage.values():
+            shares.fill_(0.5)
+        return halves(context)
+
+
+class Generous(Greedy):
+    """Raises the rung itself."""
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        context.target = 1e9
+        return super().propose(context)
+
+
+class Gradless(Honest):
+    """Turns gradients off."""
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        torch.set_grad_enabled(False)
+        return halves(context)
+
+
+class Double(Honest):
+    """Changes the default dtype."""
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        torch.set_default_dtype(torch.float64)
+        return halves(context)
+
+
+class Drawing(Honest):
+    """Draws from the global stream."""
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        torch.rand(3)
+        return halves(context)
+
+
+class Leaving(Honest):
+    """Ends the process."""
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        raise SystemExit(3)
+
+
 BREAKERS: list[tuple[type[Honest], Rule, str]] = [
     (Displacing, displaces_nothing_without_a_step, "it says step = False and displaces what it splits by [0.01"),
     (LateDisplacing, displaces_nothing_without_a_step, "it says step = False and displaces what it splits by ["),
@@ -154,6 +238,19 @@ BREAKERS: list[tuple[type[Honest], Rule, str]] = [
     (Greedy, grows_within_rung, "BenchError: method=Greedy: the plan grows the network to "),
     (Asserting, counts_are_true, "BenchError: method=Asserting: AssertionError: of its own"),
 ]
+
+TOLD: list[tuple[type[Honest], Rule, str]] = [
+    (Tensors, answers_in_plain_numbers, "PlanError: split of "),
+    (Half, answers_in_plain_numbers, "PlanError: split of "),
+    (Training, ALONE[modes], "propose changed which modules are in training mode"),
+    (Forgetful, ALONE[what_it_is_told], "propose changed context.lineage"),
+    (Generous, ALONE[what_it_is_told], "propose changed context.target"),
+    (Gradless, ALONE[settings], "propose changed whether gradients are computed"),
+    (Double, ALONE[settings], "propose changed the default dtype"),
+    (Drawing, ALONE[random_streams], "propose changed torch's global random stream"),
+    (Leaving, counts_are_true, "BenchError: method=Leaving: SystemExit: 3"),
+]
+"""As `BREAKERS`, each tried by its own rule alone."""
 
 
 @pytest.fixture
@@ -181,8 +278,26 @@ def test_who_breaks_a_rule_is_told(registered: str, rule: Rule, reason: str) -> 
     assert any(found.startswith(reason) for name, found in broken(registered) if name == title)
 
 
+@pytest.mark.parametrize("kind", [Tensors, Half, Meddling, Training, Forgetful, Generous, Gradless, Double, Drawing])
+def test_the_run_tells_too_and_names_the_method(kind: type[Honest]) -> None:
+    event, target = trial(kind(NoOptions()), NETWORKS["linear"](), 1.7)
+    try:
+        with pytest.raises(BenchError, match=f"^method={kind.__name__}: "):
+            event.grow(target)
+    finally:
+        settle()
+
+
+@pytest.mark.parametrize(("kind", "rule", "reason"), TOLD)
+def test_each_rule_tells_its_own(kind: type[Honest], rule: Rule, reason: str) -> None:
+    told = failure(lambda: rule(lambda: kind(NoOptions()), NETWORKS["linear"]))
+    assert told is not None
+    assert told.startswith(reason)
+    assert failure(lambda: rule(lambda: Honest(NoOptions()), NETWORKS["linear"])) is None
+
+
 def test_every_rule_is_broken_by_somebody() -> None:
-    assert {rule for _, rule, _ in BREAKERS} == set(RULES)
+    assert {rule for _, rule, _ in [*BREAKERS, *TOLD]} == set(RULES)
 
 
 @pytest.mark.parametrize("network", NETWORKS)

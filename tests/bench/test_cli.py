@@ -75,6 +75,24 @@ def test_rerun_all_does_it_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         (["backbone=rbf"], r"error: backbone=rbf: expected"),
         (["data=mnist", "data.download=false"], r"error: data=mnist: .*data\.root"),
         (["what is this"], r"error: cannot read the arguments"),
+        (["method=3"], r"error: method=3: expected one name, as in method=NAME"),
+        (["data=null"], r"error: data=null: expected one name, as in data=NAME"),
+        (["growth=1.5e3"], r"error: growth=1\.5e3: expected one name"),
+        (["~seed"], r"error: ~seed: no option can be taken away"),
+        (["~train.epochs"], r"error: ~train\.epochs: no option can be taken away"),
+        (["+method.x=1"], r"error: method\.x=1: expected one of c, cap, rank"),
+        (["--resolve"], r"error: The --resolve flag can only"),
+        (["--config-dir=/nowhere"], r"error: Additional config directory"),
+        (["hydra=3"], r"error: Config group override must be a string"),
+        (["hydra.nothing=1"], r"error: hydra\.nothing: no such option; expected one of hydra\.run"),
+        (["hydra/launcher=nothing"], r"error: hydra/launcher=nothing: expected one of basic"),
+        (["train.epochs=1000000000000"], r"error: train\.epochs=1000000000000: expected"),
+        (["train.batch_size=10000000"], r"error: train\.batch_size=10000000: expected"),
+        (["growth.ratio=1e300"], r"error: growth\.ratio=1e\+300: expected"),
+        (["backbone.width=1000000000"], r"error: backbone\.width=1000000000: expected"),
+        (["checkpoint_seconds=inf"], r"error: checkpoint_seconds=inf: expected a finite number"),
+        (["seed=" + "1" * 400], r"error: seed=a huge number: expected"),
+        (["growth.sample=" + "[" * 40 + "1" + "]" * 40], r"error: growth\.sample.*nested at most"),
     ],
 )
 def test_a_mistake_is_one_line_and_a_failure(
@@ -95,11 +113,70 @@ def test_a_failed_run_is_never_taken_for_a_result(monkeypatch: pytest.MonkeyPatc
             type_in(monkeypatch, *SHORT, "train.lr=1e12")
 
 
-def test_a_sweep_goes_on_past_a_bad_job(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_with_a_bad_cell_is_not_begun(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(
+        SystemExit, match=r"^error: method\.c=0\.5: expected .*; 2 of 4 runs cannot be begun, so none is$"
+    ):
+        type_in(monkeypatch, "-m", *SHORT, "method.c=2,0.5", "seed=0,1")
+    assert capfd.readouterr() == ("", "")
+    assert not Path("results").exists()
+
+
+def test_a_sweep_goes_on_past_a_run_that_fails(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit, match="2 of 4 runs failed"):
-        type_in(monkeypatch, "-m", *SHORT, "method.c=0.5,2", "seed=0,1")
-    assert "error: method.c=0.5" in capfd.readouterr().err
-    assert len(list(Path("results").glob("runs/*/run.json"))) == 2
+        type_in(monkeypatch, "-m", *SHORT, "train.lr=1e12,0.05", "seed=0,1")
+    assert capfd.readouterr().err.count("training loss became") == 2
+    assert len(list(Path("results").glob("runs/*/run.json"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("swept", "message"),
+    [
+        ("threads=1,2", r"threads: cannot be swept over: .*identity"),
+        ("device=cpu,auto", r"device: cannot be swept over"),
+        ("runs_dir=a,b", r"runs_dir: cannot be swept over"),
+        ("rerun=none,all", r"rerun: cannot be swept over"),
+        ("logger=none,tensorboard", r"logger: cannot be swept over"),
+        ("seed=range(2,2)", r"seed=range\(2,2\): no values to sweep over"),
+        ("seed=range(0,1e12)", r"the sweep has more than 10,000 combinations"),
+        ("hydra.launcher=1", r"hydra\.launcher=1: expected its options"),
+        ("method=s2d,3", r"Config group override must be a string"),
+    ],
+)
+def test_a_sweep_that_cannot_be_meant_is_one_line(
+    swept: str, message: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match=f"^error: {message}"):
+        type_in(monkeypatch, "-m", *SHORT, "method=s2d", swept)
+    assert not Path("results").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "argument", "message"),
+    [
+        ("bench.inspect", "growth.cost=foo", r"growth\.cost=foo: expected one of"),
+        ("bench.inspect", "train.lr=-1", r"train\.lr=-1"),
+        ("bench.inspect", "method.c=0.5", r"method\.c=0\.5"),
+        ("bench.check", "growth.cost=foo", r"growth\.cost=foo: expected one of"),
+        ("bench.status", "growth.cost=foo", r"growth\.cost=foo: expected one of"),
+        ("bench.status", "datta=mnist", r"datta: no such option; .*did you mean data\?"),
+        ("bench.status", "method=s3dd", r"method=s3dd: expected one of .*did you mean s3d\?"),
+        ("bench.report.__main__", "datta=mnist", r"datta: no such option; .*did you mean data\?"),
+        ("bench.report.__main__", "method=s3dd", r"method=s3dd: expected .*did you mean s3d\?"),
+        ("bench.report.__main__", "growth.foo=1", r"growth\.foo=1: no run has this option"),
+    ],
+)
+def test_side_commands_check_their_options_as_a_run_does(
+    module: str, argument: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("results/runs").mkdir(parents=True)
+    monkeypatch.setattr(sys, "argv", [module, argument])
+    with pytest.raises(SystemExit, match=f"^error: {message}"):
+        importlib.import_module(module).main()
 
 
 def test_another_process_at_the_same_run(monkeypatch: pytest.MonkeyPatch) -> None:

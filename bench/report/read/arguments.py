@@ -8,12 +8,13 @@ from pathlib import Path
 
 from bench.core.errors import BenchError, ConfigError, did_you_mean, require
 from bench.core.options import Options
-from bench.report.read.command import GROUPS, value
+from bench.report.read.command import GROUPS, choices, option_names, value
 from bench.report.read.settings import flat
 from bench.run.cell import Cell
 
 OPTIONS = ("experiment", "runs_dir", "out", "baseline")
-FILTERS = (*GROUPS, "seed", "precision")
+SINGLE = ("seed", "precision")
+FILTERS = (*GROUPS, *SINGLE)
 
 HELP = """\
 Tables, plots and one offline HTML file from the runs on disk, finished or not.
@@ -64,21 +65,35 @@ class Request:
         """The cells that pass.
 
         Raises:
-            BenchError: There are cells and none passes; the message names the filter and what would pass.
+            BenchError: A filter is of no option or value that is known, or there are cells and none passes; the message
+            names the filter and what would pass.
         """
+        known = [flat(cell.options) for cell in cells]
+        for key, values in self.filters.items():
+            self._require_known(key, values, known)
         kept = [cell for cell in cells if self.passes(cell.options)]
         if kept or not cells:
             return kept
-        known = [flat(cell.options) for cell in cells]
-        names = {name.removesuffix(".name") for one in known for name in one}
-        for key, values in self.filters.items():
-            if key not in names:
-                raise BenchError(f"{key}={','.join(values)}: no run has this option{did_you_mean(key, names)}")
-            there = {_text(one.get(key, one.get(f"{key}.name"))) for one in known}
-            if not there & set(values):
-                raise ConfigError(key, ",".join(values), f"one that a run has: {', '.join(sorted(there))}")
         asked = " ".join(f"{key}={','.join(values)}" for key, values in self.filters.items())
         raise BenchError(f"{asked}: no run has all of these")
+
+    def _require_known(self, key: str, values: Sequence[str], known: Sequence[Options]) -> None:
+        """Raise `BenchError` for an option that no run has, and for a value that none has and that may be misspelt.
+
+        What has a file in ``conf/`` is known too: its runs may be still to come, as may those of other numbers.
+        """
+        options = {name.removesuffix(".name") for one in known for name in one} or {*option_names(), *SINGLE}
+        if key not in options:
+            raise BenchError(f"{key}={','.join(values)}: no run has this option{did_you_mean(key, options)}")
+        there = {_text(one.get(key, one.get(f"{key}.name"))) for one in known}
+        named = choices(key) if key in GROUPS else ()
+        if there and not there & set(values):
+            raise ConfigError(key, ",".join(values), f"one that a run has: {', '.join(sorted(there))}")
+        expected = sorted({*there, *named})
+        for one in values if expected else ():
+            if one not in expected and not _is_number(one):
+                hint = did_you_mean(one, expected)
+                raise ConfigError(key, ",".join(values), f"in place of {one} one of {', '.join(expected)}{hint}")
 
 
 def parse(arguments: Sequence[str]) -> Request:
@@ -123,6 +138,14 @@ def _read(argument: str) -> tuple[str, Sequence[object]]:
             f"cannot read the argument {argument!r}: expected OPTION=VALUE (python -m bench.report --help)"
         ) from None
     return override.key_or_group, found[0] if len(found) == 1 and isinstance(found[0], list) else found
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return text in ("true", "false", "null")
+    return True
 
 
 def _text(value: object) -> str:

@@ -48,6 +48,19 @@ def _nearest(group: str, chosen: Options) -> tuple[str, Options]:
     return name, _load(f"{group}/{name}")
 
 
+def choices(group: str) -> tuple[str, ...]:
+    """Names that a group has files for in ``conf/``."""
+    return _files(group)
+
+
+def option_names() -> set[str]:
+    """Groups, and the options in their files."""
+    return {
+        *GROUPS,
+        *(f"{group}.{key}" for group in GROUPS for name in _files(group) for key in _load(f"{group}/{name}")),
+    }
+
+
 @cache
 def _files(group: str) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (CONF / group).glob("*.yaml")))

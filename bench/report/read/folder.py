@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bench.core.errors import one_line
 from bench.core.identity import identities
-from bench.core.record import RunState, Unreadable, check_options
-from bench.core.store import RunFolder
+from bench.core.record import RunState, Unreadable
+from bench.core.store import RunFolder, read_config
 from bench.report.read.command import overrides
 from bench.report.read.versions import outdated
 from bench.run.cell import Cell
@@ -64,7 +64,7 @@ def _read_one(path: Path, runs_dir: str, found: Found) -> None:
             raise unreadable or Unreadable("neither run.json nor config.yaml")
         if unreadable:
             found.left_out.append(LeftOut(path.name, _shortened(unreadable)))
-        options = _config(folder.config_path)
+        options = read_config(folder.config_path)
         with_step, without, *_ = identities(options)
         folder.id = without if path.name.endswith(without) else with_step
     if folder.id in found.cells:
@@ -79,16 +79,6 @@ def cells(found: Found, expected: Iterable[Cell] | None = None) -> list[Cell]:
         there = {one.id: replace(one, folder=there[one.id].folder) if one.id in there else one for one in expected}
     names = ("data", "backbone", "method")
     return sorted(there.values(), key=lambda cell: (*map(cell.name, names), cell.seed, cell.id))
-
-
-def _config(path: Path) -> dict[str, object]:
-    from omegaconf import OmegaConf  # rarely needed, and slow to import
-
-    try:
-        loaded = OmegaConf.to_container(OmegaConf.load(path))
-    except Exception as error:  # whatever a damaged YAML file raises
-        raise Unreadable(f"config.yaml: {_shortened(error)}") from error
-    return check_options(loaded)
 
 
 def _shortened(error: Exception) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import methodcaller
 
-from bench.core.errors import BenchError, ConfigError, did_you_mean, one_line
+from bench.core.errors import BenchError, ConfigError, did_you_mean, foreign, one_line
 from bench.core.numbers import listed, plural
 from bench.core.options import typed
+from bench.core.registry import Entry
 from bench.report.analysis.compare import named
 from bench.report.analysis.findings import Findings, Overview
 from bench.report.analysis.rungs import Row
@@ -78,8 +79,28 @@ def make_views(options: Mapping[str, Mapping[str, object]]) -> list[View]:
         near = did_you_mean(name, [*known, *GROUPS])
         choices = f"a group ({', '.join(GROUPS)}) or a part of the report ({', '.join(known)})"
         raise BenchError(f"{name}.{next(iter(options[name]))}: no such option; expected one of {choices}{near}")
-    made = [one.factory(typed(f"{one.name}.", one.config, options.get(one.name, {}))) for one in views]
+    made = [_made(one, options.get(one.name, {})) for one in views]
     return sorted(made, key=lambda view: (view.order, type(view).__name__))
+
+
+class _LeftOut(View):
+    """Stands for a foreign view that cannot be made."""
+
+    def of_report(self, overview: Overview) -> Iterable[Block]:
+        """Says so."""
+        return [Prose((f"A part is left out: {self.options}.",))]
+
+
+def _made(entry: Entry[type[View]], options: Mapping[str, object]) -> View:
+    config: object = typed(f"{entry.name}.", entry.config, options)
+    try:
+        with foreign(entry.name):
+            view = entry.factory(config)
+            if not isinstance(view, View):
+                raise TypeError(f"made a {type(view).__name__}; expected a View")
+            return view
+    except BenchError as error:
+        return _LeftOut(error)
 
 
 def build(request: Request, made: Sequence[View], cells: Sequence[Cell], left_out: Sequence[LeftOut] = ()) -> Report:
@@ -141,4 +162,4 @@ def _lines(overview: Overview) -> Iterator[str]:
     yield known if overview.cells else "There is no run to report on."
     if overview.left_out:
         yield f"{plural(len(overview.left_out), 'entry', 'entries')} of the runs folder left out; see Runs."
-    yield from (f"A part is left out: {name} cannot be imported: {why}." for name, why in views.broken().items())
+    yield from (f"A part is left out: {line}." for line in views.broken())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -32,9 +32,19 @@ def files(report: Report) -> Iterator[tuple[str, bytes]]:
                 yield f"tables/{name}.tex", latex.render(block, name).encode()
 
 
-def write(report: Report, out: Path) -> None:
-    """Write a report into a folder; files of an earlier one that are no part of it are removed."""
-    made = dict(sorted(files(report)))
+def write(report: Report, out: Path, note: Callable[[str], object] = str) -> None:
+    """Write a report into a folder; files of an earlier one that are no part of it are removed.
+
+    Args:
+        report: What it says.
+        out: Its folder.
+        note: Told the name of each file once it is made, which takes minutes where there are many figures.
+    """
+    made = {}
+    for name, content in files(report):
+        made[name] = content
+        note(name)
+    made = dict(sorted(made.items()))
     for name in _earlier(out) - set(made):
         (out / name).unlink(missing_ok=True)
     for name, content in made.items():

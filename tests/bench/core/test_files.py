@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
 from pathlib import Path
 
 import pytest
+from filelock import Timeout
 
 from bench.core.errors import StorageError
-from bench.core.files import set_aside, write_atomic
+from bench.core.files import is_locked, locked, read_file, set_aside, write_atomic
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,3 +36,54 @@ def test_a_damaged_file_is_kept_under_a_name_of_its_own(tmp_path: Path) -> None:
         assert aside.name == f"run.json.damaged-{number}"
         assert aside.read_text() == content
         assert not path.exists()
+
+
+def odd(path: Path, kind: str) -> None:
+    """Something of this name that is no file."""
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(path))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "socket"])
+def test_what_is_no_file_is_not_waited_for(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a socket's name is short
+    odd(Path("run.json"), kind)
+    with pytest.raises(OSError, match=r"run\.json"):
+        read_file(Path("run.json"))
+    assert not is_locked(Path("run.json"))
+
+
+def test_a_file_has_an_end(tmp_path: Path) -> None:
+    path = tmp_path / "long"
+    path.write_bytes(b"12345")
+    assert read_file(path, 5) == b"12345"
+    with pytest.raises(OSError, match="longer than 4 bytes"):
+        read_file(path, 4)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EROFS, errno.ENOTSUP])
+def test_a_file_system_without_locks_is_one_line(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / ".lock"
+    path.touch()
+
+    def none(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", none)
+    with pytest.raises(StorageError, match=f"^cannot lock {path}: {os.strerror(number)}"), locked(path):
+        pass
+    assert not is_locked(path)
+
+
+def test_a_lock_that_another_has_is_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    with locked(path):
+        assert is_locked(path)
+        with pytest.raises(Timeout), locked(path, wait=False):
+            pass
+    assert not is_locked(path)

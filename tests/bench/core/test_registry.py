@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, dataclass, fields
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
@@ -133,3 +135,88 @@ def test_a_plugin_without_defaults_is_one_line() -> None:
     found.register("one", Config)(lambda config: config.width)
     with pytest.raises(BenchError, match=r"^thing=one: its options have no defaults: TypeError: [^\n]*width[^\n]*$"):
         found["one"].defaults()
+
+
+@dataclass(frozen=True)
+class Forward:
+    """Its type is nowhere."""
+
+    level: "Nowhere" = None  # type: ignore[name-defined]  # noqa: F821, UP037
+
+
+class NoDataclass:
+    """Has nothing to set."""
+
+
+@dataclass(frozen=True)
+class Endless:
+    """Its default is no number that a file can hold."""
+
+    level: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Without:
+    """Has no default."""
+
+    level: int
+
+
+@pytest.mark.parametrize("config", [Forward, NoDataclass, Endless, Without])
+def test_options_that_cannot_be_read_break_one_plugin_by_name(config: type) -> None:
+    found: Registry = Registry("thing")
+    found.register("good")(lambda config: 1)
+    found.register("bad", config)(lambda config: 2)
+    assert found.names() == ["good"]
+    assert found.choices() == ["good"]
+    assert [entry.name for entry in found] == ["good"]
+    assert found["good"].make({}) == 1
+    (line,) = found.broken()
+    assert line.startswith("bad: ")
+    with pytest.raises(BenchError, match=r"^thing=bad: (its options |thing\.level=inf: )") as error:
+        found["bad"]
+    assert "\n" not in str(error.value)
+    with pytest.raises(ConfigError, match="expected one of good; bad: "):
+        found["other"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "raise SystemExit(3)",
+        "def (",
+        "raise GeneratorExit",
+        "import nothing_of_this_name",
+        "class E(BaseException): 0\nraise E",
+    ],
+)
+def test_a_module_that_leaves_the_process_breaks_itself_only(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = f"shelf_{abs(hash(source))}"
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("")
+    (tmp_path / package / "bad.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found: Registry = Registry("thing", package)
+    found.register("good")(lambda config: 1)
+    assert found.names() == ["good"]
+    with pytest.raises(BenchError, match=r"^thing=bad: cannot be imported: "):
+        found["bad"]
+
+
+def test_ctrl_c_while_plugins_are_read_is_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shelf_c").mkdir()
+    (tmp_path / "shelf_c" / "__init__.py").write_text("")
+    (tmp_path / "shelf_c" / "slow.py").write_text("raise KeyboardInterrupt")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        Registry("thing", "shelf_c").names()
+
+
+@pytest.mark.parametrize("factory", [lambda: 1, lambda config, more: 1, lambda config: exec("raise SystemExit")])
+def test_a_factory_of_another_signature_is_named(factory: Callable[..., object]) -> None:
+    found: Registry = Registry("thing")
+    found.register("bad")(factory)
+    with pytest.raises(BenchError, match=r"^thing=bad: (TypeError|SystemExit)"):
+        found["bad"].make({})

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bench.backbones import build
+from bench.core.errors import BenchError
 from bench.core.registry import NoOptions
 from bench.network.cost import Cost, CostModel, cost, cost_models, costs, in_order, whole
 from bench.network.counting import released_cost
 from bench.network.graph import Graph
 from bench.network.plan import GrowthPlan, Split
 from bench.network.surgery import apply
-from tests.nets import NETS, Net
+from tests.nets import NETS, Net, named
 from tests.reference import count_cost
 from tests.wide import ALL
 
@@ -177,3 +178,20 @@ def test_latency_is_measured_where_it_is_asked_for_and_not_computed_with_the_oth
 
 def test_records_state_whole_numbers_without_decimals() -> None:
     assert [repr(whole(value)) for value in (330.0, 212815.2, 0.0)] == ["330", "212815.2", "0"]
+
+
+def test_a_foreign_cost_that_fails_is_left_out_unless_it_is_asked_for() -> None:
+    class Failing(Cost):
+        def model(self, graph: Graph) -> CostModel:
+            raise SystemExit("no such thing")
+
+    costs.names()
+    costs.register("failing")(Failing)
+    try:
+        graph = named("mlp").graph()
+        assert "params" in cost_models(graph)
+        assert "failing" not in cost_models(graph)
+        with pytest.raises(BenchError, match=r"^growth\.cost=failing: SystemExit: no such thing"):
+            cost_models(graph, "failing")
+    finally:
+        del costs._entries["failing"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -41,6 +42,17 @@ BAD = {
     "a direction has length 1.5; expected at most 1": [replace(GOOD, directions=1.5 * UNIT)],
     "a direction has length nan; expected at most 1": [replace(GOOD, directions=UNIT * float("nan"))],
     "a direction has length inf; expected at most 1": [replace(GOOD, directions=UNIT + torch.inf)],
+    "split of 0[0.0]: the neuron is a float; expected an int": [replace(GOOD, neuron=0.0)],
+    "split of 0[True]: the neuron is a bool; expected an int": [replace(GOOD, neuron=True)],
+    "the neuron is a int64; expected an int": [replace(GOOD, neuron=np.int64(1))],
+    "the neuron is a Tensor; expected an int": [replace(GOOD, neuron=torch.tensor(1))],
+    "a gain of tensor(-1.); expected a finite number, or None": [replace(GOOD, gain=torch.tensor(-1.0))],
+    "a gain of True; expected a finite number, or None": [replace(GOOD, gain=True)],
+    "expected a tuple of ints and floats": [replace(GOOD, weights=(torch.tensor(0.5), torch.tensor(0.5)))],
+    "the weights tensor([0.5000, 0.5000]); expected a tuple": [replace(GOOD, weights=torch.tensor([0.5, 0.5]))],
+    "directions of torch.int64; expected a tensor of floating": [replace(GOOD, directions=UNIT.long())],
+    "directions of list; expected a tensor of floating": [replace(GOOD, directions=UNIT.tolist())],
+    "the plan has a tuple among its splits": [(GROUP, 1)],
     "the plan splits group other: expected one of 0, 2": [Split(bare("other"), 0, (0.5, 0.5))],
 }
 
@@ -50,6 +62,22 @@ def test_bad_plans_are_answered_with_one_line(message: str) -> None:
     with pytest.raises(PlanError, match=re.escape(message)) as error:
         check(*BAD[message])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (GrowthPlan(epochs=True), "the plan asks for True epochs"),
+        (GrowthPlan(epochs=10**12), "the plan asks for 1000000000000 epochs"),
+        (GrowthPlan(restart=1), "the plan's restart is 1"),
+        (GrowthPlan(stopped=3), "the plan's stopped is 3"),
+        (GrowthPlan(notes={"x": torch.tensor(1.0)}), "the plan's note 'x' is tensor"),
+        (GrowthPlan(notes={"x": True}), "the plan's note 'x' is True"),
+    ],
+)
+def test_a_plan_is_of_plain_numbers(plan: GrowthPlan, message: str) -> None:
+    with pytest.raises(PlanError, match=re.escape(message)):
+        validate(plan, GRAPH.model, GRAPH.groups)
 
 
 def test_a_group_of_another_network_is_refused() -> None:

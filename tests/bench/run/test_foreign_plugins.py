@@ -85,7 +85,7 @@ def _split(neuron: int, weights: tuple[float, ...], times: int = 1) -> Behaviour
         (_split(0, (0.01,) * 100), r"the rung allows 495"),
         (_split(0, (float("nan"), 0.5)), r"expected 1"),
         (lambda context: None, r"propose returned NoneType; expected a GrowthPlan"),
-        (lambda context: GrowthPlan((None,)), r"method=plugin: AttributeError"),
+        (lambda context: GrowthPlan((None,)), r"method=plugin: the plan has a NoneType among its splits"),
     ],
 )
 def test_a_plugin_that_breaks_the_rules_fails_with_the_reason(

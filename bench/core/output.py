@@ -1,0 +1,38 @@
+"""Standard output that may be closed or full."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def standard_output() -> Iterator[None]:
+    """All that is printed within reaches standard output; where it cannot, one line says so and the command has failed.
+
+    Raises:
+        SystemExit: Standard output is closed, as with ``>&-`` or behind ``| head -1``, or its disk is full.
+    """
+    if sys.stdout is None:
+        sys.exit("error: standard output is closed")
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None or not is_lost():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at its end
+        sys.exit(f"error: standard output: {error.strerror}")
+
+
+def is_lost() -> bool:
+    """Whether nothing can be printed: a line more is tried, for what could not be written is forgotten."""
+    try:
+        print(flush=True)
+    except OSError:
+        return True
+    return False
