@@ -50,13 +50,13 @@ def load_network(folder: str | Path, device: str = "cpu", trust: bool = False) -
     except (Unreadable, OSError) as error:
         raise BenchError(f"{folder}: {error}") from None
     owner, backbone = found.get("owner", {}).get("id"), options["backbone"]
-    if owner is not None and owner not in identities(options):
-        raise BenchError(f"{folder}: its checkpoint is of another run ({owner})")
     if str(backbone["name"]).startswith("import:") and not trust:
         raise BenchError(
             f"{folder}: its backbone is {backbone['name']}, code that would be run; if you trust it, "
             "load_network(folder, trust=True)"
         )
+    if owner is not None and owner not in identities(options):
+        raise BenchError(f"{folder}: its checkpoint is of another run ({owner})")
     shape, dtype = tuple(found["input_shape"]), found.get("input_dtype", "float32")  # early checkpoints have none
     if dtype not in DTYPES:
         raise BenchError(f"{folder}: inputs of {dtype}; expected one of {', '.join(DTYPES)}")

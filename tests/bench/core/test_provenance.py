@@ -15,6 +15,8 @@ from bench.core.provenance import NUMERICS, Provenance, Source, changes, source_
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder on the path, whose files may change."""
     monkeypatch.syspath_prepend(tmp_path)
+    for name in ("loose", "helper", "broken", "mine", "pack"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     provenance._files.cache_clear()
     return tmp_path
 

@@ -10,6 +10,7 @@ import torch
 
 from bench.core.errors import BenchError, StorageError, TrainingDiverged
 from bench.core.record import RunState
+from bench.growth.event import GrowthEvent
 from bench.run.protocol import Run
 from tests.runs import numbers, prepared
 
@@ -25,8 +26,9 @@ def test_nan_loss_is_a_failed_run_with_its_reason(tmp_path: Path) -> None:
     assert "train.lr" in str(record.reason)
 
 
-def test_a_loss_that_growing_made_nan_is_a_failure(tmp_path: Path) -> None:
-    made = prepared(tmp_path, "method=net2net", "backbone.activation=relu", "growth.epsilon=1e300", "train.epochs=0")
+def test_a_loss_that_growing_made_nan_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GrowthEvent, "_step", lambda self, plan: 1e300)
+    made = prepared(tmp_path, "method=net2net", "backbone.activation=relu", "train.epochs=0")
     with pytest.raises(BenchError, match=r"growth\.epsilon"):
         made.execute()
     record = made.folder.record()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ Edit = Callable[..., None]
 
 
 @pytest.fixture
-def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
+def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
     """Writes modules that a new process would import."""
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -49,7 +49,9 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     write(mine=NET, sizes="WIDTH = 4", other="")
     sys.dont_write_bytecode = kept
-    return write
+    yield write
+    for name in ("mine", "sizes", "other"):
+        sys.modules.pop(name, None)
 
 
 def chosen(folder: Path, *overrides: str) -> dict[str, Any]:
