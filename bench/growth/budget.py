@@ -52,6 +52,10 @@ class Budget:
         self._slope = (self.cost.linear + self.cross @ self.widths).tolist()
         self._left = self.target - self.spent + 1e-9 * abs(self.target)
 
+    def copy(self) -> Budget:
+        """What is left, with nothing taken."""
+        return Budget(self.cost, dict(zip(self.index, self.widths.astype(int).tolist(), strict=True)), self.target)
+
     def fits(self, group: str, added: int) -> bool:
         """Whether ``added`` more neurons of a group keep the cost at or below the target."""
         where = self.index[group]
