@@ -76,7 +76,14 @@ class Entry(Generic[F]):
         Raises:
             BenchError: An option cannot work, or the plugin raises.
         """
-        config = self.configure(options)
+        return self.started(self.configure(options), *arguments)
+
+    def started(self, config: object, *arguments: Any) -> Any:
+        """What the factory makes of typed options and ``arguments``.
+
+        Raises:
+            BenchError: The plugin raises.
+        """
         try:
             return self.factory(config, *arguments)
         except BenchError:

@@ -70,7 +70,20 @@ def table(record: RunRecord) -> Table:
             *("" if drop is None else f"{drop:.2e}" for drop in (growth.predicted_drop, growth.measured_drop)),
             *(f"{seconds:.2f}" for seconds in (stage.seconds.train, stage.seconds.grow)),
         )
+    drawn.caption = unconverged(record)
     return drawn
+
+
+def unconverged(record: RunRecord) -> str | None:
+    """A warning where the search for eigenpairs has not converged; None where it has."""
+    growths = [stage.growth for stage in record.stages if stage.growth is not None and stage.growth.unconverged]
+    if not growths:
+        return None
+    count, all_of_them = sum(g.unconverged for g in growths), sum(g.searched for g in growths)
+    worst = max(growth.residual_max or 0.0 for growth in growths)
+    what = f"{growths[0].engine} has not converged for {count:,} of {all_of_them:,} neurons"
+    advice = "" if growths[0].engine == "dense" else "; try growth.engine=dense, or more work by growth.engine_options"
+    return f"{what} (largest residual {worst:.1e}){advice}"
 
 
 def summary(record: RunRecord) -> str:

@@ -40,8 +40,8 @@ class Receipts(View):
         yield Table("growing", columns, rows, "What growing cost", about)
         about = (
             "Over growth events; each method's file says what its numbers are. Fast S2D: the summed curvature that the "
-            "integer programme and the published linear one would take, by what share the linear one falls short (gap), "
-            "and by what share the integer one may fall short of the optimum at most (optimality_gap)."
+            "integer programme and the published linear one would take, by what share the linear one falls short of it "
+            "(gap), and by what share the integer one may fall short of the optimum at most (optimality_gap)."
         )
         titles = {"mean": "Mean", "low": "Smallest", "high": "Largest"}
         numbers = (Column(name, title, THREE) for name, title in titles.items())

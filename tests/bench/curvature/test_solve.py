@@ -33,8 +33,8 @@ def test_batches_are_estimates_and_the_whole_is_their_sum() -> None:
     heard: list[tuple[Tensor, bool]] = []
 
     def search() -> Search:
-        for whole in (False, False, False, True, True):
-            answer = yield Ask(ones(operator), whole=whole)
+        for examples in (3, 3, 3, None, None):
+            answer = yield Ask(ones(operator), examples=examples)
             heard.append((answer.product, answer.last))
         return between(End(*heard[3][:1] * 3), End(*heard[4][:1] * 3))
 
@@ -56,8 +56,8 @@ def test_what_is_asked_of_the_whole_in_the_middle_of_a_pass_waits_for_the_next(s
     heard: list[Tensor] = []
 
     def search() -> Search:
-        for whole in (False, True, False):
-            heard.append((yield Ask(ones(operator), whole=whole)).product)
+        for examples in (3, None, 3):
+            heard.append((yield Ask(ones(operator), examples=examples)).product)
         return between(End(*heard[:1] * 3), End(*heard[:1] * 3))
 
     if shared:
