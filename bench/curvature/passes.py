@@ -130,7 +130,7 @@ class Curvature:
     def _loss(self, outputs: Tensor, targets: Tensor, share: float) -> Tensor:
         loss = self.sample.loss(outputs, targets)
         if not loss.isfinite():
-            raise BenchError(f"the loss on the sample is {float(loss)} before growing; try a lower train.lr")
+            raise BenchError(f"the loss on the sample is {loss.item()} before growing; try a lower train.lr")
         return loss * share
 
     def batches(self, names: Sequence[str], cut: int | None = None) -> Iterator[dict[str, Batch]]:

@@ -96,15 +96,9 @@ def test_neither_the_devices_batches_nor_memory_matter(size: int, memory: float)
     usual = Curvature(graph, Sample(inputs, targets, F.cross_entropy))
     other = Curvature(graph, Sample(inputs, targets, F.cross_entropy), memory=memory)
     other.batch_size = size
+    search, groups = eigensolver("rayleigh", batch=12), graph.groups.items()
     expected, found = (
-        together(
-            {
-                name: eigensolver("rayleigh", batch=12)(one.operator(at), generator())
-                for name, at in graph.groups.items()
-            },
-            one,
-        )
-        for one in (usual, other)
+        together({name: search(one.operator(at), generator()) for name, at in groups}, one) for one in (usual, other)
     )
     for name in graph.groups:
         torch.testing.assert_close(found[name].lowest, expected[name].lowest, rtol=1e-9, atol=0)

@@ -66,9 +66,7 @@ def test_planted_signs(case: str, name: str, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("size", [1e-6, 1e-9, 1e-12])
 def test_a_tiny_negative_eigenvalue_above_rounding_is_one(size: float, name: str) -> None:
     """In double precision; Lanczos goes on where its residual leaves the sign open."""
-    values = rows(
-        torch.cat([torch.tensor([-size]), spaced(0.1, 1, 60)]), torch.cat([torch.zeros(1), spaced(0.1, 1, 60)])
-    )
+    values = rows(*(torch.cat([torch.tensor([least]), spaced(0.1, 1, 60)]) for least in (-size, 0.0)))
     found = solved(name, Matrices(symmetric(values)))
     assert (found.negative < 0).tolist() == [True, False]
     flipped = solved(name, Matrices(-symmetric(values)))
