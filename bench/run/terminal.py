@@ -81,9 +81,10 @@ def unconverged(record: RunRecord) -> str | None:
         return None
     count, all_of_them = sum(g.unconverged for g in growths), sum(g.searched for g in growths)
     worst = max(growth.residual_max or 0.0 for growth in growths)
-    what = f"{growths[0].engine} has not converged for {count:,} of {all_of_them:,} neurons"
-    advice = "" if growths[0].engine == "dense" else "; try growth.engine=dense, or more work by growth.engine_options"
-    return f"{what} (largest residual {worst:.1e}){advice}"
+    engine = growths[0].engine
+    others = " or ".join(name for name in ("lanczos", "dense") if name != engine)
+    what = f"{engine} has not converged for {count:,} of {all_of_them:,} neurons (largest residual {worst:.1e})"
+    return f"{what}: try growth.engine={others}, or growth.engine_options"
 
 
 def summary(record: RunRecord) -> str:

@@ -61,11 +61,11 @@ def instances(draw: st.DrawFn, schemes: int = 1, crossed: bool = False) -> tuple
 
 
 @cache
-def trained() -> tuple[list[Candidate], dict[str, CostModel], dict[str, int]]:
-    """Splits of a small convolutional network after some training on digits, its costs and its widths."""
+def trained(backbone: str, width: int) -> tuple[list[Candidate], dict[str, CostModel], dict[str, int]]:
+    """Splits of a small network after some training on digits, its costs and its widths."""
     torch.manual_seed(0)
     data = load({"name": "digits"}, 0)
-    model = build({"name": "convnet", "width": 6, "activation": "silu"}, data.input_shape, data.outputs)
+    model = build({"name": backbone, "width": width, "activation": "silu"}, data.input_shape, data.outputs)
     recipe = TrainConfig(batch_size=64)
     train(model, make_optimizer(model, recipe), data, recipe, epochs=2, seed=0)
     graph = Graph(model.eval(), data.input_shape)
@@ -216,7 +216,7 @@ def test_filling_stays_within_and_leaves_nothing_that_fits(
 @pytest.mark.parametrize("ratio", [1.2, 1.5, 2.0])
 def test_exact_is_the_optimum_on_a_trained_network(ratio: float, metric: str) -> None:
     """All widths of a small convolutional network, whose neighbours' costs are products."""
-    candidates, costs, widths = trained()
+    candidates, costs, widths = trained("convnet", 6)
     cost = costs[metric]
     target = ratio * cost.of(widths)
     taken, gap = exact(candidates, Budget(cost, widths, target))
@@ -227,6 +227,19 @@ def test_exact_is_the_optimum_on_a_trained_network(ratio: float, metric: str) ->
     sums = sum(np.append(0, np.cumsum(g))[added[:, i]] for i, g in enumerate(gains))
     assert sum(c.gain for c in taken) == pytest.approx(float(np.min(sums[costs_of <= target])), rel=1e-12)
     assert gap == 0
+
+
+@pytest.mark.parametrize("metric", ["params", "macs"])
+@pytest.mark.parametrize("ratio", [1.2, 1.5])
+def test_the_optimum_is_proven_on_a_trained_mobilenet(ratio: float, metric: str) -> None:
+    candidates, costs, widths = trained("mobilenet_v1", 4)
+    cost = costs[metric]
+    assert len(widths) == 14
+    budget = Budget(cost, widths, ratio * cost.of(widths))
+    greedy = [budget.copy().fill(order) for order in (by_gain(candidates), by_gain_per_cost(candidates, budget))]
+    taken, gap = exact(candidates, budget)
+    assert gap == 0
+    assert sum(c.gain for c in taken) < min(sum(c.gain for c in one) for one in greedy)
 
 
 def test_hundreds_of_neurons_are_chosen_in_seconds() -> None:
