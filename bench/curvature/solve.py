@@ -21,8 +21,11 @@ class Running:
         operator: Makes the products.
 
     Attributes:
+        ask: What it asks for.
         found: Its outcome; None until then.
     """
+
+    ask: Ask
 
     def __init__(self, started: Search | Spectrum, operator: Operator) -> None:
         self.operator = operator

@@ -235,7 +235,8 @@ class _Relaxation:
 
     def raise_bound(self) -> None:
         """Find the price of the highest bound, at some choices of planes that touch near the minimum there."""
-        self.priced, tried, ends = [], set(), (0,) * len(self.closing)
+        self.priced = []
+        tried, ends = set[tuple[int, ...]](), (0,) * len(self.closing)
         while ends not in tried and len(tried) < TOUCHES:
             tried.add(ends)
             least = max(self._search_price(ends), key=lambda one: one.bound)
@@ -277,12 +278,12 @@ class _Relaxation:
 
     def cut(self, best: Indices, gain: float) -> None:
         """Leave out widths with which no choice has a sum of gains below ``gain``; those of ``best`` stay."""
-        one, inward = self.best, {}
+        one, inward = self.best, dict[int, Vector]()
         room = gain - one.bound + ROUNDING * (abs(gain) + one.price * self.programme.budget)
         for group in self.order:
             total, parent = one.tables[group], self.parent[group]
             if parent >= 0:
-                slopes = one.price * self.weight[group] * np.arange(len(total))
+                slopes = one.price * self.weight[group] * np.arange(float(len(total)))
                 total = total + message(inward[parent] - one.messages[group], slopes)[0]
             inward[group] = total
             hopeless = total - total.min() > room
@@ -313,7 +314,7 @@ class _Priced:
             if parent < 0:
                 total += float(self.tables[group].min())
                 continue
-            slopes = price * of.weight[group] * np.arange(len(self.tables[parent]))
+            slopes = price * of.weight[group] * np.arange(float(len(self.tables[parent])))
             self.messages[group], least[group] = message(self.tables[group], slopes)
             self.tables[parent] = self.tables[parent] + self.messages[group]
         self.widths = np.zeros(len(of.order), dtype=np.int64)
@@ -402,13 +403,15 @@ class _Search:
             parts = [np.arange(first, min(first + rows, len(found))) for first in range(0, len(found), rows)]
             found = _joined([self._extended(found.at(part), group, self.of.order[:number]) for part in parts])
             still_open = self.of.order[number + 1 :]
-            beside = self.of.pairs[:, still_open].any(1)
+            beside = np.asarray(self.of.pairs[:, still_open].any(axis=1))
             beside[still_open] = False
             found = self._best(found, 4 * most)
             found = self._best(found.at(undominated(found.widths[:, beside], found.costs, found.gains)), most)
             if not len(found):
                 break
         for row in np.argsort(found.gains, kind="stable"):
+            if found.gains[row] >= self.gain:
+                break
             if self.of.programme.cost(found.widths[row]) <= self.of.programme.budget:
                 return found.widths[row], min(self.dropped, float(found.gains[row]))
         return self.best, min(self.dropped, self.gain)

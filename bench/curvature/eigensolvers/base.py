@@ -31,7 +31,7 @@ def eigensolver(name: str, **options: object) -> Eigensolver:
         BenchError: Its file or package cannot be imported.
     """
     entry = eigensolvers[name]
-    config = typed("growth.engine_options.", entry.config, options)
+    config: object = typed("growth.engine_options.", entry.config, options)
 
     def start(operator: Operator, generator: torch.Generator) -> Search | Spectrum:
         started = entry.started(config, operator, generator)
@@ -55,8 +55,9 @@ def checked(name: str, operator: Operator, found: Spectrum) -> Spectrum:
         if not tensor.isfinite().all():
             what = f"growth.engine={name}: {operator.name}: found eigenpairs that are not finite"
             raise BenchError(f"{what}; try growth.engine=dense, or a lower train.lr")
-    like = operator.like
-    return Spectrum(*(tensor.to(like) for tensor in tensors), None if found.error is None else found.error.to(like))
+    low, low_vectors, high, high_vectors, residual = (tensor.to(operator.like) for tensor in tensors)
+    error = None if found.error is None else found.error.to(operator.like)
+    return Spectrum(low, low_vectors, high, high_vectors, residual, error)
 
 
 def _named(name: str, operator: Operator, search: Search) -> Search:
