@@ -239,7 +239,7 @@ def test_the_optimum_is_proven_on_a_trained_mobilenet(ratio: float, metric: str)
     greedy = [budget.copy().fill(order) for order in (by_gain(candidates), by_gain_per_cost(candidates, budget))]
     taken, gap = exact(candidates, budget)
     assert gap == 0
-    assert sum(c.gain for c in taken) < min(sum(c.gain for c in one) for one in greedy)
+    assert sum(c.gain for c in taken) <= min(sum(c.gain for c in one) for one in greedy) * (1 - 1e-12)
 
 
 def test_hundreds_of_neurons_are_chosen_in_seconds() -> None:
