@@ -4,8 +4,8 @@ A neuron whose splitting matrix S has a negative eigenvalue is split in two alon
 
     w = (1/2, 1/2),   delta = (+v_-, -v_-),   L(split) - L = epsilon^2/2 * lambda_-(S)
 
-Neurons with ``lambda_- >= 0`` are splitting stable and stay whole. The most negative go first, over all
-layers (published), or the most negative per unit of added cost.
+Neurons with ``lambda_- >= 0``, to rounding in their own spectrum, are splitting stable and stay whole. The most
+negative go first, over all layers (published), or the most negative per unit of added cost.
 
 Liu, Wu, Wang: Splitting Steepest Descent for Growing Neural Architectures, arXiv 1910.02366, algorithm 1.
 """
@@ -57,11 +57,12 @@ class S2D:
 
 def candidates(context: GrowthContext) -> list[Candidate]:
     """Every neuron with a negative eigenvalue, as a split in two."""
-    return useful(
-        Candidate(group, neuron, 1, value)
-        for group in context.groups
-        for neuron, value in enumerate(context.spectrum(group).lowest.tolist())
-    )
+    found = []
+    for group in context.groups:
+        spectrum = context.spectrum(group)
+        ends = zip(spectrum.lowest.tolist(), spectrum.uncertainty.tolist(), strict=True)
+        found += [Candidate(group, i, 1, value, uncertainty=off) for i, (value, off) in enumerate(ends)]
+    return useful(found)
 
 
 def plan(context: GrowthContext, chosen: list[Candidate], stable: bool) -> GrowthPlan:

@@ -2,7 +2,7 @@
 
 With ``sum_j |w_j| <= c``, ``P = (c+1)/2``, ``N = (c-1)/2``, ``r = N/P`` and ``q = sqrt(1 - r^2)`` a neuron is
 split into two, three or four, whichever of the schemes below gains most per added neuron, with
-``a = min(lambda_-, 0)`` and ``b = max(lambda_+, 0)``:
+``a = min(lambda_-, 0)`` and ``b = max(lambda_+, 0)``, zero to rounding in the neuron's own spectrum:
 
     scheme            w                       delta                                  gain
     positive_binary   1/2, 1/2                +v_-, -v_-                             a
@@ -83,11 +83,10 @@ class S3D:
 
     def _candidates(self, context: GrowthContext, group: Group) -> list[Candidate]:
         spectrum = context.spectrum(group)
-        a = spectrum.lowest.cpu().double().clamp(max=0)
-        b = spectrum.highest.cpu().double().clamp(min=0)
-        table = gains(a, b, self._bounds(context, group))
+        a, b = spectrum.negative.cpu().double(), spectrum.positive.cpu().double()
+        table, off = gains(a, b, self._bounds(context, group)), spectrum.uncertainty.tolist()
         return [
-            Candidate(group, neuron, ADDED.get(scheme, 2), gain, scheme)
+            Candidate(group, neuron, ADDED.get(scheme, 2), gain, scheme, off[neuron])
             for scheme, values in table.items()
             for neuron, gain in enumerate(values.tolist())
         ]

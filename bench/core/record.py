@@ -103,6 +103,9 @@ class GrowthRecord(Struct, kw_only=True):
         surrogate: Second derivative that stood in for ReLU's, if any.
         products: Products with splitting operators over the whole sample, one per layer and step.
         residual_max: Largest relative residual of any eigenpair used.
+        searched: Neurons whose eigenpairs were asked for, over all rounds.
+        unconverged: Those of them whose residual says that the search has not converged
+            (`bench.curvature.spectrum.CONVERGED`).
         sample: Examples measured on.
         seconds: Wall time of the event.
         flops: Floating-point operations of the event, products and passes over the sample.
@@ -123,6 +126,8 @@ class GrowthRecord(Struct, kw_only=True):
     surrogate: str | None = None
     products: Count = 0
     residual_max: float | None = None
+    searched: Count = 0
+    unconverged: Count = 0
     sample: Count = 0
     seconds: float = 0.0
     flops: float = 0.0

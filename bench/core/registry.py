@@ -90,7 +90,14 @@ class Entry(Generic[F]):
         Raises:
             BenchError: An option cannot work, or the plugin raises.
         """
-        config = self.configure(options)
+        return self.started(self.configure(options), *arguments)
+
+    def started(self, config: object, *arguments: Any) -> Any:
+        """What the factory makes of typed options and ``arguments``.
+
+        Raises:
+            BenchError: The plugin raises.
+        """
         with foreign(f"{self.kind}={self.name}"):
             return self.factory(config, *arguments)
 

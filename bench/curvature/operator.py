@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bench.core.errors import BenchError
 from bench.curvature.hessian import ChainHessian
 from bench.curvature.maps import LinearMap
 
@@ -31,12 +32,14 @@ class Batch:
         last: Whether a pass over the sample ends with it.
         inputs: What each producer reads.
         hessian: H as its diagonal, shaped as the producer's output, where it is diagonal; else as a product.
+        done: Examples of the pass up to its end.
     """
 
     share: float
     last: bool
     inputs: tuple[Tensor, ...]
     hessian: Tensor | ChainHessian
+    done: int = 0
 
 
 class Operator:
@@ -44,8 +47,10 @@ class Operator:
 
     Args:
         layers: The group's producers.
-        batches: Called for each pass over the sample; yields its batches.
+        batches: Called for each pass over the sample; yields its batches. Given a number of examples, no batch has some
+            before and some after a multiple of it.
         like: The neurons' parameters, shape ``(n, d)``; results have its dtype and device.
+        name: The group's, for messages.
 
     Attributes:
         neurons: n.
@@ -54,8 +59,12 @@ class Operator:
         flops: Floating-point operations of the products so far.
     """
 
-    def __init__(self, layers: Sequence[LinearMap], batches: Callable[[], Iterator[Batch]], like: Tensor) -> None:
-        self.batches, self.like = batches, like
+    name = ""
+
+    def __init__(
+        self, layers: Sequence[LinearMap], batches: Callable[..., Iterator[Batch]], like: Tensor, name: str
+    ) -> None:
+        self.batches, self.like, self.name = batches, like, name
         self.neurons, self.size = like.shape
         self.layers = list(layers)
         self.alone = len(self.layers) == 1 and self.layers[0].alone
@@ -71,6 +80,9 @@ class Operator:
 
         Returns:
             Shape ``(n, d)``, or as many rows as ``neurons``.
+
+        Raises:
+            BenchError: It is not finite.
         """
         total = torch.zeros_like(vectors)
         for batch in self.batches():
@@ -97,7 +109,7 @@ class Operator:
             dim = self.layers[0].channel_dim
             diagonal = batch.hessian if neurons is None else batch.hessian.index_select(dim, neurons)
             bent = [tangents[0].mul_(diagonal)]
-        return torch.cat([layer.adjoint(x, t) for (layer, x), t in zip(pairs, bent, strict=True)], dim=1)
+        return self._finite(torch.cat([m.adjoint(x, t) for (m, x), t in zip(pairs, bent, strict=True)], dim=1))
 
     def dense(self) -> Tensor:
         """S itself, shape ``(n, d, d)``: from unfolded inputs where H is diagonal, else by products."""
@@ -107,7 +119,13 @@ class Operator:
                 self._add_unfolded(batch, batch.hessian, total)
             else:
                 self._add_columns(batch, total)
-        return total
+        return self._finite(total)
+
+    def _finite(self, found: Tensor) -> Tensor:
+        if not found.isfinite().all():
+            where = f"{self.name}: the splitting matrix is not finite on the sample"
+            raise BenchError(f"{where}: gradients or activations overflow; try a lower train.lr")
+        return found
 
     def _add_unfolded(self, batch: Batch, diagonal: Tensor, total: Tensor) -> None:
         layer = self.layers[0]

@@ -14,6 +14,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from bench.core.errors import BenchError
 from bench.curvature.capture import Values, capture
 from bench.curvature.chain import Chain
 from bench.curvature.hessian import ChainHessian, held
@@ -38,12 +39,14 @@ class Swept:
 
     Attributes:
         share: Its examples as a share of the sample's.
+        done: Examples of the pass up to its end.
         last: Whether the pass ends with it.
         values: Tensors at the inputs, sources and ends of the chains, and what they take as given.
         gradients: ``g_k = dL/du_k`` at the ends, with L the mean over the sample.
     """
 
     share: float
+    done: int
     last: bool
     values: Values
     gradients: Values
@@ -69,6 +72,7 @@ class Curvature:
         self.chains = {name: Chain(graph, group, form == "published") for name, group in graph.groups.items()}
         self._operators: dict[str, Operator] = {}
         self._held: dict[str, list[Batch]] = {}
+        self._cut: int | None = None
         self.passes = 0
         size, widths = next(graph.model.parameters()).element_size(), graph.widths()
         self._example_bytes = {
@@ -99,27 +103,39 @@ class Curvature:
         if group.name not in self._operators:
             nodes = self.chains[group.name].sources
             layers = [linear_map(self.graph, n, group, p) for n, p in zip(nodes, group.producers, strict=True)]
-            self._operators[group.name] = Operator(layers, lambda: self._batches(group), theta(self.graph.model, group))
+            batches, like = partial(self._batches, group), theta(self.graph.model, group)
+            self._operators[group.name] = Operator(layers, batches, like, group.name)
         return self._operators[group.name]
 
     # -- passes -------------------------------------------------------------------------------------
 
-    def sweep(self, names: Sequence[str]) -> Iterator[Swept]:
-        """One pass over the sample, forward and backward, for the chains of the groups of these names."""
+    def sweep(self, names: Sequence[str], cut: int | None = None) -> Iterator[Swept]:
+        """One pass over the sample, forward and backward, for the chains of the groups of these names.
+
+        Args:
+            names: The groups'.
+            cut: As in `Sample.batches`.
+
+        Raises:
+            BenchError: The loss is not finite.
+        """
         self.passes += 1
         chains, done = [self.chains[name] for name in names], 0
-        for inputs, targets in self.sample.batches(self.batch_size):
+        for inputs, targets in self.sample.batches(self.batch_size, cut):
             share = len(inputs) / len(self.sample)
             loss = partial(self._loss, targets=targets, share=share)
             done += len(inputs)
-            yield Swept(share, done == len(self.sample), *capture(self.graph, chains, inputs, loss))
+            yield Swept(share, done, done == len(self.sample), *capture(self.graph, chains, inputs, loss))
 
     def _loss(self, outputs: Tensor, targets: Tensor, share: float) -> Tensor:
-        return self.sample.loss(outputs, targets) * share
+        loss = self.sample.loss(outputs, targets)
+        if not loss.isfinite():
+            raise BenchError(f"the loss on the sample is {loss.item()} before growing; try a lower train.lr")
+        return loss * share
 
-    def batches(self, names: Sequence[str]) -> Iterator[dict[str, Batch]]:
-        """One pass over the sample: each batch's `Batch` by group name, nothing held."""
-        for swept in self.sweep(names):
+    def batches(self, names: Sequence[str], cut: int | None = None) -> Iterator[dict[str, Batch]]:
+        """One pass over the sample, cut as in `sweep`: each batch's `Batch` by group name, nothing held."""
+        for swept in self.sweep(names, cut):
             yield {name: self._batch(name, swept) for name in names}
 
     def _batch(self, name: str, swept: Swept) -> Batch:
@@ -130,8 +146,8 @@ class Curvature:
         hessian = ChainHessian(chain, outputs, [swept.gradients[n] for n in chain.ends], given)
         if chain.diagonal and len(layers) == 1:
             diagonal = hessian.product([torch.ones_like(outputs[0])])[0]
-            return Batch(swept.share, swept.last, inputs, diagonal)
-        return Batch(swept.share, swept.last, inputs, hessian)
+            return Batch(swept.share, swept.last, inputs, diagonal, swept.done)
+        return Batch(swept.share, swept.last, inputs, hessian, swept.done)
 
     # -- memory -------------------------------------------------------------------------------------
 
@@ -143,18 +159,20 @@ class Curvature:
         """Let go of what is held; it is collected again if a product is asked for."""
         self._held.clear()
 
-    def _batches(self, group: Group) -> Iterator[Batch]:
-        if group.name not in self._held and self.fits(group):
-            self._hold(group)
+    def _batches(self, group: Group, cut: int | None = None) -> Iterator[Batch]:
+        as_cut = group.name in self._held and cut in (None, self._cut)
+        if not as_cut and self.fits(group):
+            self._hold(group, cut)
         if group.name in self._held:
             yield from self._held[group.name]
         else:
-            for batches in self.batches([group.name]):
+            for batches in self.batches([group.name], cut):
                 yield batches[group.name]
 
-    def _hold(self, group: Group) -> None:
+    def _hold(self, group: Group, cut: int | None) -> None:
         """Make place, and hold the batches of the group and of those after it that fit beside it."""
         self._held.clear()
+        self._cut = cut
         names = list(self.chains)
         left, chosen = self.memory, []
         for name in names[names.index(group.name) :]:
@@ -163,7 +181,7 @@ class Curvature:
                 break
             chosen.append(name)
         held: dict[str, list[Batch]] = {name: [] for name in chosen}
-        for batches in self.batches(chosen):
+        for batches in self.batches(chosen, cut):
             for name, batch in batches.items():
                 held[name].append(batch)
         self._held = held

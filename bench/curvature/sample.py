@@ -40,8 +40,16 @@ class Sample:
         """The first inputs, at most ``count``, as the network takes them."""
         return next(self.batches(count))[0]
 
-    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs as the network takes them, and targets, at most ``size`` examples at a time and in order."""
-        for start in range(0, len(self), size):
-            part = slice(start, start + size)
-            yield self.prepare(self.inputs[part]), self.targets[part]
+    def batches(self, size: int, cut: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs as the network takes them, and targets, at most ``size`` examples at a time and in order.
+
+        Args:
+            size: Examples at most.
+            cut: No batch has some examples before and some after a multiple of it; None for batches of ``size``.
+        """
+        whole = cut or len(self)
+        for first in range(0, len(self), whole):
+            end = min(first + whole, len(self))
+            for start in range(first, end, size):
+                part = slice(start, min(start + size, end))
+                yield self.prepare(self.inputs[part]), self.targets[part]

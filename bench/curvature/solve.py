@@ -21,8 +21,11 @@ class Running:
         operator: Makes the products.
 
     Attributes:
+        ask: What it asks for.
         found: Its outcome; None until then.
     """
+
+    ask: Ask
 
     def __init__(self, started: Search | Spectrum, operator: Operator) -> None:
         self.operator = operator
@@ -41,31 +44,41 @@ class Running:
             self.found = end.value
 
     def _hear(self, ask: Ask, answer: Answer | None) -> None:
+        within_pass = answer is not None and not answer.last
+        self.waits = within_pass and (ask.examples is None or ask.examples != self.ask.examples)
         self.ask = ask
         self.total: Tensor | float = 0.0
-        self.waits = ask.whole and answer is not None and not answer.last
+        self.share = 0.0
+
+    @property
+    def cut(self) -> int | None:
+        """Where the batches of the next pass are to end: at multiples of so many examples, or anywhere."""
+        return self.ask.examples
 
     def on(self, batch: Batch) -> None:
-        """Go on by one batch of a pass over the sample; what is asked of the whole sample waits for a pass to begin."""
+        """Go on by one batch of a pass over the sample.
+
+        What is asked of the whole sample, or of mini-batches of another size, waits for a pass to begin.
+        """
         if self.found is not None:
             return
         if self.waits:
             self.waits = not batch.last
             return
-        product = self.operator.on_batch(batch, self.ask.vectors, self.ask.neurons)
-        if not self.ask.whole:
-            self._send(Answer(product / batch.share, batch.last))
-            return
-        self.total = total = self.total + product
-        if batch.last:
-            self._send(Answer(total, True))
+        self.total = total = self.total + self.operator.on_batch(batch, self.ask.vectors, self.ask.neurons)
+        self.share += batch.share
+        if self.ask.examples is None:
+            if batch.last:
+                self._send(Answer(total, True))
+        elif batch.last or batch.done % self.ask.examples == 0:
+            self._send(Answer(total / self.share, batch.last))
 
 
 def alone(started: Search | Spectrum, operator: Operator) -> Spectrum:
     """Carry out a search on the operator's own batches."""
     running = Running(started, operator)
     while running.found is None:
-        for batch in operator.batches():
+        for batch in operator.batches(running.cut):
             running.on(batch)
     return running.found
 
@@ -80,7 +93,9 @@ def together(started: Mapping[str, Search | Spectrum], curvature: Curvature) -> 
     groups = curvature.graph.groups
     running = {name: Running(search, curvature.operator(groups[name])) for name, search in started.items()}
     while under_way := [name for name, one in running.items() if one.found is None]:
-        for batches in curvature.batches(under_way):
+        cut = running[under_way[0]].cut
+        sharing = [name for name in under_way if running[name].cut in (None, cut)]
+        for batches in curvature.batches(sharing, cut):
             for name, batch in batches.items():
                 running[name].on(batch)
     return {name: one.found for name, one in running.items() if one.found is not None}

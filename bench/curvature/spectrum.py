@@ -17,6 +17,13 @@ from torch import Tensor
 
 from bench.curvature.operator import Operator
 
+ROUNDING = 4.0
+"""Times ``sqrt(d)``, the precision of the numbers and the larger ``|lambda|``: what eigenvalues may be off by. Errors
+of sums grow as the root of their length (Higham and Mary, 2019)."""
+
+CONVERGED = 1e-3
+"""Residual up to which a search has converged."""
+
 STEPS = 24
 """Products that most searches take: what a search holds is estimated by them."""
 
@@ -25,12 +32,16 @@ STEPS = 24
 class Spectrum:
     """Both ends of the spectrum of each of n neurons' S.
 
+    An eigenvalue stands for the curvature along its vector, ``v^T S v``, which is what a split along v gains whether or
+    not v is an eigenvector yet. Within `uncertainty` of zero it is zero.
+
     Attributes:
         lowest: Smallest eigenvalues, shape ``(n,)``.
         lowest_vectors: Their unit eigenvectors, shape ``(n, d)``.
         highest: Largest eigenvalues, shape ``(n,)``.
         highest_vectors: Their unit eigenvectors, shape ``(n, d)``.
         residual: Larger ``||S v - lambda v||`` of the two ends, as a share of the larger ``|lambda|``; shape ``(n,)``.
+        error: How far ``lambda`` may be from ``v^T S v`` besides rounding, shape ``(n,)``; None where it is not.
     """
 
     lowest: Tensor
@@ -38,6 +49,34 @@ class Spectrum:
     highest: Tensor
     highest_vectors: Tensor
     residual: Tensor
+    error: Tensor | None = None
+
+    @property
+    def uncertainty(self) -> Tensor:
+        """What each neuron's eigenvalues may be off by as computed, in the size of its own spectrum; shape ``(n,)``."""
+        scale, precision = torch.maximum(self.lowest.abs(), self.highest.abs()), torch.finfo(self.lowest.dtype)
+        rounding = rounding_share(self.lowest_vectors) * scale + precision.tiny
+        return rounding if self.error is None else rounding + self.error
+
+    @property
+    def negative(self) -> Tensor:
+        """The smallest eigenvalues where they are below zero, else zeros; shape ``(n,)``."""
+        return torch.where(self.lowest < -self.uncertainty, self.lowest, torch.zeros_like(self.lowest))
+
+    @property
+    def positive(self) -> Tensor:
+        """The largest eigenvalues where they are above zero, else zeros; shape ``(n,)``."""
+        return torch.where(self.highest > self.uncertainty, self.highest, torch.zeros_like(self.highest))
+
+    @property
+    def converged(self) -> Tensor:
+        """Where the residual says that these are eigenpairs, shape ``(n,)``."""
+        return self.residual <= CONVERGED
+
+
+def rounding_share(vectors: Tensor) -> float:
+    """What an eigenvalue may be off by, as a share of the larger ``|lambda|``: for vectors ``(..., d)``."""
+    return float(ROUNDING * vectors.shape[-1] ** 0.5 * torch.finfo(vectors.dtype).eps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +86,12 @@ class Ask:
     Attributes:
         vectors: One direction per neuron, shape ``(n, d)``.
         neurons: Indices of the neurons that the rows belong to; None for all.
-        whole: Whether over the whole sample, or on the next batch, as an estimate of that.
+        examples: Examples of the next mini-batch, as an estimate of the sample; None for the whole sample.
     """
 
     vectors: Tensor
     neurons: Tensor | None = None
-    whole: bool = True
+    examples: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +118,9 @@ class End(NamedTuple):
 
 
 def between(low: End, high: End) -> Spectrum:
-    """The `Spectrum` with these ends; its residuals are those of their products."""
+    """The `Spectrum` with these ends; residuals and errors are those of their products."""
     misses = [torch.linalg.vector_norm(end.products - end.values[:, None] * end.vectors, dim=1) for end in (low, high)]
+    errors = [((end.products * end.vectors).sum(1) - end.values).abs() for end in (low, high)]
     scale = torch.maximum(low.values.abs(), high.values.abs()).clamp(min=torch.finfo(low.values.dtype).tiny)
-    return Spectrum(low.values, low.vectors, high.values, high.vectors, torch.maximum(*misses) / scale)
+    residual = torch.maximum(*misses) / scale
+    return Spectrum(low.values, low.vectors, high.values, high.vectors, residual, torch.maximum(*errors))

@@ -2,8 +2,8 @@
 
     config      the options of ``growth``, and the rungs of the ladder
     budget      what a rung leaves to spend, and the candidates for it
-    knapsack    the multiple-choice knapsack
     select      which candidates to take within a budget
+    widths      how many neurons to add to each group: the integer programme behind the exact choice
     method      the interface of a method, and the context that it may look at
     untouched   what a method must leave as it finds it
     event       ask a method for plans until the rung is full, carry them out, measure what they did

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 
+from bench.core.errors import BenchError
 from bench.network.cost import CostModel, Vector
 from bench.network.groups import Group
 
@@ -24,6 +26,10 @@ class Candidate:
         added: Neurons that the split adds.
         gain: Change of the loss per ``epsilon^2 / 2``; useful below zero.
         scheme: The method's own note of how to split.
+        uncertainty: What the gain may be off by, e.g. `bench.curvature.spectrum.Spectrum.uncertainty`.
+
+    Raises:
+        BenchError: The gain is no finite number.
     """
 
     group: Group
@@ -31,6 +37,11 @@ class Candidate:
     added: int
     gain: float
     scheme: str = ""
+    uncertainty: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not isfinite(self.gain):
+            raise BenchError(f"{self.group.name}[{self.neuron}]: a gain of {self.gain}; expected a finite number")
 
 
 class Budget:
@@ -51,6 +62,10 @@ class Budget:
         """What the network costs now."""
         self._slope = (self.cost.linear + self.cross @ self.widths).tolist()
         self._left = self.target - self.spent + 1e-9 * abs(self.target)
+
+    def copy(self) -> Budget:
+        """What is left, with nothing taken."""
+        return Budget(self.cost, dict(zip(self.index, self.widths.astype(int).tolist(), strict=True)), self.target)
 
     def fits(self, group: str, added: int) -> bool:
         """Whether ``added`` more neurons of a group keep the cost at or below the target."""
@@ -90,10 +105,8 @@ class Budget:
 
 
 def useful(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Candidates that lower the loss by more than rounding."""
-    found = list(candidates)
-    largest = max((abs(c.gain) for c in found), default=0.0)
-    return [c for c in found if c.gain < -1e-7 * largest]
+    """Candidates that lower the loss by more than their gain may be off by."""
+    return [c for c in candidates if c.gain < -c.uncertainty]
 
 
 def by_gain(candidates: Iterable[Candidate]) -> list[Candidate]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, floor, log
+from typing import Any
 
 from bench.core.errors import ConfigError, require, require_choice
 from bench.curvature.eigensolvers import eigensolver
@@ -38,6 +39,7 @@ class GrowthConfig:
             sample most. For equal split it is the size of the noise.
         sample: Training examples on which curvature and loss are measured: a number, or ``all``.
         engine: The eigensolver: dense, lanczos, rayleigh or another package's (`bench.curvature.eigensolvers`).
+        engine_options: The eigensolver's own options by name, e.g. ``{limit: 512}``; None for its defaults.
         curvature: The splitting matrix by its definition, or the textbook form (published).
         memory: GiB that products with the splitting matrix may hold; layers beyond it share passes over the sample.
         optimizer_state: What happens to it at a split: carry, zero (for newborn neurons) or reset.
@@ -52,6 +54,7 @@ class GrowthConfig:
     epsilon: float | str = 0.01
     sample: int | str = 1024
     engine: str = "lanczos"
+    engine_options: dict[str, Any] | None = None
     curvature: str = "definition"
     memory: float = 2.0
     optimizer_state: str = "carry"
@@ -75,7 +78,7 @@ class GrowthConfig:
         some = self.sample == ALL if isinstance(self.sample, str) else 1 <= self.sample <= MOST_EXAMPLES
         expected = f"a whole number of at least 1, or all; at most {MOST_EXAMPLES}"
         require(some, "growth.sample", self.sample, expected)
-        eigensolver(self.engine)  # says which there are, if there is none of this name
+        eigensolver(self.engine, **self.engine_options or {})  # says which there are, if there is none of this name
         require_choice("growth.curvature", self.curvature, FORMS)
         memory = f"GiB above 0; at most {MOST_MEMORY:,.0f}"
         require(0 < self.memory <= MOST_MEMORY, "growth.memory", self.memory, memory)

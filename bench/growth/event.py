@@ -110,7 +110,7 @@ class GrowthEvent:
             macs=self.costs["macs"],
             target=target,
             curvature=curvature,
-            eigensolver=eigensolver(config.engine),
+            eigensolver=eigensolver(config.engine, **config.engine_options or {}),
             generator=self.generator,
             lineage=self.lineage,
             seed_widths=self.seed_widths,
@@ -229,6 +229,8 @@ class GrowthEvent:
         if context.residual is not None:
             record.engine = self.config.engine
             record.residual_max = max(record.residual_max or 0.0, context.residual)
+            record.searched += context.searched
+            record.unconverged += context.unconverged
 
 
 def line_search(loss: Callable[[float], float], points: int = 10) -> float:

@@ -95,6 +95,16 @@ class GrowthContext:
         """Largest relative residual of the eigenpairs computed so far; None without any."""
         return max((float(found.residual.max()) for found in self._spectra.values()), default=None)
 
+    @property
+    def searched(self) -> int:
+        """Neurons whose eigenpairs were computed so far."""
+        return sum(len(found.residual) for found in self._spectra.values())
+
+    @property
+    def unconverged(self) -> int:
+        """Those of them whose residual says that the search has not converged."""
+        return sum(int((~found.converged).sum()) for found in self._spectra.values())
+
 
 class GrowthMethod(Protocol):
     """A rule that says which neurons to split, into what.

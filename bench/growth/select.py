@@ -2,103 +2,116 @@
 
     minimise  sum_i x_i g_i   subject to   cost(grown network) <= target,   x_i in {0, 1},   one scheme per neuron
 
-(bench/MATHS.md, section 5). The cost is quadratic in the widths, so every rule here takes a linear cost of candidates
-and then checks the true one: no selection exceeds the target, and each ends by filling what budget is left.
+(bench/MATHS.md, section 5). The cost depends on the widths alone, and is quadratic in them: `exact` chooses how many
+neurons to add to each group, and within a group the best candidates that add as many. `relaxed` takes a linear cost of
+candidates. No selection exceeds the target at the true cost, and each ends by filling what budget is left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.growth.budget import Budget, Candidate, by_gain_per_cost
-from bench.growth.knapsack import knapsack
+from bench.growth.budget import Budget, Candidate, by_gain, by_gain_per_cost
+from bench.growth.widths import Indices, Programme, solve
 from bench.network.cost import Vector
 
 
-def exact(
-    candidates: Sequence[Candidate], budget: Budget, start: Sequence[Candidate] = (), rounds: int = 4
-) -> list[Candidate]:
-    """Solve the integer programme, with each group's marginal cost following the growth of its neighbours.
+class Selection(NamedTuple):
+    """Candidates taken, and by what share of the optimum their gains may fall short of it at most; 0 if by nothing."""
 
-    The true increase is ``sum_g a_g p_g(a)`` with ``p_g`` depending on the neurons a added to the groups next to it.
-    Starting from today's marginal costs, the programme is solved at those of its last solution until that no
-    longer changes; each solution is trimmed to the true cost and filled, and the best one found is kept.
+    taken: list[Candidate]
+    gap: float
+
+
+class Choices:
+    """The best choices among candidates of one group, by the number of neurons that they add.
+
+    Args:
+        candidates: Candidates of one group.
+        most: Neurons to add at most.
+
+    Attributes:
+        least: Least sum of gains by the number added, from 0; infinite for a number that no choice adds.
+    """
+
+    def __init__(self, candidates: Iterable[Candidate], most: int) -> None:
+        schemes: dict[int, list[Candidate]] = {}
+        for candidate in sorted(candidates, key=lambda c: c.gain / c.added):
+            schemes.setdefault(candidate.neuron, []).append(candidate)
+        self.schemes = list(schemes.values())
+        self.least = np.zeros(1)
+        self.chosen: list[NDArray[Any]] = []
+        for options in self.schemes:
+            longer = min(len(self.least) + max(option.added for option in options), most + 1)
+            before, self.least = self.least, np.full(longer, np.inf)
+            self.least[: len(before)] = before
+            chosen = np.zeros(longer, dtype=np.min_scalar_type(len(options)))
+            for number, option in enumerate(options, 1):
+                there = self.least[option.added : option.added + len(before)]
+                sums = before[: len(there)] + option.gain
+                better = sums < there
+                chosen[option.added : option.added + len(there)][better] = number
+                there[better] = sums[better]
+            self.chosen.append(chosen)
+
+    def best(self, added: int) -> list[Candidate]:
+        """The candidates that add so many neurons at the least sum of gains."""
+        taken = []
+        for options, chosen in zip(reversed(self.schemes), reversed(self.chosen), strict=True):
+            number = int(chosen[added]) if added < len(chosen) else 0
+            if number:
+                taken.append(options[number - 1])
+                added -= options[number - 1].added
+        return taken
+
+
+def exact(candidates: Sequence[Candidate], budget: Budget, start: Sequence[Candidate] = ()) -> Selection:
+    """Solve the integer programme at the true cost (`bench.growth.widths`).
 
     Args:
         candidates: Useful candidates.
         budget: The budget; its ``taken`` holds the answer afterwards.
         start: A selection that fits, and that the answer shall not be worse than.
-        rounds: Solutions of the programme at most.
+
+    Returns:
+        The selection. Its gap is 0 where it is proven to be the optimum, to a share of 1e-12; where the search's limit
+        is reached first, it says how much better the optimum may be.
     """
-    seed = budget.widths.copy()
-    given = {id(candidate) for candidate in start}
-    best = np.array([i for i, candidate in enumerate(candidates) if id(candidate) in given], dtype=np.int64)
-    groups = np.array([budget.index[c.group.name] for c in candidates], dtype=np.int64)
-    added = np.array([c.added for c in candidates], dtype=np.float64)
-    gains = np.array([c.gain for c in candidates])
-    numbers: dict[tuple[str, int], int] = {}
-    neurons = np.array([numbers.setdefault((c.group.name, c.neuron), len(numbers)) for c in candidates], dtype=np.int64)
-    grown: Vector = np.zeros_like(seed)
-    today = added * (budget.cost.linear + budget.cross @ seed)[groups]
-    for order in (np.argsort(gains / today), np.argsort(gains / added)):  # no worse than either ranking alone
-        greedy = _taken(candidates, order.tolist(), budget)
-        best = greedy if gains[greedy].sum() < gains[best].sum() else best
-    for _ in range(rounds if len(candidates) else 0):
-        marginal = budget.cost.linear + budget.cross @ seed + budget.cross @ grown / 2
-        costs = added * marginal[groups]
-        solution = knapsack(gains, costs, neurons, max(budget.target - budget.spent, 0.0))
-        chosen = trim(candidates, solution, budget, costs)
-        if gains[chosen].sum() < gains[best].sum():
-            best = chosen
-        solved = np.bincount(groups[chosen], added[chosen], minlength=len(seed)).astype(np.float64)
-        if np.array_equal(solved, grown):
-            break
-        grown = solved
-    best = _exchange(candidates, best, budget, gains, groups, np.argsort(gains / today).tolist())
-    for i in best:
-        budget.take(candidates[int(i)])
-    return budget.fill(by_gain_per_cost(candidates, budget))
+    by_group: dict[str, list[Candidate]] = {name: [] for name in budget.index}
+    for candidate in candidates:
+        if budget.fits(candidate.group.name, candidate.added):
+            by_group[candidate.group.name].append(candidate)
+    choices = [Choices(members, _most(budget, name, members)) for name, members in by_group.items()]
+    slopes = budget.cost.linear + budget.cross @ budget.widths
+    room = max(budget.target - budget.spent, 0.0)
+    programme = Programme([one.least for one in choices], slopes, budget.cost.cross, room)
+    greedy = (budget.copy().fill(ranked) for ranked in (by_gain(candidates), by_gain_per_cost(candidates, budget)))
+    found = solve(programme, [_added(taken, budget) for taken in (start, *greedy)])
+    for one, added in zip(choices, found.widths.tolist(), strict=True):
+        for candidate in by_gain(one.best(added)):
+            budget.take(candidate)
+    taken = budget.fill(by_gain_per_cost(candidates, budget))
+    return Selection(taken, replace(found, gain=sum(c.gain for c in taken)).gap)
 
 
-def trim(
-    candidates: Sequence[Candidate], chosen: NDArray[np.int64], budget: Budget, costs: Vector
-) -> NDArray[np.int64]:
-    """Drop the least gain per cost until the true cost of the rest fits, then fill."""
-    order = sorted(chosen.tolist(), key=lambda i: candidates[i].gain / costs[i])
-    rest = sorted(set(range(len(candidates))) - set(order), key=lambda i: candidates[i].gain / costs[i])
-    return _taken(candidates, [*order, *rest], budget)
+def _most(budget: Budget, group: str, candidates: Iterable[Candidate]) -> int:
+    """Neurons of a group that candidates can add within the budget."""
+    together = range(1, sum(c.added for c in candidates) + 1)
+    return bisect_left(together, True, key=lambda added: not budget.fits(group, added))
 
 
-def _taken(candidates: Sequence[Candidate], order: Sequence[int], budget: Budget) -> NDArray[np.int64]:
-    """Indices that fit at true cost, taken in this order."""
-    trial = Budget(budget.cost, dict(zip(budget.cost.groups, budget.widths.astype(int), strict=True)), budget.target)
-    return np.array([i for i in order if trial.take(candidates[i])], dtype=np.int64)
-
-
-def _exchange(
-    candidates: Sequence[Candidate],
-    chosen: NDArray[np.int64],
-    budget: Budget,
-    gains: Vector,
-    groups: NDArray[np.int64],
-    order: Sequence[int],
-) -> NDArray[np.int64]:
-    """Give up the least gain of a group for what then fits elsewhere, as long as that lowers the sum."""
-    better = True
-    while better:
-        better = False
-        for group in np.unique(groups[chosen]):
-            own = chosen[groups[chosen] == group]
-            dropped = own[gains[own].argmax()]
-            kept = chosen[chosen != dropped].tolist()
-            held = {*kept, dropped}
-            trial = _taken(candidates, [*kept, *(i for i in order if i not in held), int(dropped)], budget)
-            if gains[trial].sum() < gains[chosen].sum() - 1e-12 * abs(gains[chosen].sum()):
-                chosen, better = trial, True
-    return chosen
+def _added(taken: Iterable[Candidate], budget: Budget) -> Indices:
+    """Neurons that candidates add to each group."""
+    added = np.zeros(len(budget.widths), dtype=np.int64)
+    for candidate in taken:
+        added[budget.index[candidate.group.name]] += candidate.added
+    return added
 
 
 DAMPING: dict[str, Callable[[Vector], Vector]] = {"none": lambda e: e, "sqrt": np.sqrt, "log": np.log1p}

@@ -74,7 +74,21 @@ def table(record: RunRecord) -> Table:
             *("" if drop is None else f"{drop:.2e}" for drop in (growth.predicted_drop, growth.measured_drop)),
             *(f"{seconds:.2f}" for seconds in (stage.seconds.train, stage.seconds.grow)),
         )
+    drawn.caption = unconverged(record)
     return drawn
+
+
+def unconverged(record: RunRecord) -> str | None:
+    """A warning where the search for eigenpairs has not converged; None where it has."""
+    growths = [stage.growth for stage in record.stages if stage.growth is not None and stage.growth.unconverged]
+    if not growths:
+        return None
+    count, all_of_them = sum(g.unconverged for g in growths), sum(g.searched for g in growths)
+    worst = max(growth.residual_max or 0.0 for growth in growths)
+    engine = growths[0].engine
+    others = " or ".join(name for name in ("lanczos", "dense") if name != engine)
+    what = f"{engine} has not converged for {count:,} of {all_of_them:,} neurons (largest residual {worst:.1e})"
+    return f"{what}: try growth.engine={others}, or growth.engine_options"
 
 
 def summary(record: RunRecord) -> str:

@@ -58,6 +58,7 @@ def test_the_record_says_how_far_the_programmes_are_apart() -> None:
         assert plan.notes[f"{solver}_gain"] == pytest.approx(sum(split.gain or 0.0 for split in plan.splits))
         assert plan.notes["gap"] == pytest.approx(1 - plan.notes["relaxed_gain"] / plan.notes["exact_gain"])
         assert 0 <= plan.notes["gap"] < 1
+        assert plan.notes["optimality_gap"] == 0
 
 
 def test_the_published_preset_is_the_released_run() -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bench.core.errors import require
 from bench.curvature.eigensolvers.base import eigensolvers
 from bench.curvature.operator import Operator
-from bench.curvature.spectrum import STEPS, Ask, Search, Spectrum
+from bench.curvature.spectrum import STEPS, Ask, Search, Spectrum, rounding_share
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,22 @@ class LanczosConfig:
     tolerance: float = 1e-5
     limit: int = 256
 
+    def __post_init__(self) -> None:
+        for name in ("products", "limit"):
+            value = getattr(self, name)
+            require(value >= 1, f"growth.engine_options.{name}", value, "a whole number of at least 1")
+        require(0 <= self.tolerance < 1, "growth.engine_options.tolerance", self.tolerance, "a number in [0, 1)")
+
 
 @eigensolvers.register("lanczos", LanczosConfig)
 def lanczos(config: LanczosConfig, operator: Operator, generator: torch.Generator) -> Search:
     """Both ends by products alone.
 
-    Stops when both ends of every neuron have a residual below ``tolerance``. Neurons that have not got there after
-    ``products`` steps go on alone, up to ``limit`` steps; a neuron stops at breakdown, when its Krylov space is
-    exhausted and its eigenpairs are exact. The error of an eigenvalue is of the order of the residual's square.
+    Stops when both ends of every neuron have a residual below ``tolerance``, and it is clear on which side of zero each
+    lies: a smallest eigenvalue that is still above, by less than ten times its residual, may yet be below. Neurons that
+    have not got there after ``products`` steps go on alone, up to ``limit`` steps; a neuron stops at breakdown, when
+    its Krylov space is exhausted and its eigenpairs are exact. The error of an eigenvalue is of the order of the
+    residual's square.
     """
     limit = min(config.limit, operator.size)
     state = _State(operator, generator, limit, config.tolerance)
@@ -44,7 +53,7 @@ def lanczos(config: LanczosConfig, operator: Operator, generator: torch.Generato
             state.settle(shrink_to=1.0 if step >= config.products else 0.5)
         if not len(state.active):
             break
-    values, vectors, residual = state.ends(torch.arange(operator.neurons))
+    values, vectors, residual, _ = state.ends(torch.arange(operator.neurons))
     return Spectrum(values[:, 0], vectors[:, 0], values[:, 1], vectors[:, 1], residual.to(values))
 
 
@@ -92,8 +101,8 @@ class _State:
 
     def settle(self, shrink_to: float) -> None:
         """Let neurons leave that are done, if no more than a share ``shrink_to`` would stay."""
-        _, _, residual = self.ends(self.active)
-        done = residual <= self.tolerance
+        _, _, residual, decided = self.ends(self.active)
+        done = (residual <= self.tolerance) & decided
         if done.any() and (~done).sum() <= shrink_to * len(done):
             self._leave(done)
 
@@ -106,12 +115,14 @@ class _State:
         here = stay.to(self.basis.device)
         self.basis, self.next = self.basis[here], self.next[here]
 
-    def ends(self, neurons: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Ritz values ``(n, 2)``, vectors ``(n, 2, d)`` and relative residuals ``(n,)`` of both ends."""
+    def ends(self, neurons: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Ritz values ``(n, 2)``, vectors ``(n, 2, d)`` and relative residuals ``(n,)`` of both ends; and whether it is
+        clear on which side of zero each lies, ``(n,)``."""
         like = self.like
         values = like.new_zeros(len(neurons), 2)
         vectors = like.new_zeros(len(neurons), 2, self.size)
         residual = torch.zeros(len(neurons), dtype=torch.float64)
+        decided = torch.ones(len(neurons), dtype=torch.bool)
         rows = {int(neuron): row for row, neuron in enumerate(self.active)}
         for m in sorted(set(self.steps[neurons].tolist())):
             where = (self.steps[neurons] == m).nonzero().flatten()
@@ -121,11 +132,15 @@ class _State:
             ritz, small = torch.linalg.eigh(tridiagonal)
             pair = [0, m - 1]
             last = (self.beta[chosen, m - 1, None] * small[:, -1, pair]).abs()
-            residual[where] = last.amax(1) / ritz[:, pair].abs().amax(1).clamp(min=1e-300)
+            scale = ritz[:, pair].abs().amax(1).clamp(min=1e-300)
+            residual[where] = last.amax(1) / scale
+            inside = ritz[:, pair] * torch.tensor([1.0, -1.0])  # Ritz values lie within the spectrum
+            open_ended = (inside > rounding_share(like) * scale[:, None]) & (inside < 10 * last)
+            decided[where] = ~open_ended.any(1)
             there = where.to(like.device)
             values[there] = (ritz[:, pair] / self.scale[chosen.to(like.device), None].cpu()).to(like)
             bases = torch.stack(
                 [self.finished[i] if i in self.finished else self.basis[rows[i], :m] for i in chosen.tolist()]
             )
             vectors[there] = torch.einsum("nkd,nke->ned", bases, small[:, :, pair].to(like))
-        return values, torch.nn.functional.normalize(vectors, dim=2), residual
+        return values, torch.nn.functional.normalize(vectors, dim=2), residual, decided

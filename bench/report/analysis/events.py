@@ -61,6 +61,7 @@ def growth_cost(contender: Contender) -> Iterator[Row]:
         "products": sum(growth.products for growth in growths) / len(runs),
         "splits": sum(growth.splits for growth in growths) / len(runs),
         "residual": max((g.residual_max for g in growths if g.residual_max is not None), default=None),
+        "unconverged": sum(growth.unconverged for growth in growths),
         "gap": max((g.function_gap for g in growths if g.function_gap is not None), default=None),
     }
 

@@ -22,8 +22,9 @@ class Receipts(View):
     def of_setting(self, findings: Findings) -> Iterator[Block]:
         about = (
             "Means over runs, with the share in training and growing together. Products are with splitting operators "
-            "over the sample; the residual is the largest relative one of any eigenpair used; the gap is the largest "
-            "relative change of the outputs at step zero, which is rounding where surgery is right."
+            "over the sample; the residual is the largest relative one of any eigenpair used; not converged are the "
+            "neurons of all events whose residual is beyond a thousandth, whose eigenvalues may be far off; the gap is "
+            "the largest relative change of the outputs at step zero, which is rounding where surgery is right."
         )
         columns = (
             METHOD,
@@ -34,13 +35,15 @@ class Receipts(View):
             Column("products", "Products", count),
             Column("splits", "Neurons split", count),
             Column("residual", "Largest residual", scientific),
+            Column("unconverged", "Not converged", count),
             Column("gap", "Function gap", scientific),
         )
         rows = [row for one in findings.contenders for row in growth_cost(one)]
         yield Table("growing", columns, rows, "What growing cost", about)
         about = (
             "Over growth events; each method's file says what its numbers are. Fast S2D: the summed curvature that the "
-            "exact programme and the published linear one would take, and by what share the linear one falls short."
+            "integer programme and the published linear one would take, by what share the linear one falls short of it "
+            "(gap), and by what share the integer one may fall short of the optimum at most (optimality_gap)."
         )
         titles = {"mean": "Mean", "low": "Smallest", "high": "Largest"}
         numbers = (Column(name, title, THREE) for name, title in titles.items())

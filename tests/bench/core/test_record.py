@@ -82,6 +82,8 @@ def growth() -> GrowthRecord:
         surrogate="softplus3",
         products=21,
         residual_max=4e-7,
+        searched=9,
+        unconverged=2,
         sample=128,
         seconds=0.5,
         flops=50.0,
@@ -339,6 +341,8 @@ def test_an_early_record_is_read_with_the_same_numbers(text: bytes) -> None:
         costs |= {"latency": before["latency_us"]} if "latency_us" in before else {}
         assert after.pop("costs") == costs
         assert after.pop("history") == {"train_loss": [], "val_loss": []}
+        if after["growth"] is not None:
+            assert [after["growth"].pop(name) for name in ("searched", "unconverged")] == [0, 0]
         assert after == before
     for key in set(old) - {"sha256", "stages"}:
         assert json.loads(json.dumps(again[key])) == old[key]

@@ -28,7 +28,7 @@ class Matrices(Operator):
         self.flops = 0.0
         self.batches = self._one
 
-    def _one(self) -> Iterator[Batch]:
+    def _one(self, cut: int | None = None) -> Iterator[Batch]:
         yield Batch(1.0, True, (), self.matrices)
 
     def on_batch(self, batch: Batch, vectors: Tensor, neurons: Tensor | None = None) -> Tensor:

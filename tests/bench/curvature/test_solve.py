@@ -26,6 +26,11 @@ def ones(operator: Operator) -> Tensor:
     return torch.ones_like(operator.like)
 
 
+def end(product: Tensor) -> End:
+    """Any end of these products."""
+    return End(product[:, 0], product, product)
+
+
 def test_batches_are_estimates_and_the_whole_is_their_sum() -> None:
     """Batches of 3, 3 and 1 examples, of 7."""
     made = curvature()
@@ -33,10 +38,10 @@ def test_batches_are_estimates_and_the_whole_is_their_sum() -> None:
     heard: list[tuple[Tensor, bool]] = []
 
     def search() -> Search:
-        for whole in (False, False, False, True, True):
-            answer = yield Ask(ones(operator), whole=whole)
+        for examples in (3, 3, 3, None, None):
+            answer = yield Ask(ones(operator), examples=examples)
             heard.append((answer.product, answer.last))
-        return between(End(*heard[3][:1] * 3), End(*heard[4][:1] * 3))
+        return between(end(heard[3][0]), end(heard[4][0]))
 
     expected = operator(ones(operator))
     before = operator.products
@@ -56,9 +61,9 @@ def test_what_is_asked_of_the_whole_in_the_middle_of_a_pass_waits_for_the_next(s
     heard: list[Tensor] = []
 
     def search() -> Search:
-        for whole in (False, True, False):
-            heard.append((yield Ask(ones(operator), whole=whole)).product)
-        return between(End(*heard[:1] * 3), End(*heard[:1] * 3))
+        for examples in (3, None, 3):
+            heard.append((yield Ask(ones(operator), examples=examples)).product)
+        return between(end(heard[0]), end(heard[0]))
 
     if shared:
         together({"0": search()}, made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bench.core.errors import BenchError
 from bench.growth.budget import Budget, Candidate, by_gain, by_gain_per_cost, useful
 from bench.network.cost import CostModel
 from tests.nets import bare, grow_context, named
@@ -58,12 +59,17 @@ def test_what_does_not_fit_is_passed_over() -> None:
     assert budget.spent == budget.target
 
 
-def test_useful_leaves_out_rounding() -> None:
-    gains = [-1.0, -1e-3, -1e-9, 0.0, 1.0, -0.0]
-    kept = useful(candidate("a", gain, neuron=i) for i, gain in enumerate(gains))
-    assert [c.gain for c in kept] == [-1.0, -1e-3]
+def test_useful_leaves_out_what_may_be_rounding_of_its_own_neuron() -> None:
+    drawn = [(-1.0, 0.1), (-1e-9, 0.0), (-1e-9, 1e-12), (-1e-9, 1e-8), (0.0, 0.0), (1.0, 0.0), (-0.0, 0.0)]
+    made = [Candidate(GROUPS["a"], i, 1, gain, uncertainty=off) for i, (gain, off) in enumerate(drawn)]
+    assert useful(made) == made[:3]
     assert useful([]) == []
-    assert useful([candidate("a", 0.0)]) == []
+
+
+@pytest.mark.parametrize("gain", [float("nan"), float("inf"), -float("inf")])
+def test_a_gain_that_is_no_number_is_an_error(gain: float) -> None:
+    with pytest.raises(BenchError, match=r"a\[3\]: a gain of -?(nan|inf); expected a finite number"):
+        candidate("a", gain, neuron=3)
 
 
 def test_ranks() -> None:

@@ -106,6 +106,28 @@ def test_a_loss_that_only_falls_or_rises_ends_at_the_range() -> None:
     assert line_search(lambda step: float("inf") if exp(step) > 0.02 else -step) < 0.02
 
 
+@pytest.mark.parametrize(
+    ("engine", "options", "fails"),
+    [
+        ("dense", None, False),
+        ("lanczos", None, False),
+        ("lanczos", {"limit": 2}, True),
+        ("rayleigh", None, True),
+        ("rayleigh", {"passes": 600, "every": 60, "lr": 0.1, "batch": EXAMPLES}, False),
+    ],
+)
+def test_what_has_not_converged_is_counted(engine: str, options: dict[str, object] | None, fails: bool) -> None:
+    torch.manual_seed(0)
+    config = GrowthConfig(engine=engine, engine_options=options)
+    event, target = trial(S2D(S2DConfig()), NETWORKS["linear"](), 1.4, config)
+    record, _ = event.grow(target)
+    assert record.searched >= sum(event.seed_widths.values())
+    assert (record.unconverged > 0) == fails
+    assert record.residual_max is not None
+    assert (record.residual_max > 1e-3) == fails
+    assert record.unconverged <= record.searched
+
+
 def test_another_budget_for_memory_gives_the_same_plan() -> None:
     plans = []
     for memory in (2.0, 1e-9):

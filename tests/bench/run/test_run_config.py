@@ -25,6 +25,10 @@ from tests.runs import options, prepared
         "growth.cost=bytes",
         "growth.latency_batch=0",
         "growth.engine=power",
+        "growth.engine_options={limit:0}",
+        "growth.engine_options={products:2.5}",
+        "growth.engine_options={tolerance:-1}",
+        "growth.engine_options=3",
         "growth.curvature=fisher",
         "growth.optimizer_state=keep",
         "growth.sample=0",
@@ -43,7 +47,7 @@ from tests.runs import options, prepared
 )
 def test_bad_options_are_named_before_training(override: str, tmp_path: Path) -> None:
     option = override.split("=")[0]
-    with pytest.raises(ConfigError, match=rf"^{option}=.*: expected ") as caught:
+    with pytest.raises(ConfigError, match=rf"^{option}(\.\w+)?=.*: expected ") as caught:
         prepared(tmp_path, override)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())

@@ -45,6 +45,20 @@ def test_losses_of_regression_and_why_growing_stopped(tmp_path: Path) -> None:
     assert ", test loss " in summary(record)
 
 
+@pytest.mark.parametrize(
+    ("engine", "others"), [("rayleigh", "lanczos or dense"), ("lanczos", "dense"), ("dense", "lanczos")]
+)
+def test_a_search_that_has_not_converged_is_told_below_the_table(engine: str, others: str, tmp_path: Path) -> None:
+    record = prepared(tmp_path, "growth.stages=2", "train.epochs=0", "train.seed_epochs=1").execute()
+    assert "converged" not in " ".join(drawn(record))
+    for stage, (residual, unconverged) in zip(record.stages[1:], ((1e-9, 0), (0.25, 3)), strict=True):
+        assert stage.growth is not None
+        stage.growth.engine, stage.growth.residual_max, stage.growth.searched = engine, residual, 8
+        stage.growth.unconverged = unconverged
+    told = f"{engine} has not converged for 3 of 8 neurons (largest residual 2.5e-01): try growth.engine={others}, or"
+    assert told in " ".join(" ".join(drawn(record)).split())
+
+
 def test_one_line_for_sweeps(tmp_path: Path) -> None:
     record = prepared(tmp_path, "growth.stages=1", "train.epochs=0").execute()
     last = record.stages[-1]

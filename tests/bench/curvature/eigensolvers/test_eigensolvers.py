@@ -16,7 +16,7 @@ from bench.curvature.operator import Operator
 from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
 from bench.curvature.solve import together
-from bench.curvature.spectrum import Ask, Search
+from bench.curvature.spectrum import Ask, Search, Spectrum
 from tests.bench.curvature.spectra import CASES, Matrices, check, check_honest, generator, solved, symmetric
 from tests.nets import NETS, Net, named
 
@@ -78,7 +78,8 @@ def test_searches_that_share_their_passes_find_the_same(net: Net, name: str) -> 
     for seed, (group, at) in enumerate(apart.graph.groups.items()):
         expected = solved(name, apart.operator(at), seed)
         for field in dataclasses.fields(expected):
-            assert torch.equal(getattr(found[group], field.name), getattr(expected, field.name))
+            one, two = getattr(found[group], field.name), getattr(expected, field.name)
+            assert one is two is None or torch.equal(one, two)
         assert shared.operator(shared.graph.groups[group]).products == apart.operator(at).products
     if not by_itself:
         products = [shared.operator(group).products for group in shared.graph.groups.values()]
@@ -110,6 +111,16 @@ def _forgets(config: NoOptions, operator: Operator, random: torch.Generator) -> 
     yield Ask(torch.ones_like(operator.like))
 
 
+def _not_a_number(config: NoOptions, operator: Operator, random: torch.Generator) -> Spectrum:
+    found = torch.full_like(operator.like, torch.nan)
+    return Spectrum(found[:, 0], found, found[:, 0], found, found[:, 0])
+
+
+def _too_few(config: NoOptions, operator: Operator, random: torch.Generator) -> Spectrum:
+    few = operator.like[1:]
+    return Spectrum(few[:, 0], few, few[:, 0], few, few[:, 0])
+
+
 def _no_search(config: NoOptions, operator: Operator, random: torch.Generator) -> Search:
     return None
 
@@ -120,6 +131,8 @@ def _no_search(config: NoOptions, operator: Operator, random: torch.Generator) -
         (_raises, "ZeroDivisionError: by zero"),
         (_forgets, "found a NoneType; expected a Spectrum"),
         (_no_search, "TypeError: 'NoneType' object is not iterable"),
+        (_not_a_number, "0: found eigenpairs that are not finite; try growth.engine=dense, or a lower train.lr"),
+        (_too_few, "found (4,); expected numbers of (5,)"),
     ],
 )
 def test_a_wrong_eigensolver_is_told_by_its_name(
@@ -136,8 +149,12 @@ def test_a_wrong_eigensolver_is_told_by_its_name(
 
 def test_options_are_typed_and_named() -> None:
     operator = Matrices(symmetric(CASES["spread"]))
-    with pytest.raises(ConfigError, match=r"growth\.engine\.speed=1: expected one of limit, products, tolerance"):
+    with pytest.raises(
+        ConfigError, match=r"growth\.engine_options\.speed=1: expected one of limit, products, tolerance"
+    ):
         solved("lanczos", operator, speed=1)
+    with pytest.raises(ConfigError, match=r"growth\.engine_options\.batch=0: expected a whole number of at least 1"):
+        solved("rayleigh", operator, batch=0)
     assert dataclasses.asdict(eigensolvers["lanczos"].config()) == {"products": 24, "tolerance": 1e-5, "limit": 256}
-    published = {"passes": 10, "lr": 1e-3, "factor": 0.2, "every": 2, "momentum": 0.9, "alpha": 0.9, "highest": True}
-    assert dataclasses.asdict(eigensolvers["rayleigh"].config()) == published
+    published = {"passes": 10, "lr": 1e-3, "factor": 0.2, "every": 2, "batch": 64, "momentum": 0.9, "alpha": 0.9}
+    assert dataclasses.asdict(eigensolvers["rayleigh"].config()) == {**published, "highest": True}
