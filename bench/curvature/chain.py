@@ -64,6 +64,7 @@ class Chain:
         group: The group.
         published: End at the first activation instead of the consumers' inputs: the textbook form of S,
             which leaves out the curvature of what lies behind (bench/MATHS.md, section 2).
+        ties: Whether ties of maxima bend (`bench.curvature.ties`); the published form knows none.
 
     Attributes:
         sources: Nodes of the producers' outputs ``z``.
@@ -75,11 +76,11 @@ class Chain:
         steps: What lies between, in the order of the forward pass.
         diagonal: Whether ``d^2 phi / dz^2`` is diagonal: no curvature behind a mixing of positions, and no ties.
         kinked: Whether a kink got a surrogate second derivative.
-        cut: Whether the published form leaves out something that bends.
+        cut: Whether the published form leaves out something that bends or selects.
     """
 
-    def __init__(self, graph: Graph, group: Group, published: bool = False) -> None:
-        self.graph, self.group = graph, group
+    def __init__(self, graph: Graph, group: Group, published: bool = False, ties: bool = False) -> None:
+        self.graph, self.group, self._ties = graph, group, ties and not published
         uses = {layer.weight: node for node, layer in graph.layers.items()}
         self.sources = [uses[producer.weight.tensor] for producer in group.producers]
         self.inputs = [_read_by(source) for source in self.sources]
@@ -112,7 +113,7 @@ class Chain:
                 continue  # several tensors, each of which is a step
             own = {*self.sources, *(step.output for step in steps)}
             inputs = [n for n in made_of.all_input_nodes if n in own]
-            step, form = self._step(node, made_of, tuple(inputs), published), entry(made_of.target).form
+            step, form = self._step(node, made_of, tuple(inputs)), entry(made_of.target).form
             shifts = any(moved.get(n) for n in inputs)
             mixes = any(mixed.get(n) for n in inputs) or (shifts and len(inputs) > 1)
             self.diagonal &= not (step.form in ("general", "selecting") and step.bends) and not (mixes and step.bends)
@@ -128,15 +129,11 @@ class Chain:
             else:
                 mixed[node] = mixes or form is Form.MIX or step.form == "general"
                 moved[node] = shifts or form in (Form.SELECT, Form.MOVE)
-        self.cut = (
-            any(
-                entry(self._operated(n).target).bends
-                for n in _between(published_ends, ends) - set(published_ends)
-                if self.group.name in self.graph.carried(n) and n.op == "call_function"
-            )
-            if published
-            else False
-        )
+        if published:
+            behind = _between(published_ends, ends) - set(published_ends)
+            own = [n for n in needed if n.op == "call_function" and self.group.name in self.graph.carried(n)]
+            made = {n: entry(self._operated(n).target) for n in own}
+            self.cut = any(how.picks is not None or (how.bends and n in behind) for n, how in made.items())
         return published_ends + [n for n in self.sources if n in ends]
 
     def _operated(self, node: fx.Node) -> fx.Node:
@@ -145,7 +142,7 @@ class Chain:
         piece = operation(node.target) == "getitem" and isinstance(source, fx.Node)
         return source if piece and isinstance(source, fx.Node) else node
 
-    def _step(self, node: fx.Node, made_of: fx.Node, inputs: tuple[fx.Node, ...], published: bool) -> Step:
+    def _step(self, node: fx.Node, made_of: fx.Node, inputs: tuple[fx.Node, ...]) -> Step:
         form, bends = self._form(node, made_of, inputs)
         function, linear = self._functions(made_of, inputs)
         if made_of is not node:
@@ -154,8 +151,7 @@ class Chain:
         if picks is None:
             return Step(inputs, node, function, form, bends, linear)
         found = picks(arguments(made_of), sizes(inputs[0]))
-        ties = not published and found.places.shape[1] > 1
-        return Step(inputs, node, function, form, ties, linear, found)
+        return Step(inputs, node, function, form, self._ties and found.places.shape[1] > 1, linear, found)
 
     def _form(self, node: fx.Node, made_of: fx.Node, inputs: Sequence[fx.Node]) -> tuple[Any, bool]:
         """How a node acts on what it reads of the chain, and whether it bends."""
@@ -183,9 +179,7 @@ class Chain:
         name = operation(node.target)
         if name == "batch_norm":
             return (frozen := self._frozen(node)), frozen
-        if name == "scaled_dot_product_attention":
-            return (attends := self._on(node, inputs, _attention)), attends
-        function = self._on(node, inputs)
+        function = self._on(node, inputs, _WRITTEN_OUT.get(name))
         if kinked := self._kinked(node, inputs, function):
             return kinked, kinked
         adds = name in _SUMS or name.startswith(("linear", "conv"))
@@ -330,6 +324,17 @@ def _attention(
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf")) if mask.dtype is torch.bool else scores + mask
     return torch.softmax(scores, dim=-1) @ value
+
+
+def _hardsigmoid(z: Tensor) -> Tensor:
+    return torch.nn.functional.relu6(z + 3) / 6
+
+
+_WRITTEN_OUT: dict[str, Callable[..., Tensor]] = {
+    "scaled_dot_product_attention": _attention,
+    "hardsigmoid": _hardsigmoid,
+}
+"""Operations as functions that can be differentiated twice, where PyTorch's own cannot."""
 
 
 def _between(sources: Collection[fx.Node], ends: set[fx.Node]) -> set[fx.Node]:

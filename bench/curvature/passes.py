@@ -14,6 +14,7 @@ from math import prod, sqrt
 import torch
 from torch import Tensor, fx
 
+from bench.core.record import EXACT
 from bench.curvature.capture import Values, capture
 from bench.curvature.chain import Chain
 from bench.curvature.hessian import ChainHessian, held
@@ -27,9 +28,6 @@ from bench.network.groups import Group, length, theta
 from bench.network.program import BATCH as COUNTED
 
 FORMS = ("definition", "published")
-
-EXACT = "second order"
-"""What is said of S where all is smooth and nothing is left out: it predicts to second order in the step."""
 
 BATCH = 64
 """Examples in a batch of the sample on the CPU: a layer's tensors stay near the size of the caches."""
@@ -78,10 +76,12 @@ class Curvature:
         step: float = 0.0,
     ) -> None:
         self.graph, self.sample, self.memory, self.step = graph, sample, memory, step
-        self.chains = {name: Chain(graph, group, form == "published") for name, group in graph.groups.items()}
+        self.chains = {
+            name: Chain(graph, group, form == "published", ties=step > 0) for name, group in graph.groups.items()
+        }
         self._operators: dict[str, Operator] = {}
         self._held: dict[str, list[Batch]] = {}
-        self._narrow = {name for name, chain in self.chains.items() if chain.ties and step}
+        self._narrow = {name for name, chain in self.chains.items() if chain.ties}
         """Groups whose ties have no width yet."""
         self.passes = 0
         size, widths = next(graph.model.parameters()).element_size(), graph.widths()
@@ -98,7 +98,7 @@ class Curvature:
     def surrogate(self) -> str | None:
         """Names of the surrogate second derivatives in use, None where all is smooth."""
         chains = self.chains.values()
-        used = {KINKS: any(c.kinked for c in chains), TIES: self.step > 0 and any(c.ties for c in chains)}
+        used = {KINKS: any(c.kinked for c in chains), TIES: any(c.ties for c in chains)}
         return ", ".join(name for name, is_used in used.items() if is_used) or None
 
     def trust(self, names: Iterable[str]) -> str:

@@ -4,6 +4,7 @@
     budget      what a rung leaves to spend, and the candidates for it
     knapsack    the multiple-choice knapsack
     select      which candidates to take within a budget
+    judge       does a plan do what it must and what it says?
     method      the interface of a method, and the context that it may look at
     event       ask a method for plans until the rung is full, carry them out, measure what they did
     trial       an event in miniature

@@ -14,6 +14,7 @@ from bench.network.surgery import OPTIMIZER_STATES
 MOST_STAGES = 200
 LINE_SEARCH = "line_search"
 ALL = "all"
+KEEP, SMALLER, LEAVE_OUT = "keep", "smaller", "leave_out"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class GrowthConfig:
         engine: The eigensolver: dense, lanczos, rayleigh or another package's (`bench.curvature.eigensolvers`).
         curvature: The splitting matrix by its definition, or the textbook form (published).
         memory: GiB that products with the splitting matrix may hold; layers beyond it share passes over the sample.
+        contradicted: What becomes of a plan whose measured drop contradicts the predicted one: carried out all the same
+            (keep), by a step halved until it does not (smaller), or without the layers at fault (leave_out).
         optimizer_state: What happens to it at a split: carry, zero (for newborn neurons) or reset.
         refresh_norm: Training batches on which batch-norm statistics are estimated again after growing; 0 for none.
     """
@@ -46,6 +49,7 @@ class GrowthConfig:
     engine: str = "lanczos"
     curvature: str = "definition"
     memory: float = 2.0
+    contradicted: str = KEEP
     optimizer_state: str = "carry"
     refresh_norm: int = 0
 
@@ -64,6 +68,7 @@ class GrowthConfig:
         eigensolver(self.engine)  # says which there are, if there is none of this name
         require_choice("growth.curvature", self.curvature, FORMS)
         require(0 < self.memory < float("inf"), "growth.memory", self.memory, "GiB above 0")
+        require_choice("growth.contradicted", self.contradicted, (KEEP, SMALLER, LEAVE_OUT))
         require_choice("growth.optimizer_state", self.optimizer_state, OPTIMIZER_STATES)
         require(self.refresh_norm >= 0, "growth.refresh_norm", self.refresh_norm, "a whole number of at least 0")
 

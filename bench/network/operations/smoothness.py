@@ -168,6 +168,7 @@ class Picks:
 def pooled(given: Given, shape: Sequence[int]) -> Picks:
     """Max pooling in windows."""
     rank = len(given["kernel_size"])
+    given = {**given, "stride": given["stride"] or given["kernel_size"]}
     each = zip(*(_each(given[name], rank) for name in ("kernel_size", "stride", "padding", "dilation")), strict=True)
     windows = [_windows(n, *one, bool(given["ceil_mode"])) for n, one in zip(shape[-rank:], each, strict=True)]
     return _placed(shape, windows)
@@ -197,7 +198,7 @@ def smallest(given: Given, shape: Sequence[int]) -> Picks:
 
 
 def _each(value: Any, rank: int) -> list[int]:
-    """A number for each dimension, where PyTorch takes one for all; without a stride, the kernel's size."""
+    """A number for each dimension, where PyTorch takes one for all."""
     listed = [number(n) for n in (value if isinstance(value, Sequence) else [value])]
     return listed * rank if len(listed) == 1 else listed
 
