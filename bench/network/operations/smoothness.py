@@ -79,7 +79,7 @@ def selu(given: Given) -> Kinks:
 
 
 def softshrink(given: Given) -> Kinks:
-    return [(-given["lambd"], -1.0), (given["lambd"], 1.0)]
+    return [] if given["lambd"] == 0 else [(-given["lambd"], -1.0), (given["lambd"], 1.0)]
 
 
 def threshold(given: Given) -> Kinks:
