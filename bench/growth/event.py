@@ -205,8 +205,8 @@ class GrowthEvent:
         if gap <= bound:
             return
         alone = {name: self._gap(GrowthPlan(tuple(own)), outputs) for name, own in by_group(plan.splits).items()}
-        faulty = [name for name, own in alone.items() if not own <= bound] or list(alone)
-        listed = ", ".join(f"{name} ({self.graph.groups[name].kind})" for name in faulty)
+        faulty = {name for name, own in alone.items() if own > bound} or set(alone)
+        listed = ", ".join(f"{name} ({self.graph.groups[name].kind})" for name in self.graph.groups if name in faulty)
         raise BenchError(
             f"method={self.name}: splitting {listed} changes the function by {gap:.1e} of the largest output at "
             f"epsilon = 0; expected at most {bound:g}, so nothing was grown"

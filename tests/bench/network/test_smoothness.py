@@ -99,7 +99,7 @@ def value_and_slope(function: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def breaks(function: nn.Module) -> tuple[dict[float, float], dict[float, float]]:
-    """Places where the value jumps, and where the slope does, with by how much: halved until smoothness would be seen."""
+    """Where the value jumps, and where the slope does, by how much: intervals are halved until smoothness shows."""
     edges = torch.arange(-REACH, REACH, 0.01, dtype=torch.float64) + math.pi * 1e-4
     low, high = edges[:-1], edges[1:]
     (v0, s0), (v1, s1) = value_and_slope(function, low), value_and_slope(function, high)
