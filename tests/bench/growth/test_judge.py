@@ -195,7 +195,8 @@ def test_the_layer_at_fault_is_left_out_and_the_others_fill_the_rung() -> None:
     assert record.measured_drop > 0
     with_lies, widths = kept.graph.widths(), without.graph.widths()
     assert widths["3"] < with_lies["3"]
-    assert widths["1"] > with_lies["1"]
+    assert widths["1"] > without.seed_widths["1"]
+    assert record.stopped is None or record.stopped == "contradicted"
 
 
 def test_where_all_layers_are_at_fault_nothing_is_grown_and_the_record_says_why() -> None:
