@@ -17,8 +17,8 @@ OWN = (
     *("resnet18", "vit", "gpt", "rbf"),
 )
 TORCHVISION = (
-    *("squeezenet1_1", "shufflenet_v2_x0_5", "mobilenet_v2", "mobilenet_v3_small", "mnasnet0_5", "efficientnet_b0"),
-    *("regnet_x_400mf", "resnet18"),
+    *("squeezenet1_1", "shufflenet_v2_x0_5", "mobilenet_v2", "mobilenet_v3_small", "mnasnet0_5", "regnet_x_400mf"),
+    "resnet18",
 )
 """A few of those of moderate size whose activations are modules, and so can be exchanged."""
 SIZE = 32
@@ -56,13 +56,18 @@ class Case:
     pooling: str = ""
 
     @property
+    def is_torchvisions(self) -> bool:
+        """Whether it is one of torchvision's networks."""
+        return self.name.startswith("torchvision:")
+
+    @property
     def data(self) -> Options:
         """The data set that it is tried on."""
         return {"name": DATA.get(self.name, "digits")}
 
     def build(self, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """The network."""
-        options = {"size": SIZE} if self.name.startswith("torchvision:") else {}
+        options = {"size": SIZE} if self.is_torchvisions else {}
         model = build({"name": self.name, **options}, input_shape, outputs)
         for path, module in list(model.named_modules()):
             if isinstance(module, EXCHANGED) and self.activation in ACTIVATIONS:

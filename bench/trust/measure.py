@@ -21,17 +21,22 @@ from bench.growth.method import GrowthContext, Trained
 from bench.methods.s2d import candidates, plan
 from bench.network.cost import cost_models
 from bench.network.graph import Graph
+from bench.network.groups import theta
 from bench.network.plan import GrowthPlan, by_group
 from bench.train.loss import loss_function
 from bench.trust.cases import Case
 
 STEPS = 40
-"""Training steps of Adam, at a learning rate of 0.003 and on 64 examples."""
+"""Training steps of Adam, at a learning rate of 0.003."""
 EXAMPLES = 256
-"""Examples that curvature and loss are measured on."""
+"""Examples that curvature and loss are measured on; half of them for torchvision's networks."""
+BATCH = 64
+"""Examples of a training step; half of them for torchvision's networks."""
 EPSILON = 1e-2
 LAYERS = 8
 """Layers of a network that are split at most, evenly over its depth."""
+NUMBERS = 300_000
+"""Parameters of the neurons of a layer that is split, at most."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +77,9 @@ class Halves:
 
     def propose(self, context: GrowthContext) -> GrowthPlan:
         """Take them, whatever they cost."""
-        last = len(context.groups) - 1
-        taken = {round(i * last / max(LAYERS - 1, 1)) for i in range(LAYERS)} if last >= LAYERS else range(last + 1)
-        chosen = [group for i, group in enumerate(context.groups) if i in taken]
+        small = [group for group in context.groups if theta(context.graph.model, group).numel() <= NUMBERS]
+        taken = {round(i * (len(small) - 1) / (LAYERS - 1)) for i in range(LAYERS)}
+        chosen = [small[i] for i in sorted(taken)] if small else []
         context.left_out = frozenset(context.widths) - {group.name for group in chosen}
         found = candidates(context)
         half = []
@@ -102,8 +107,9 @@ def _measured(case: Case) -> Found:
     data = load(case.data, 0)
     model = case.build(data.input_shape, data.outputs)
     loss = loss_function(data.task)
-    train(model, data)
-    part = data.sample(EXAMPLES, 0)
+    part_of = 2 if case.is_torchvisions else 1
+    train(model, data, BATCH // part_of)
+    part = data.sample(EXAMPLES // part_of, 0)
     graph = Graph(model.eval(), data.input_shape, data.input_dtype)
     if not graph.groups:
         return Found(case, failed="; ".join(map(str, graph.unsplittable)))
@@ -144,13 +150,13 @@ def _measured(case: Case) -> Found:
     )
 
 
-def train(model: nn.Module, data: Dataset) -> None:
+def train(model: nn.Module, data: Dataset, batch: int) -> None:
     """Some steps of Adam."""
     loss, random = loss_function(data.task), torch.Generator().manual_seed(0)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
     model.train()
     for _ in range(STEPS):
-        inputs, targets = data.batch(data.train, torch.randint(len(data.train), (64,), generator=random))
+        inputs, targets = data.batch(data.train, torch.randint(len(data.train), (batch,), generator=random))
         optimizer.zero_grad()
         loss(model(inputs), targets).backward()
         optimizer.step()
