@@ -131,8 +131,8 @@ class Chain:
                 moved[node] = shifts or form in (Form.SELECT, Form.MOVE)
         if published:
             behind = _between(published_ends, ends) - set(published_ends)
-            own = [n for n in needed if n.op == "call_function" and self.group.name in self.graph.carried(n)]
-            made = {n: entry(self._operated(n).target) for n in own}
+            carrying = [n for n in needed if n.op == "call_function" and self.group.name in self.graph.carried(n)]
+            made = {n: entry(self._operated(n).target) for n in carrying}
             self.cut = any(how.picks is not None or (how.bends and n in behind) for n, how in made.items())
         return published_ends + [n for n in self.sources if n in ends]
 

@@ -171,7 +171,8 @@ class Curvature:
         chain, operator = self.chains[name], self.operator(self.graph.groups[name])
         random = torch.Generator().manual_seed(0)
         v = torch.randn(operator.neurons, operator.size, generator=random, dtype=torch.float64)
-        parts = torch.nn.functional.normalize(v, dim=1).to(operator.like).split([m.size for m in operator.layers], 1)
+        v = torch.nn.functional.normalize(v, dim=1).to(operator.like)
+        parts = torch.split(v, [layer.size for layer in operator.layers], dim=1)
         zs, given = [swept.values[n] for n in chain.sources], {n: swept.values[n] for n in chain.given}
         pairs = zip(operator.layers, chain.inputs, strict=True)
         tangents = [m.forward(m.prepare(swept.values[n]), part) for (m, n), part in zip(pairs, parts, strict=True)]

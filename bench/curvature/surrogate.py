@@ -53,7 +53,8 @@ class _Kink(torch.autograd.Function):
     @staticmethod
     def backward(ctx: BackwardCFunction, *gradients: Tensor) -> Tensor:
         (u,) = ctx.saved_tensors
-        return gradients[0] * _Slope.apply(u)
+        slope: Tensor = _Slope.apply(u)
+        return gradients[0] * slope
 
 
 def kink(u: Tensor) -> Tensor:

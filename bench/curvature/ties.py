@@ -43,7 +43,7 @@ def flat(x: Tensor, picks: Picks) -> Tensor:
 def unflat(x: Tensor, picks: Picks, like: Tensor) -> Tensor:
     """The inverse of `flat`."""
     sizes, last = [like.shape[d] for d in picks.dims], range(-len(picks.dims), 0)
-    return x.unflatten(-1, sizes).movedim(tuple(last), picks.dims)
+    return x.reshape(*x.shape[:-1], *sizes).movedim(tuple(last), picks.dims)
 
 
 def contest(x: Tensor, picks: Picks) -> Contest:

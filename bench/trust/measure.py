@@ -158,7 +158,7 @@ def train(model: nn.Module, data: Dataset, batch: int) -> None:
     for _ in range(STEPS):
         inputs, targets = data.batch(data.train, torch.randint(len(data.train), (batch,), generator=random))
         optimizer.zero_grad()
-        loss(model(inputs), targets).backward()
+        torch.autograd.backward(loss(model(inputs), targets))
         optimizer.step()
 
 

@@ -18,8 +18,8 @@ Row = dict[str, str]
 ABOUT = f"""\
 By `python -m bench.trust`. Each network is trained for {STEPS} steps of Adam on the digits (resized for torchvision's
 networks; `gpt` on text, `rbf` on its own data). In each of at most {LAYERS} layers S2D splits the half of the neurons
-with the most negative curvature by a step of {EPSILON:g}, one layer at a time and then all at once. Ratio: measured
-over predicted fall of the loss on {EXAMPLES} training examples ({EXAMPLES // 2} for torchvision's networks), 1 where the
+with the most negative curvature by a step of {EPSILON:g}, one layer at a time, then all at once. Ratio: measured over
+predicted fall of the loss on {EXAMPLES} training examples ({EXAMPLES // 2} for torchvision's networks), 1 where the
 prediction is exact; layers whose fall is within rounding of the loss are left out. Worst: the ratio furthest from 1.
 Pooling: max pools as the network has them, or average pools in their place; empty where it has none. Trust: what the
 record of a growth event says of such a prediction."""

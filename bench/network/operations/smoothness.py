@@ -169,8 +169,11 @@ def pooled(given: Given, shape: Sequence[int]) -> Picks:
     """Max pooling in windows."""
     rank = len(given["kernel_size"])
     given = {**given, "stride": given["stride"] or given["kernel_size"]}
-    each = zip(*(_each(given[name], rank) for name in ("kernel_size", "stride", "padding", "dilation")), strict=True)
-    windows = [_windows(n, *one, bool(given["ceil_mode"])) for n, one in zip(shape[-rank:], each, strict=True)]
+    kernel, stride, padding, dilation = (
+        _each(given[name], rank) for name in ("kernel_size", "stride", "padding", "dilation")
+    )
+    each = zip(shape[-rank:], kernel, stride, padding, dilation, strict=True)
+    windows = [_windows(*one, ceil_mode=bool(given["ceil_mode"])) for one in each]
     return _placed(shape, windows)
 
 
