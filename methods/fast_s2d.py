@@ -85,7 +85,7 @@ class FastS2D:
 
     def propose(self, context: GrowthContext) -> GrowthPlan:
         """Choose the splits by the integer and the linear programme, and take the configured one's."""
-        config, found = self.options(len(context.groups)), candidates(context)
+        config, found = self.options(len(context.graph.groups)), candidates(context)
         within = _below(_caps(config, context), context, found)
         budgets = {solver: context.budget() for solver in SOLVERS}
         cost = released_cost(context.graph) if config.cost == "released" else None

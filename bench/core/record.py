@@ -26,6 +26,9 @@ SCHEMA = 1
 OLD_COSTS = {"params": "params", "macs": "macs", "energy": "energy_pj", "latency": "latency_us"}
 """Fields of a stage in which the first records have its costs."""
 
+EXACT = "second order"
+"""`GrowthRecord.trust` where all is smooth and nothing is left out."""
+
 MOST = 2**53
 MOST_COST = 1e30
 Count = Annotated[int, Meta(ge=0, le=MOST)]
@@ -100,7 +103,13 @@ class GrowthRecord(Struct, kw_only=True):
         function_gap: Largest change of any logit at epsilon = 0 over the largest logit, in float64.
         engine: Eigensolver that found the eigenpairs, if any were asked for.
         curvature: Form of the splitting matrix.
-        surrogate: Second derivative that stood in for ReLU's, if any.
+        surrogate: Second derivatives that stood in at kinks of activations (``softplus3``) and ties of max pooling
+            (``ties``), if any.
+        trust: How far to trust the prediction: ``second order`` in the step, where all is smooth; else what it takes a
+            surrogate for (``kinks``, ``max pooling``) or leaves out (``textbook form``); None if nothing is predicted.
+        judged: Plans whose predicted drop could be held against the measured one, being above rounding.
+        contradicted: Those of them whose measured drop has another sign, or is not between half and twice.
+        left_out: Groups that were left out because their measured drop contradicted the predicted one.
         products: Products with splitting operators over the whole sample, one per layer and step.
         residual_max: Largest relative residual of any eigenpair used.
         searched: Neurons whose eigenpairs were asked for, over all rounds.
@@ -124,6 +133,10 @@ class GrowthRecord(Struct, kw_only=True):
     engine: str | None = None
     curvature: str = "definition"
     surrogate: str | None = None
+    trust: str | None = None
+    judged: Count = 0
+    contradicted: Count = 0
+    left_out: list[str] = []
     products: Count = 0
     residual_max: float | None = None
     searched: Count = 0

@@ -1,6 +1,7 @@
 """The splitting matrices of a network, and their extreme eigenpairs.
 
-    surrogate     a second derivative for kinked activations
+    surrogate     a second derivative for kinks
+    ties          kinks of maxima, and how wide their surrogate is
     chain         what lies between a group's producers and its consumers, as a function
     hessian       that chain's second derivative, as a product
     maps          layers as linear maps of their own parameters

@@ -2,14 +2,14 @@
 
 ``phi(z) = sum_k < g_k, u_k(z) >`` with the gradients ``g_k = dL/du_k`` held constant is what the splitting
 matrix takes the second derivative of (bench/MATHS.md, section 2): ``S = J^T (d^2 phi / dz^2) J`` with ``J = dz/dtheta``
-linear. Normalisation is frozen, and kinked activations get a surrogate second derivative. The steps are the operations
-that the network runs; how each acts is the table's word (`bench.network.operations`).
+linear. Normalisation is frozen, and kinks get a surrogate second derivative. The steps are the operations that the
+network runs; how each acts is the table's word (`bench.network.operations`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any, Literal
@@ -17,11 +17,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, fx
 
-from bench.curvature.surrogate import per_channel, surrogate
+from bench.curvature.surrogate import kink, per_channel
 from bench.network.graph import Graph
 from bench.network.groups import Group
-from bench.network.operations import Form, entry
-from bench.network.program import arguments, at_batch, call, operation
+from bench.network.operations import Form, Picks, entry, kinks_of
+from bench.network.program import arguments, at_batch, call, operation, sizes
 
 Given = Mapping[fx.Node, Tensor]
 """Tensors of a batch that a chain does not make itself."""
@@ -39,6 +39,8 @@ class Step:
         form: ``pointwise``, ``linear``, ``product`` (of two tensors), ``selecting`` (of positions) or ``general``.
         bends: Whether it has a second derivative.
         linear: The function less what it adds, where the form is linear.
+        picks: What it selects from; None for other forms.
+        width: Of the bump that stands in for the second derivative of its ties; 0 leaves them out.
     """
 
     inputs: tuple[fx.Node, ...]
@@ -47,6 +49,8 @@ class Step:
     form: Literal["pointwise", "linear", "product", "selecting", "general"]
     bends: bool
     linear: Function
+    picks: Picks | None = None
+    width: float = 0.0
 
 
 _SUMS = ("add", "sub", "rsub", "cat", "stack")
@@ -60,6 +64,7 @@ class Chain:
         group: The group.
         published: End at the first activation instead of the consumers' inputs: the textbook form of S,
             which leaves out the curvature of what lies behind (bench/MATHS.md, section 2).
+        ties: Whether ties of maxima bend (`bench.curvature.ties`); the published form knows none.
 
     Attributes:
         sources: Nodes of the producers' outputs ``z``.
@@ -69,12 +74,13 @@ class Chain:
             an end does through a later step of the chain itself counts at that step's end.
         given: Other nodes whose tensors the steps read.
         steps: What lies between, in the order of the forward pass.
-        diagonal: Whether ``d^2 phi / dz^2`` is diagonal: no curvature behind a mixing of positions.
-        surrogate: Whether a kinked activation got a surrogate second derivative.
+        diagonal: Whether ``d^2 phi / dz^2`` is diagonal: no curvature behind a mixing of positions, and no ties.
+        kinked: Whether a kink got a surrogate second derivative.
+        cut: Whether the published form leaves out something that bends or selects.
     """
 
-    def __init__(self, graph: Graph, group: Group, published: bool = False) -> None:
-        self.graph, self.group = graph, group
+    def __init__(self, graph: Graph, group: Group, published: bool = False, ties: bool = False) -> None:
+        self.graph, self.group, self._ties = graph, group, ties and not published
         uses = {layer.weight: node for node, layer in graph.layers.items()}
         self.sources = [uses[producer.weight.tensor] for producer in group.producers]
         self.inputs = [_read_by(source) for source in self.sources]
@@ -82,7 +88,7 @@ class Chain:
         self._tensors = {name: tensor.detach() for name, tensor in graph.program.tensors(graph.model).items()}
         steps: list[Step] = []
         given: dict[fx.Node, None] = {}
-        self.diagonal, self.surrogate = True, False
+        self.diagonal, self.kinked, self.cut = True, False, False
         published_ends = self._walk(ends, published, steps, given)
         self.ends: list[fx.Node] = published_ends if published else [n for n in graph.program.nodes.nodes if n in ends]
         own = {step.output for step in steps}
@@ -110,7 +116,7 @@ class Chain:
             step, form = self._step(node, made_of, tuple(inputs)), entry(made_of.target).form
             shifts = any(moved.get(n) for n in inputs)
             mixes = any(mixed.get(n) for n in inputs) or (shifts and len(inputs) > 1)
-            self.diagonal &= not (step.form == "general" or (mixes and step.bends))
+            self.diagonal &= not (step.form in ("general", "selecting") and step.bends) and not (mixes and step.bends)
             steps.append(step)
             names = self.graph.program.names
             given |= dict.fromkeys(
@@ -123,6 +129,11 @@ class Chain:
             else:
                 mixed[node] = mixes or form is Form.MIX or step.form == "general"
                 moved[node] = shifts or form in (Form.SELECT, Form.MOVE)
+        if published:
+            behind = _between(published_ends, ends) - set(published_ends)
+            carrying = [n for n in needed if n.op == "call_function" and self.group.name in self.graph.carried(n)]
+            made = {n: entry(self._operated(n).target) for n in carrying}
+            self.cut = any(how.picks is not None or (how.bends and n in behind) for n, how in made.items())
         return published_ends + [n for n in self.sources if n in ends]
 
     def _operated(self, node: fx.Node) -> fx.Node:
@@ -136,7 +147,11 @@ class Chain:
         function, linear = self._functions(made_of, inputs)
         if made_of is not node:
             function, linear = (_picked(of, node.args[1]) for of in (function, linear))
-        return Step(inputs, node, function, form, bends, linear)
+        picks = entry(made_of.target).picks
+        if picks is None:
+            return Step(inputs, node, function, form, bends, linear)
+        found = picks(arguments(made_of), sizes(inputs[0]))
+        return Step(inputs, node, function, form, self._ties and found.places.shape[1] > 1, linear, found)
 
     def _form(self, node: fx.Node, made_of: fx.Node, inputs: Sequence[fx.Node]) -> tuple[Any, bool]:
         """How a node acts on what it reads of the chain, and whether it bends."""
@@ -153,7 +168,7 @@ class Chain:
             return ("product", True) if not alone else ("pointwise" if kept else "linear", False)
         if table.form is Form.AFFINE:
             return ("pointwise" if kept and not square else "linear"), False
-        if table.form in (Form.CURVED, Form.KINKED):
+        if table.form is Form.CURVED:
             return ("pointwise" if kept else "general"), True
         if table.form in (Form.MOVE, Form.MIX) or (name in ("matmul", "mm", "bmm") and alone and not square):
             return "linear", False
@@ -161,19 +176,35 @@ class Chain:
 
     def _functions(self, node: fx.Node, inputs: Sequence[fx.Node]) -> tuple[Function, Function]:
         """What an operation computes, and the same less what it adds."""
-        name, kinks = operation(node.target), entry(node.target).kinks
+        name = operation(node.target)
         if name == "batch_norm":
             return (frozen := self._frozen(node)), frozen
-        if name == "scaled_dot_product_attention":
-            return (attends := self._on(node, inputs, _attention)), attends
-        if kinks is not None:
-            self.surrogate = True
-            names = self.graph.program.names
-            bent = surrogate(kinks(*(self._tensors[names[a]] if isinstance(a, fx.Node) else a for a in node.args[1:])))
-            return (lambda zs, _: bent(zs[0])), (lambda zs, _: bent(zs[0]))
-        function = self._on(node, inputs)
+        function = self._on(node, inputs, _WRITTEN_OUT.get(name))
+        if kinked := self._kinked(node, inputs, function):
+            return kinked, kinked
         adds = name in _SUMS or name.startswith(("linear", "conv"))
         return function, self._on(node, inputs, adds=False) if adds else function
+
+    def _kinked(self, node: fx.Node, inputs: Sequence[fx.Node], function: Function) -> Function | None:
+        """A function with the surrogate for its kinks; None if it has none."""
+        names = self.graph.program.names
+        held = {n: self._tensors[names[n]] for n in node.all_input_nodes if n in names}
+        places = kinks_of(node, entry(node.target).kinks, held)
+        if not places:
+            return None
+        self.kinked = True
+        first = arguments(node)["self"]
+
+        def on(zs: Sequence[Tensor], given: Given) -> Tensor:
+            values = {**held, **given, **dict(zip(inputs, zs, strict=True))}
+            found, z = function(zs, given), values[first]
+            for place, change in places:
+                at = values[place] if isinstance(place, fx.Node) else place
+                size = per_channel(change, z) if isinstance(change, Tensor) else change
+                found = found + size * kink(z - at)
+            return found
+
+        return on
 
     def _on(
         self,
@@ -222,11 +253,25 @@ class Chain:
         shift = shift + found["bias"] if "bias" in found else shift
         return lambda zs, _: torch.addcmul(per_channel(shift, zs[0]), zs[0], per_channel(scale, zs[0]))
 
-    def __call__(self, zs: Sequence[Tensor], given: Given | None = None) -> list[Tensor]:
-        """``u_k`` from the producers' outputs ``zs`` and what the chain takes as given."""
+    @property
+    def ties(self) -> list[Step]:
+        """Steps that select, and whose ties bend."""
+        return [step for step in self.steps if step.form == "selecting" and step.bends]
+
+    def widen(self, widths: Mapping[fx.Node, float]) -> None:
+        """Set the widths of the bumps that stand in for ties, by the step's output."""
+        self.steps = [replace(s, width=widths[s.output]) if s.output in widths else s for s in self.steps]
+
+    def values(self, zs: Sequence[Tensor], given: Given | None = None) -> dict[fx.Node, Tensor]:
+        """The tensors of all steps, from the producers' outputs ``zs`` and what the chain takes as given."""
         values = dict(zip(self.sources, zs, strict=True))
         for step in self.steps:
             values[step.output] = step.function([values[n] for n in step.inputs], given or {})
+        return values
+
+    def __call__(self, zs: Sequence[Tensor], given: Given | None = None) -> list[Tensor]:
+        """``u_k`` from the producers' outputs ``zs`` and what the chain takes as given."""
+        values = self.values(zs, given)
         return [values[end] for end in self.ends]
 
 
@@ -281,7 +326,18 @@ def _attention(
     return torch.softmax(scores, dim=-1) @ value
 
 
-def _between(sources: Sequence[fx.Node], ends: set[fx.Node]) -> set[fx.Node]:
+def _hardsigmoid(z: Tensor) -> Tensor:
+    return torch.nn.functional.relu6(z + 3) / 6
+
+
+_WRITTEN_OUT: dict[str, Callable[..., Tensor]] = {
+    "scaled_dot_product_attention": _attention,
+    "hardsigmoid": _hardsigmoid,
+}
+"""Operations as functions that can be differentiated twice, where PyTorch's own cannot."""
+
+
+def _between(sources: Collection[fx.Node], ends: set[fx.Node]) -> set[fx.Node]:
     """Nodes from which an end can be reached without passing beyond the ends' ancestors and the sources."""
     needed: set[fx.Node] = set()
     pending = list(ends)

@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, fx
 
 from bench.curvature.chain import Chain, Given, Step
+from bench.curvature.surrogate import bump
+from bench.curvature.ties import contest, flat, unflat
 
 Terms = Sequence[Tensor | None]
 """One tensor per input of a step; None for zero."""
@@ -97,7 +99,7 @@ def held(chain: Chain) -> list[fx.Node]:
         if step.form == "general":  # and what lies between, several times
             nodes += 6 * [step.output, *step.inputs]
         elif step.form == "selecting":
-            nodes += 2 * [step.output, *step.inputs, step.output]  # the last for the indices
+            nodes += [step.output] * (5 if step.width else 2)  # indices are of twice the size
         elif step.form != "linear":
             nodes += [step.output] * step.bends + [*step.inputs] * onward
     return nodes
@@ -215,22 +217,33 @@ class _Linear(_Part):
 
 
 class _Selecting(_Part):
-    """A choice of positions, which the batch has fixed: its derivative is that of its own derivative's image."""
+    """The largest entry of each window: tangents pass where it is, and the bump of its gap to the next one bends."""
 
     def __init__(
         self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None, given: Given
     ) -> None:
-        self.given = _pulled_back(output, leaves, weight, again=onward)
-        if onward:
-            self.leaves, self.output = leaves, output
-            self.probe = torch.zeros_like(output, requires_grad=True)
-            (self.image,) = torch.autograd.grad(output, leaves, self.probe, create_graph=True)
+        assert step.picks is not None
+        self.given = _pulled_back(output, leaves, weight)
+        self.picks, self.shape = step.picks, output.shape
+        self.first, self.second, gap = contest(leaves[0].detach(), step.picks)
+        self.bend: Tensor | None = None
+        if step.width and weight is not None:
+            self.bend = step.picks.sign * weight.reshape(gap.shape) * bump(gap, step.width)
+        else:
+            del self.second
 
     def forward(self, tangents: list[Tensor]) -> Tensor:
-        return torch.autograd.grad(self.image, self.probe, tangents[0], retain_graph=True)[0]
+        return flat(tangents[0], self.picks).gather(-1, self.first).reshape(self.shape)
 
     def backward(self, tangents: list[Tensor], cotangent: Tensor | None) -> Terms:
-        return _pulled_back(self.output, self.leaves, cotangent, again=True)
+        entries = flat(tangents[0], self.picks)
+        back = torch.zeros_like(entries)
+        if self.bend is not None:
+            pull = self.bend * (entries.gather(-1, self.first) - entries.gather(-1, self.second))
+            back.scatter_add_(-1, self.first, pull).scatter_add_(-1, self.second, -pull)
+        if cotangent is not None:
+            back.scatter_add_(-1, self.first, cotangent.reshape(self.first.shape))
+        return [unflat(back, self.picks, tangents[0])]
 
 
 class _General(_Part):

@@ -6,22 +6,24 @@ does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import prod
+from math import prod, sqrt
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from bench.core.errors import BenchError
+from bench.core.record import EXACT
 from bench.curvature.capture import Values, capture
 from bench.curvature.chain import Chain
 from bench.curvature.hessian import ChainHessian, held
 from bench.curvature.maps import linear_map
 from bench.curvature.operator import Batch, Operator
 from bench.curvature.sample import Sample
-from bench.curvature.surrogate import SURROGATE
+from bench.curvature.surrogate import KINKS, TIES
+from bench.curvature.ties import contest, moved
 from bench.network.graph import Graph
 from bench.network.groups import Group, length, theta
 from bench.network.program import BATCH as COUNTED
@@ -60,6 +62,7 @@ class Curvature:
         sample: The examples.
         form: ``definition`` or ``published`` (the textbook form, up to the first activation).
         memory: Bytes to hold at most for products; beyond it, batches are made again for each product.
+        step: Step by which neurons will be displaced: how close a tie of max pooling counts; 0 leaves ties out.
 
     Attributes:
         chains: The chain of each group, by name.
@@ -67,12 +70,23 @@ class Curvature:
         batch_size: Examples in a batch at most.
     """
 
-    def __init__(self, graph: Graph, sample: Sample, form: str = "definition", memory: float = 2 * 2**30) -> None:
-        self.graph, self.sample, self.memory = graph, sample, memory
-        self.chains = {name: Chain(graph, group, form == "published") for name, group in graph.groups.items()}
+    def __init__(
+        self,
+        graph: Graph,
+        sample: Sample,
+        form: str = "definition",
+        memory: float = 2 * 2**30,
+        step: float = 0.0,
+    ) -> None:
+        self.graph, self.sample, self.memory, self.step = graph, sample, memory, step
+        self.chains = {
+            name: Chain(graph, group, form == "published", ties=step > 0) for name, group in graph.groups.items()
+        }
         self._operators: dict[str, Operator] = {}
         self._held: dict[str, list[Batch]] = {}
         self._cut: int | None = None
+        self._narrow = {name for name, chain in self.chains.items() if chain.ties}
+        """Groups whose ties have no width yet."""
         self.passes = 0
         size, widths = next(graph.model.parameters()).element_size(), graph.widths()
         self._example_bytes = {
@@ -86,8 +100,20 @@ class Curvature:
 
     @property
     def surrogate(self) -> str | None:
-        """Name of the surrogate second derivative in use, None where all activations are smooth."""
-        return SURROGATE if any(chain.surrogate for chain in self.chains.values()) else None
+        """Names of the surrogate second derivatives in use, None where all is smooth."""
+        chains = self.chains.values()
+        used = {KINKS: any(c.kinked for c in chains), TIES: any(c.ties for c in chains)}
+        return ", ".join(name for name, is_used in used.items() if is_used) or None
+
+    def trust(self, names: Iterable[str]) -> str:
+        """How far to trust what S says of some groups: ``second order``, or what stands in or is left out."""
+        chains = [self.chains[name] for name in names]
+        limits = {
+            "kinks": any(chain.kinked for chain in chains),
+            "max pooling": any(chain.ties for chain in chains),
+            "textbook form": any(chain.cut for chain in chains),
+        }
+        return ", ".join(name for name, there in limits.items() if there) or EXACT
 
     @property
     def products(self) -> int:
@@ -135,8 +161,47 @@ class Curvature:
 
     def batches(self, names: Sequence[str], cut: int | None = None) -> Iterator[dict[str, Batch]]:
         """One pass over the sample, cut as in `sweep`: each batch's `Batch` by group name, nothing held."""
+        self._widen()
         for swept in self.sweep(names, cut):
             yield {name: self._batch(name, swept) for name in names}
+
+    def _widen(self) -> None:
+        """Find, in one pass, how far a step moves the gaps of ties (`bench.curvature.ties`)."""
+        names, self._narrow = sorted(self._narrow), set()
+        if not names:
+            return
+        sums = {name: {step.output: (0.0, 0) for step in self.chains[name].ties} for name in names}
+        for swept in self.sweep(names):
+            for name in names:
+                for node, (squares, count) in self._moves(name, swept).items():
+                    before = sums[name][node]
+                    sums[name][node] = before[0] + squares, before[1] + count
+        for name in names:
+            d = self.operator(self.graph.groups[name]).size
+            widths = {node: sqrt(d * squares / max(count, 1)) / 2 for node, (squares, count) in sums[name].items()}
+            self.chains[name].widen(widths)
+
+    @torch.no_grad()
+    def _moves(self, name: str, swept: Swept) -> dict[fx.Node, tuple[float, int]]:
+        """Summed squares of the moves of a group's gaps, and their number, when each neuron takes a random step."""
+        chain, operator = self.chains[name], self.operator(self.graph.groups[name])
+        random = torch.Generator().manual_seed(0)
+        v = torch.randn(operator.neurons, operator.size, generator=random, dtype=torch.float64)
+        v = torch.nn.functional.normalize(v, dim=1).to(operator.like)
+        parts = torch.split(v, [layer.size for layer in operator.layers], dim=1)
+        zs, given = [swept.values[n] for n in chain.sources], {n: swept.values[n] for n in chain.given}
+        pairs = zip(operator.layers, chain.inputs, strict=True)
+        tangents = [m.forward(m.prepare(swept.values[n]), part) for (m, n), part in zip(pairs, parts, strict=True)]
+        here = chain.values(zs, given)
+        there = chain.values([z + self.step * t for z, t in zip(zs, tangents, strict=True)], given)
+        found = {}
+        for step in chain.ties:
+            (node,), picks = step.inputs, step.picks
+            assert picks is not None
+            contested = contest(here[node], picks)
+            change = (moved(there[node], picks, contested) - contested.gap)[contested.gap.isfinite()]
+            found[step.output] = float(change.square().sum()), change.numel()
+        return found
 
     def _batch(self, name: str, swept: Swept) -> Batch:
         chain, layers = self.chains[name], self.operator(self.graph.groups[name]).layers

@@ -1,79 +1,65 @@
-"""Kinked activations, and the second derivative that stands in for the one they have not."""
+"""Kinks, and the second derivative that stands in for the one they have not.
+
+Where the slope along ``u`` jumps by ``c`` at ``u = 0``, the second derivative is ``c`` times a delta, which automatic
+differentiation does not see. In its place comes a bump of area one, the derivative of the logistic function:
+
+    delta(u)  ->  bump(u / width) / width,       bump(x) = s(x) (1 - s(x)),   s(x) = 1 / (1 + exp(-x))
+
+Kinks of activations get the width of S2D's released code, which takes softplus with beta = 3 for ReLU. Ties of maxima
+get one of their own (`bench.curvature.ties`).
+"""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction, FunctionCtx
 
-from bench.network.operations import Kinks
-
-SURROGATE = "softplus3"
-"""Second derivative given to ReLU: that of softplus with beta = 3, ``3 s(3z) (1 - s(3z))``, as in the
-released code of S2D. Forward and first derivative stay ReLU's."""
-
-
-class _Step(torch.autograd.Function):
-    """``z > 0`` with the derivative of the logistic function ``s(3z)``."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, z: Tensor) -> Tensor:
-        ctx.save_for_backward(z)
-        return (z > 0).to(z.dtype)
-
-    @staticmethod
-    def backward(ctx: BackwardCFunction, *gradients: Tensor) -> Tensor:
-        (z,) = ctx.saved_tensors
-        s = torch.sigmoid(3 * z)
-        return gradients[0] * 3 * s * (1 - s)
+KINKS = "softplus3"
+"""Name of the surrogate for kinks of activations: the second derivative of softplus with beta = 3."""
+WIDTH = 1 / 3
+TIES = "ties"
+"""Name of the surrogate for ties of maxima."""
 
 
-class _Relu(torch.autograd.Function):
-    """ReLU whose backward pass is differentiable by way of `_Step`."""
+def bump(u: Tensor, width: float) -> Tensor:
+    """``s(u / width) (1 - s(u / width)) / width``, of area one."""
+    s = torch.sigmoid(u / width)
+    return s * (1 - s) / width
+
+
+class _Slope(torch.autograd.Function):
+    """Zero, with the bump as its derivative."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, z: Tensor) -> Tensor:
-        ctx.save_for_backward(z)
-        return z.clamp(min=0)
+    def forward(ctx: FunctionCtx, u: Tensor) -> Tensor:
+        ctx.save_for_backward(u)
+        return torch.zeros_like(u)
 
     @staticmethod
     def backward(ctx: BackwardCFunction, *gradients: Tensor) -> Tensor:
-        (z,) = ctx.saved_tensors
-        return gradients[0] * surrogate_step(z)
+        (u,) = ctx.saved_tensors
+        return gradients[0] * bump(u, WIDTH)
 
 
-def surrogate_step(z: Tensor) -> Tensor:
-    """Derivative of ReLU, itself with the surrogate's derivative."""
-    return _Step.apply(z)  # type: ignore[no-any-return]
+class _Kink(torch.autograd.Function):
+    """Zero, with `_Slope` as its derivative."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, u: Tensor) -> Tensor:
+        ctx.save_for_backward(u)
+        return torch.zeros_like(u)
+
+    @staticmethod
+    def backward(ctx: BackwardCFunction, *gradients: Tensor) -> Tensor:
+        (u,) = ctx.saved_tensors
+        slope: Tensor = _Slope.apply(u)
+        return gradients[0] * slope
 
 
-def surrogate_relu(z: Tensor) -> Tensor:
-    """ReLU in value and first derivative, softplus with beta = 3 in the second."""
-    return _Relu.apply(z)  # type: ignore[no-any-return]
-
-
-def surrogate(kinks: Kinks) -> Callable[[Tensor], Tensor]:
-    """The stand-in for a piecewise linear function.
-
-    Args:
-        kinks: The function; its numbers may be tensors of one per channel.
-    """
-    slope, places, shift = kinks
-
-    def function(z: Tensor) -> Tensor:
-        found = z * per_channel(slope, z) if isinstance(slope, Tensor) else slope * z if slope else None
-        for at, change in places:
-            bent = surrogate_relu(z - at if at else z)
-            term = (
-                per_channel(change, z) * bent if isinstance(change, Tensor) else bent if change == 1 else change * bent
-            )
-            found = term if found is None else found + term
-        assert found is not None
-        return found + shift if shift else found
-
-    return function
+def kink(u: Tensor) -> Tensor:
+    """What automatic differentiation leaves out of a kink at ``u = 0``: zero, but for the second derivative."""
+    return _Kink.apply(u)  # type: ignore[no-any-return]
 
 
 def per_channel(values: Tensor, like: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
     config      the options of ``growth``, and the rungs of the ladder
     budget      what a rung leaves to spend, and the candidates for it
     select      which candidates to take within a budget
+    judge       does a plan do what it must and what it says?
     widths      how many neurons to add to each group: the integer programme behind the exact choice
     method      the interface of a method, and the context that it may look at
     untouched   what a method must leave as it finds it

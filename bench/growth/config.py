@@ -23,6 +23,7 @@ MOST_INPUTS = 2**16
 MOST_MEMORY = 1e6
 LINE_SEARCH = "line_search"
 ALL = "all"
+KEEP, SMALLER, LEAVE_OUT = "keep", "smaller", "leave_out"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class GrowthConfig:
         engine_options: The eigensolver's own options by name, e.g. ``{limit: 512}``; None for its defaults.
         curvature: The splitting matrix by its definition, or the textbook form (published).
         memory: GiB that products with the splitting matrix may hold; layers beyond it share passes over the sample.
+        contradicted: What becomes of a plan whose measured drop contradicts the predicted one: carried out all the same
+            (keep), by a step halved until it does not (smaller), or without the layers at fault (leave_out).
         optimizer_state: What happens to it at a split: carry, zero (for newborn neurons) or reset.
         refresh_norm: Training batches on which batch-norm statistics are estimated again after growing; 0 for none.
     """
@@ -57,6 +60,7 @@ class GrowthConfig:
     engine_options: dict[str, Any] | None = None
     curvature: str = "definition"
     memory: float = 2.0
+    contradicted: str = KEEP
     optimizer_state: str = "carry"
     refresh_norm: int = 0
 
@@ -82,6 +86,7 @@ class GrowthConfig:
         require_choice("growth.curvature", self.curvature, FORMS)
         memory = f"GiB above 0; at most {MOST_MEMORY:,.0f}"
         require(0 < self.memory <= MOST_MEMORY, "growth.memory", self.memory, memory)
+        require_choice("growth.contradicted", self.contradicted, (KEEP, SMALLER, LEAVE_OUT))
         require_choice("growth.optimizer_state", self.optimizer_state, OPTIMIZER_STATES)
         batches = f"a whole number of at least 0 and at most {MOST_BATCHES}"
         require(0 <= self.refresh_norm <= MOST_BATCHES, "growth.refresh_norm", self.refresh_norm, batches)

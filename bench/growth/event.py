@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import exp, inf, isfinite, log
 
 import torch
@@ -19,17 +19,21 @@ from bench.core.record import GrowthRecord
 from bench.curvature.eigensolvers import eigensolver
 from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
-from bench.growth.config import LINE_SEARCH, GrowthConfig
+from bench.growth.config import KEEP, LEAVE_OUT, LINE_SEARCH, GrowthConfig
+from bench.growth.judge import LEAST_STEP, ROUNDING, contradicts, opposes
 from bench.growth.method import GrowthContext, GrowthMethod, Trained
 from bench.growth.untouched import remembered
 from bench.network.cost import CostModel
 from bench.network.graph import CHECKED, Graph
 from bench.network.modes import evaluation
-from bench.network.plan import GrowthPlan, validate
+from bench.network.plan import GrowthPlan, by_group, validate
 from bench.network.surgery import apply
 
 STEP_RANGE = (1e-3, 4.0)
 """Steps that the line search considers."""
+
+USUAL = 1e-2
+"""Step by which ties of max pooling count before the line search has found one: the published one."""
 
 
 @dataclass(eq=False)
@@ -50,6 +54,8 @@ class GrowthEvent:
         epochs: Epochs of the coming stage.
         generator: The method's random stream.
         measured: Multiply-adds of passes over the sample that measured a loss, since last counted.
+        left_out: Names of groups that are split no more in this event.
+        predicted: Names of groups whose splits stated what they gain.
     """
 
     graph: Graph
@@ -65,13 +71,15 @@ class GrowthEvent:
     epochs: int
     generator: torch.Generator
     measured: float = 0.0
+    left_out: set[str] = field(default_factory=set)
+    predicted: set[str] = field(default_factory=set)
 
     def grow(self, target: float) -> tuple[GrowthRecord, GrowthPlan]:
         """Grow up to, never over, the cost ``target``; also the last plan that was carried out.
 
         Raises:
             PlanError: The method proposes what cannot be carried out, or exceeds the target.
-            BenchError: The method raises.
+            BenchError: The method raises, or its plan changes the function at epsilon = 0; the network is as it was.
         """
         started = time.perf_counter()
         config = self.config
@@ -80,19 +88,20 @@ class GrowthEvent:
         while True:
             context = self.context(target)
             macs = context.macs.of(context.widths)
-            plan = self._propose(context, target)
-            if plan.splits:
-                with self._named():
-                    self._carry_out(plan, record)
-            if plan.splits or plan.restart:
-                record.restart, last = plan.restart, plan
-                record.notes.update(plan.notes)
+            plan, left_out = self._propose(context, target), len(self.left_out)
+            with self._named():
+                taken = self._carry_out(plan, context, record) if plan.splits else plan
+            if taken.splits or taken.restart:
+                record.restart, last = taken.restart, taken
+                record.notes.update(taken.notes)
             self._account(context, record, macs)
             context.curvature.release()
-            if not plan.splits or plan.restart or not self._has_room(target):
+            again = taken.splits or len(self.left_out) > left_out
+            if not again or taken.restart or not self._has_room(target):
                 break
-        if not plan.splits and self._has_room(target):
-            record.stopped = plan.stopped or "nothing proposed"
+        record.left_out = sorted(self.left_out)
+        if not taken.splits and self._has_room(target):
+            record.stopped = "contradicted" if self.left_out else taken.stopped or "nothing proposed"
         record.seconds = time.perf_counter() - started
         return record, last
 
@@ -100,22 +109,28 @@ class GrowthEvent:
         """The method's first plan for the cost ``target``; nothing is carried out."""
         return self._propose(self.context(target), target)
 
+    def curvature(self) -> Curvature:
+        """Splitting operators of the network as it is."""
+        config = self.config
+        step = USUAL if isinstance(config.epsilon, str) else config.epsilon
+        return Curvature(self.graph, self.sample, config.curvature, config.memory * 2**30, step)
+
     def context(self, target: float) -> GrowthContext:
         """What the method may look at when it is asked for a plan for the cost ``target``."""
         config = self.config
-        curvature = Curvature(self.graph, self.sample, config.curvature, config.memory * 2**30)
         return GrowthContext(
             graph=self.graph,
             cost=self.costs[config.cost],
             macs=self.costs["macs"],
             target=target,
-            curvature=curvature,
+            curvature=self.curvature(),
             eigensolver=eigensolver(config.engine, **config.engine_options or {}),
             generator=self.generator,
             lineage=self.lineage,
             seed_widths=self.seed_widths,
             history=self.history,
             epochs=self.epochs,
+            left_out=frozenset(self.left_out),
         )
 
     def _propose(self, context: GrowthContext, target: float) -> GrowthPlan:
@@ -165,12 +180,14 @@ class GrowthEvent:
 
     # -- carrying out -------------------------------------------------------------------------------
 
-    def _carry_out(self, plan: GrowthPlan, record: GrowthRecord) -> None:
+    def _carry_out(self, plan: GrowthPlan, context: GrowthContext, record: GrowthRecord) -> GrowthPlan:
+        """Check a plan on a copy, grow by what is to be grown of it, and record what that did; what was grown."""
         before, outputs = self.measure(GrowthPlan(), 0.0)
-        _, grown_outputs = self.measure(plan, 0.0)
-        gap = float((grown_outputs - outputs).abs().max() / outputs.abs().max().clamp(min=1e-300))
-        record.function_gap = max(record.function_gap or 0.0, gap)
+        self._keeps_function(plan, outputs, record)
         epsilon = 0.0 if plan.restart else self._step(plan)
+        plan, epsilon = self._reconsidered(plan, epsilon, before)
+        if not plan.splits:
+            return plan
         done = apply(self.graph.model, self.optimizer, plan, epsilon, self.config.optimizer_state)
         for name, expansion in done.expansions.items():
             factors = expansion.factors.abs().cpu()
@@ -180,7 +197,7 @@ class GrowthEvent:
         record.added_neurons += sum(done.added.values())
         record.rounds += 1
         if plan.restart:
-            return
+            return plan
         if plan.has_directions:
             record.epsilon = [*(record.epsilon or []), epsilon]
         change = plan.predicted_change(epsilon)
@@ -190,6 +207,84 @@ class GrowthEvent:
         predicts = change is not None and (record.rounds == 1 or record.predicted_drop is not None)
         record.measured_drop = (record.measured_drop or 0.0) + before - after
         record.predicted_drop = (record.predicted_drop or 0.0) - change if predicts and change is not None else None
+        if change is not None:
+            self.predicted |= by_group(plan.splits).keys()
+            record.trust = context.curvature.trust(self.predicted)
+            self._judge(change, after - before, before, record)
+        return plan
+
+    def _keeps_function(self, plan: GrowthPlan, outputs: Tensor, record: GrowthRecord) -> None:
+        """Record how far a plan changes the outputs at epsilon = 0.
+
+        Raises:
+            BenchError: By more than rounding; it names the layers.
+        """
+        bound = ROUNDING[outputs.dtype]
+        gap = self._gap(plan, outputs)
+        record.function_gap = max(record.function_gap or 0.0, gap)
+        if gap <= bound:
+            return
+        alone = {name: self._gap(GrowthPlan(tuple(own)), outputs) for name, own in by_group(plan.splits).items()}
+        faulty = {name for name, own in alone.items() if own > bound} or set(alone)
+        listed = ", ".join(f"{name} ({self.graph.groups[name].kind})" for name in self.graph.groups if name in faulty)
+        raise BenchError(
+            f"method={self.name}: splitting {listed} changes the function by {gap:.1e} of the largest output at "
+            f"epsilon = 0; expected at most {bound:g}, so nothing was grown"
+        )
+
+    def _gap(self, plan: GrowthPlan, outputs: Tensor) -> float:
+        """Largest change of an output at epsilon = 0, relative to the largest; infinite where one is not finite."""
+        grown = self.measure(plan, 0.0)[1]
+        found = float((grown - outputs).abs().max() / outputs.abs().max().clamp(min=1e-300))
+        return found if isfinite(found) else inf
+
+    def _judge(self, predicted: float, measured: float, before: float, record: GrowthRecord) -> None:
+        """Hold the change of the loss against the predicted one."""
+        rounding = torch.finfo(next(self.graph.model.parameters()).dtype).eps * abs(before)
+        record.judged += max(abs(predicted), abs(measured)) > rounding
+        record.contradicted += contradicts(predicted, measured, rounding)
+
+    def _reconsidered(self, plan: GrowthPlan, epsilon: float, before: float) -> tuple[GrowthPlan, float]:
+        """What to grow of a plan, and by which step, where the copy contradicts it (``growth.contradicted``)."""
+        choice = self.config.contradicted
+        if choice == LEAVE_OUT:
+            return self._innocent(self._without(plan, self.left_out), epsilon, before), epsilon
+        if choice == KEEP or not self._fails(contradicts, plan, epsilon, before):
+            return plan, epsilon
+        steps = [epsilon]
+        while steps[-1] / 2 >= LEAST_STEP:
+            steps.append(steps[-1] / 2)
+            if not self._fails(contradicts, plan, steps[-1], before):
+                return plan, steps[-1]
+        return plan, next((step for step in steps if not self._fails(opposes, plan, step, before)), steps[-1])
+
+    def _innocent(self, plan: GrowthPlan, epsilon: float, before: float) -> GrowthPlan:
+        """A plan without the groups at fault: those that contradict alone, or the one that is furthest off."""
+        while plan.splits and self._fails(contradicts, plan, epsilon, before):
+            alone = {name: GrowthPlan(tuple(own)) for name, own in by_group(plan.splits).items()}
+            faulty = {name for name, own in alone.items() if self._fails(contradicts, own, epsilon, before)}
+            if not faulty:
+                faulty = {max(alone, key=lambda name: self._miss(alone[name], epsilon, before))}
+            self.left_out |= faulty
+            plan = self._without(plan, faulty)
+        return plan
+
+    def _without(self, plan: GrowthPlan, groups: set[str]) -> GrowthPlan:
+        return replace(plan, splits=tuple(split for split in plan.splits if split.group.name not in groups))
+
+    def _miss(self, plan: GrowthPlan, epsilon: float, before: float) -> float:
+        """How far a plan that predicts is off."""
+        return abs(self.measure(plan, epsilon)[0] - before - (plan.predicted_change(epsilon) or 0.0))
+
+    def _fails(
+        self, verdict: Callable[[float, float, float], bool], plan: GrowthPlan, epsilon: float, before: float
+    ) -> bool:
+        """A verdict on what a plan would do; False where it predicts nothing."""
+        predicted = plan.predicted_change(epsilon)
+        if predicted is None or plan.restart:
+            return False
+        loss, outputs = self.measure(plan, epsilon)
+        return verdict(predicted, loss - before, 100 * torch.finfo(outputs.dtype).eps * abs(before))
 
     def _step(self, plan: GrowthPlan) -> float:
         """The configured step, or the one along the plan that lowers the sample's loss most."""

@@ -47,6 +47,7 @@ class GrowthContext:
         seed_widths: Widths of the seed network.
         history: The stages trained so far, the seed network's first.
         epochs: Training epochs of the coming stage by the recipe.
+        left_out: Names of groups that this event splits no more (``growth.contradicted=leave_out``).
     """
 
     graph: Graph
@@ -60,6 +61,7 @@ class GrowthContext:
     seed_widths: dict[str, int]
     history: Sequence[Trained] = ()
     epochs: int = 0
+    left_out: frozenset[str] = frozenset()
     _spectra: dict[str, Spectrum] = field(default_factory=dict)
 
     def budget(self) -> Budget:
@@ -68,8 +70,8 @@ class GrowthContext:
 
     @property
     def groups(self) -> list[Group]:
-        """The groups that can be split, in the order of the forward pass."""
-        return list(self.graph.groups.values())
+        """The groups that may be split, in the order of the forward pass."""
+        return [group for name, group in self.graph.groups.items() if name not in self.left_out]
 
     @property
     def widths(self) -> dict[str, int]:

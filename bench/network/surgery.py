@@ -112,7 +112,8 @@ def expand(neurons: int, splits: list[Split], epsilon: float, like: Tensor) -> E
     for split in splits:
         where = [split.neuron, *range(end, end + split.added)]
         end += split.added
-        factors[where] = torch.tensor(split.weights, dtype=torch.float64)
+        shares = torch.tensor(split.weights, dtype=torch.float64)
+        factors[where] = shares / shares.sum()  # 1 but for rounding, which the function need not feel
         if shifts is not None and split.directions is not None:
             shifts[where] = epsilon * split.directions.cpu().double()
     born = torch.arange(len(parents)) >= neurons

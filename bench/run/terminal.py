@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -11,8 +12,11 @@ from rich.table import Table
 
 from bench.core.callbacks import Callback
 from bench.core.identity import LATENCY
-from bench.core.record import GrowthRecord, RunRecord, RunState
+from bench.core.record import EXACT, GrowthRecord, RunRecord, RunState
 from bench.network.cost import cost
+
+ABOUT = "~"
+CONTRADICTED = " !"
 
 
 class ProgressBar(Callback):
@@ -71,10 +75,11 @@ def table(record: RunRecord) -> Table:
             *(one.text(stage.costs[name]) if name in stage.costs else "" for name, one in shown.items()),
             *(shown[name].text(stage.target_cost) for name in measured),
             *(f"{100 * score:.2f}" if classified else f"{score:.4g}" for score in (stage.validation, stage.test)),
-            *("" if drop is None else f"{drop:.2e}" for drop in (growth.predicted_drop, growth.measured_drop)),
+            _drop(growth.predicted_drop, before=ABOUT * (growth.trust not in (None, EXACT))),
+            _drop(growth.measured_drop, behind=CONTRADICTED * (growth.contradicted > 0)),
             *(f"{seconds:.2f}" for seconds in (stage.seconds.train, stage.seconds.grow)),
         )
-    drawn.caption = unconverged(record)
+    drawn.caption = "\n".join(_remarks(record)) or None
     return drawn
 
 
@@ -89,6 +94,24 @@ def unconverged(record: RunRecord) -> str | None:
     others = " or ".join(name for name in ("lanczos", "dense") if name != engine)
     what = f"{engine} has not converged for {count:,} of {all_of_them:,} neurons (largest residual {worst:.1e})"
     return f"{what}: try growth.engine={others}, or growth.engine_options"
+
+
+def _drop(drop: float | None, before: str = "", behind: str = "") -> str:
+    return "" if drop is None else f"{before}{drop:.2e}{behind}"
+
+
+def _remarks(record: RunRecord) -> Iterator[str]:
+    """What the marks in the table mean."""
+    growths = [stage.growth for stage in record.stages if stage.growth]
+    limits = list(dict.fromkeys(one.trust for one in growths if one.trust not in (None, EXACT)))
+    if limits:
+        yield f"{ABOUT} not exact to second order: {'; '.join(map(str, limits))}"
+    if found := sum(one.contradicted for one in growths):
+        yield f"{CONTRADICTED.strip()} contradicts the prediction ({found} of {sum(g.judged for g in growths)} plans)"
+    if left_out := list(dict.fromkeys(name for one in growths for name in one.left_out)):
+        yield f"left out, as they contradicted the prediction: {', '.join(left_out)}"
+    if (warning := unconverged(record)) is not None:
+        yield warning
 
 
 def summary(record: RunRecord) -> str:

@@ -1,13 +1,15 @@
 """What each ATen operation does: to channels, to curvature, to the bill.
 
 base        a call, and what the table says of it
+smoothness  which are not smooth, and where
 pointwise   each entry alone
 layers      with a weight, and products of tensors
 dimensions  along and across dimensions
 table       the one table: a new operation is one entry
 """
 
-from bench.network.operations.base import Call, Form, Kinks, Layer, Operation
+from bench.network.operations.base import Call, Form, Layer, Operation
+from bench.network.operations.smoothness import Picks, kinks_of
 from bench.network.operations.table import entry
 
-__all__ = ["Call", "Form", "Kinks", "Layer", "Operation", "entry"]
+__all__ = ["Call", "Form", "Layer", "Operation", "Picks", "entry", "kinks_of"]

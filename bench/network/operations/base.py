@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import fx
 
+from bench.network.operations.smoothness import Given, Kinks, Picks
 from bench.network.program import arguments, operation, sizes, where
 from bench.network.spaces import Layout, Reason
 
@@ -17,17 +18,12 @@ class Form(Enum):
     """How an operation acts on what passes through it, entry by entry or not."""
 
     AFFINE = "each entry alone, linear in it where the other inputs are held: addition, scaling"
-    CURVED = "each entry alone, with a second derivative: SiLU, tanh"
-    KINKED = "each entry alone, piecewise linear: ReLU"
+    CURVED = "each entry alone, with a second derivative or kinks: SiLU, ReLU"
     PRODUCT = "entries of two tensors multiplied"
     MOVE = "entries go to other places: reshape, permute, cat"
     MIX = "entries of one channel are mixed linearly: average pooling, a depthwise convolution"
     SELECT = "some entries of each channel are picked: max pooling"
     GENERAL = "anything that can be differentiated twice: softmax, attention"
-
-
-Kinks = tuple[Any, Sequence[tuple[Any, Any]], Any]
-"""A piecewise linear function: slope on the left, (place, change of slope) of each kink, and what is added."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +113,8 @@ class Operation:
     Attributes:
         rule: From a call to the layout of what it makes, or layouts of what it makes several of.
         form: How it acts in a chain.
-        kinks: For a kinked one: from its other arguments to `Kinks`.
+        kinks: Where its slope jumps, from its arguments; None for nowhere.
+        picks: Which entries it picks the largest of, from its arguments and its input's shape; None for none.
         macs: What it multiplies and adds: products of axes, from a call and its output's layout.
         baked: Whether its arguments have sizes that channels may change.
         random: Whether it draws numbers: always, or as long as its argument of this name is true.
@@ -125,7 +122,8 @@ class Operation:
 
     rule: Rule
     form: Form = Form.GENERAL
-    kinks: Callable[..., Kinks] | None = None
+    kinks: Callable[[Given], Kinks] | None = None
+    picks: Callable[[Given, Sequence[int]], Picks] | None = None
     macs: Callable[[Call, Layout], list[Layout]] | None = None
     baked: bool = False
     random: bool | str = False
@@ -133,4 +131,4 @@ class Operation:
     @property
     def bends(self) -> bool:
         """Whether it has a second derivative, or a kink, where it has one input."""
-        return self.form in (Form.CURVED, Form.KINKED, Form.GENERAL)
+        return self.form in (Form.CURVED, Form.GENERAL)

@@ -28,6 +28,14 @@ def _as_many(call: Call, layout: Layout) -> Any:
     return layout if isinstance(value, Tensor) else [layout for _ in value]
 
 
+def norm(call: Call) -> Any:
+    """As a reduction, where it has a second derivative."""
+    if (call["ord"] if "ord" in call.arguments else call["p"]) not in (None, 2):
+        for axis in call.layout(call.first):
+            refuse(axis, call.reason(f"{call.name} has kinks, but for the one of order 2"))
+    return reduction(call)
+
+
 def along(text: str, argument: str = "dim") -> Rule:
     """Each entry depends on all along some dimensions, none of which may hold channels."""
 

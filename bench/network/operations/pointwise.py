@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import Any
 
 from torch import Tensor
 
-from bench.network.operations.base import Call
+from bench.network.operations.base import Call, Rule
+from bench.network.operations.smoothness import Given
 from bench.network.program import number
 from bench.network.spaces import Axis, Layout, length, plain, refuse, unify
 
@@ -30,6 +31,19 @@ def joined(call: Call, layouts: Sequence[Layout]) -> Layout:
 
 def elementwise(call: Call) -> Layout:
     return joined(call, [call.layouts[n] for n in call.tensors])
+
+
+def unless(jump: Callable[[Given], float]) -> Rule:
+    """Each entry alone, unless the function jumps: then a small step changes the loss in first order."""
+
+    def rule(call: Call) -> Layout:
+        if jump(call.arguments):
+            for node in call.tensors:
+                for axis in call.layouts[node]:
+                    refuse(axis, call.reason(f"{call.name} jumps in value, so no small step has a small effect"))
+        return elementwise(call)
+
+    return rule
 
 
 def unknown(call: Call) -> Any:
@@ -66,6 +80,9 @@ def batch_norm(call: Call) -> Layout:
 
 def prelu(call: Call) -> Layout:
     layout, (slopes,) = call.layout("self"), call.layout("weight")
+    if call["weight"] not in call.names:
+        for axis in (*layout, slopes):
+            refuse(axis, call.reason("the slopes of prelu are computed: they would have to be a parameter"))
     if length(slopes) > 1:  # one slope is all channels'
         unify(layout[1], slopes, call.reason("meets what cannot grow in prelu"))
     return layout

@@ -5,31 +5,20 @@ A new operation is one entry. What is not in the table refuses the channels that
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
-from bench.network.operations import dimensions, layers, pointwise
-from bench.network.operations.base import Form, Kinks, Operation
+from bench.network.operations import dimensions, layers, pointwise, smoothness
+from bench.network.operations.base import Form, Operation
+from bench.network.operations.smoothness import Given, Kinks
 from bench.network.program import operation
-
-
-def _relu() -> Kinks:
-    return 0.0, [(0.0, 1.0)], 0.0
-
-
-def _hardtanh(low: float = -1.0, high: float = 1.0) -> Kinks:
-    return 0.0, [(low, 1.0), (high, -1.0)], low
-
-
-def _leaky(slope: Any = 0.01) -> Kinks:
-    return slope, [(0.0, 1.0 - slope)], 0.0
-
-
-def _hardsigmoid() -> Kinks:
-    return 0.0, [(-3.0, 1 / 6), (3.0, -1 / 6)], 0.0
 
 
 def _many(names: str, entry: Operation) -> dict[str, Operation]:
     return dict.fromkeys(names.split(), entry)
+
+
+def _kinked(declared: Callable[[Given], Kinks]) -> Operation:
+    return Operation(pointwise.elementwise, Form.CURVED, declared)
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -44,20 +33,30 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "mul": Operation(pointwise.elementwise, Form.PRODUCT),
     **_many(
-        "silu gelu softplus tanh sigmoid elu selu celu mish log_sigmoid hardswish exp expm1 log log1p square sqrt "
-        "rsqrt reciprocal sin cos erf pow div softsign atan abs true_divide",
+        "silu gelu tanh sigmoid celu mish log_sigmoid exp expm1 log log1p square sqrt rsqrt reciprocal sin cos erf pow "
+        "atan",
         Operation(pointwise.elementwise, Form.CURVED),
     ),
-    **_many(
-        "addcmul addcdiv lerp maximum minimum clamp clamp_min clamp_max where masked_fill",
-        Operation(pointwise.elementwise),
-    ),
-    "relu": Operation(pointwise.elementwise, Form.KINKED, _relu),
-    "relu6": Operation(pointwise.elementwise, Form.KINKED, lambda: _hardtanh(0.0, 6.0)),
-    "hardtanh": Operation(pointwise.elementwise, Form.KINKED, _hardtanh),
-    "leaky_relu": Operation(pointwise.elementwise, Form.KINKED, _leaky),
-    "hardsigmoid": Operation(pointwise.elementwise, Form.KINKED, _hardsigmoid),
-    "prelu": Operation(pointwise.prelu, Form.KINKED, _leaky),
+    **_many("div true_divide", Operation(pointwise.unless(smoothness.rounding_jump), Form.CURVED)),
+    **_many("addcmul addcdiv lerp where masked_fill", Operation(pointwise.elementwise)),
+    "relu": _kinked(smoothness.relu),
+    "relu6": _kinked(smoothness.relu6),
+    "leaky_relu": _kinked(smoothness.leaky_relu),
+    "rrelu": Operation(pointwise.elementwise, Form.CURVED, smoothness.rrelu, random="training"),
+    "prelu": Operation(pointwise.prelu, Form.CURVED, smoothness.prelu),
+    "hardtanh": _kinked(smoothness.hardtanh),
+    **_many("clamp clamp_min clamp_max", _kinked(smoothness.clamp)),
+    "hardsigmoid": _kinked(smoothness.hardsigmoid),
+    "hardswish": _kinked(smoothness.hardswish),
+    "elu": _kinked(smoothness.elu),
+    "selu": _kinked(smoothness.selu),
+    "softshrink": _kinked(smoothness.softshrink),
+    "abs": _kinked(smoothness.absolute),
+    "maximum": _kinked(smoothness.maximum),
+    "minimum": _kinked(smoothness.minimum),
+    "softplus": Operation(pointwise.unless(smoothness.softplus_jump), Form.CURVED),
+    "hardshrink": Operation(pointwise.unless(smoothness.hardshrink_jump), Form.CURVED),
+    "threshold": Operation(pointwise.unless(smoothness.threshold_jump), Form.CURVED, smoothness.threshold),
     "batch_norm": Operation(pointwise.batch_norm, Form.AFFINE),
     "linear": Operation(layers.linear, Form.MIX, macs=layers.by_weight),
     **_many("conv1d conv2d conv3d", Operation(layers.convolution, Form.MIX, macs=layers.by_weight)),
@@ -70,13 +69,20 @@ OPERATIONS: dict[str, Operation] = {
     "embedding": Operation(layers.embedding, Form.MOVE),
     "scaled_dot_product_attention": Operation(layers.attention, macs=layers.by_attention),
     **_many("mean sum", Operation(dimensions.reduction, Form.MIX)),
-    **_many("amax amin max min prod std var logsumexp norm linalg_vector_norm", Operation(dimensions.reduction)),
+    **_many("prod std var logsumexp", Operation(dimensions.reduction)),
+    **_many("norm linalg_vector_norm", Operation(dimensions.norm)),
+    **_many("amax max", Operation(dimensions.reduction, Form.SELECT, picks=smoothness.largest)),
+    **_many("amin min", Operation(dimensions.reduction, Form.SELECT, picks=smoothness.smallest)),
     **_many("softmax log_softmax _softmax _log_softmax", Operation(dimensions.along("softmax over channels"))),
     "cumsum": Operation(dimensions.along("cumsum over channels"), Form.MIX),
     **_many("roll flip", Operation(dimensions.along("its channels change places", "dims"), Form.MOVE)),
     **_many(
-        "max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d max_pool2d_with_indices",
-        Operation(dimensions.pooling, Form.SELECT),
+        "max_pool1d max_pool2d max_pool3d max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices",
+        Operation(dimensions.pooling, Form.SELECT, picks=smoothness.pooled),
+    ),
+    **_many(
+        "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d",
+        Operation(dimensions.pooling, Form.SELECT, picks=smoothness.pooled_to_size),
     ),
     **_many(
         "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
@@ -121,4 +127,7 @@ UNKNOWN = Operation(pointwise.unknown)
 
 def entry(target: object) -> Operation:
     """The table's entry for an operation; that of unknown ones for what it does not have."""
-    return OPERATIONS.get(operation(target), UNKNOWN)
+    name = operation(target)
+    if name in ("max", "min") and getattr(target, "_overloadname", "") == "other":
+        name += "imum"  # of two tensors
+    return OPERATIONS.get(name, UNKNOWN)

@@ -19,11 +19,14 @@ def predictions(one: Contender) -> Iterator[Row]:
             drops = (stage.growth.predicted_drop, stage.growth.measured_drop) if stage.growth else (None, None)
             if None not in drops:
                 chosen = one.runs.get(record.seed) is record
-                yield {**head, "rung": stage.stage, "predicted": drops[0], "measured": drops[1], "chosen": chosen}
+                yield {
+                    **{**head, "rung": stage.stage, "predicted": drops[0], "measured": drops[1], "chosen": chosen},
+                    **{name: getattr(stage.growth, name) for name in ("trust", "judged", "contradicted")},
+                }
 
 
 def forecasts(events: Sequence[Row]) -> Iterator[Row]:
-    """How good predictions are, by method and step: the median ratio, how often the loss rose, and the correlation."""
+    """How good predictions are, by method and step: the median ratio, how often they failed, and the correlation."""
     groups: dict[tuple[str, Step], list[Row]] = {}
     for event in events:
         groups.setdefault((event["method"], event["step"]), []).append(event)
@@ -36,6 +39,9 @@ def forecasts(events: Sequence[Row]) -> Iterator[Row]:
             "events": len(members),
             "ratio": median(ratios) if ratios else None,
             "rose": sum(event["measured"] < 0 for event in members),
+            "judged": sum(event["judged"] for event in members),
+            "contradicted": sum(event["contradicted"] for event in members),
+            "trust": "; ".join(dict.fromkeys(event["trust"] for event in members if event["trust"])) or None,
             "rank": rank_correlation([e["predicted"] for e in members], [e["measured"] for e in members]),
         }
 

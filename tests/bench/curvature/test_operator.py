@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -138,6 +139,27 @@ def softplus3(z: Tensor) -> Tensor:
     return 3 * s * (1 - s)
 
 
+ALPHA = 1.6732632423543772  # of SELU
+SEVEN = float(torch.tensor(0.7))
+
+
+class Of(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.function(z)
+
+
+def written_out_hardswish(z: Tensor) -> Tensor:
+    """Of ``z relu6(z + 3) / 6``: the bends of the factor times the other, and twice the slopes' product."""
+    inside = (z.abs() < 3).to(z)
+    return z * (softplus3(z + 3) - softplus3(z - 3)) / 6 + inside / 3
+
+
 def silu2(z: Tensor) -> Tensor:
     s = torch.sigmoid(z)
     return s * (1 - s) * (2 + z * (1 - 2 * s))
@@ -189,17 +211,40 @@ def test_the_forms_agree_where_one_activation_stands_alone(net: Net) -> None:
         (nn.PReLU(1, 0.5), lambda z: 0.5 * softplus3(z)),
         (nn.Hardtanh(-0.5, 0.7), lambda z: softplus3(z + 0.5) - softplus3(z - 0.7)),
         (nn.Hardsigmoid(), lambda z: (softplus3(z + 3) - softplus3(z - 3)) / 6),
+        (nn.Hardswish(), lambda z: (z.abs() < 3).double() / 3 - (softplus3(z + 3) + softplus3(z - 3)) / 2),
+        (nn.ELU(0.4), lambda z: (z < 0).double() * 0.4 * z.exp() + 0.6 * softplus3(z)),
+        (nn.SELU(), lambda z: 1.0507009873554805 * ((z < 0).double() * ALPHA * z.exp() + (1 - ALPHA) * softplus3(z))),
+        (nn.RReLU(0.2, 0.4), lambda z: 0.7 * softplus3(z)),
+        (nn.Softshrink(0.3), lambda z: softplus3(z - 0.3) - softplus3(z + 0.3)),
+        (nn.Threshold(0.2, 0.2), lambda z: softplus3(z - 0.2)),
+        (Of(lambda z: z.clamp(-0.5, 0.7)), lambda z: softplus3(z + 0.5) - softplus3(z - 0.7)),
+        (Of(lambda z: z.abs()), lambda z: 2 * softplus3(z)),
+        (Of(lambda z: torch.maximum(z, torch.tensor(0.7).to(z))), lambda z: softplus3(z - SEVEN)),
+        (Of(lambda z: torch.min(torch.tensor(0.7).to(z), z)), lambda z: -softplus3(z - SEVEN)),
+        (Of(lambda z: torch.max(z, -z)), lambda z: 4 * softplus3(2 * z)),
+        (Of(lambda z: z * F.relu6(z + 3) / 6), written_out_hardswish),
     ],
-    ids=lambda one: str(one) if isinstance(one, nn.Module) else None,
+    ids=str,
 )
-def test_kinked_activations_get_the_surrogate_and_say_so(kinked: nn.Module, second: Any) -> None:
+def test_kinks_get_the_surrogate_and_say_so(kinked: nn.Module, second: Any) -> None:
+    """And what bends besides is exact."""
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(4, 6), kinked, nn.Linear(6, 3)).double()
+    model = nn.Sequential(nn.Linear(4, 6), kinked, nn.Linear(6, 3)).double().eval()
     graph = Graph(model, (4,))
     sample = torch.randn(9, 4, dtype=torch.float64), torch.arange(9) % 3
     curvature = Curvature(graph, Sample(*sample, F.cross_entropy))
     assert curvature.surrogate == "softplus3"
-    assert close(matrices(curvature)["0"], textbook(model, 0, None, 1, second, sample))
+    assert curvature.trust(["0"]) == "kinks"
+    assert close(matrices(curvature)["0"], textbook(model, 0, None, 1, second, sample), 1e-8)
+
+
+@pytest.mark.parametrize("smooth", [nn.CELU(0.4), nn.ELU(), nn.Softsign(), nn.Softplus(), nn.LeakyReLU(1.0)], ids=str)
+def test_what_is_smooth_is_not_called_kinked(smooth: nn.Module) -> None:
+    torch.manual_seed(0)
+    graph = Graph(nn.Sequential(nn.Linear(4, 6), smooth, nn.Linear(6, 3)).double(), (4,))
+    curvature = Curvature(graph, Sample(torch.randn(9, 4).double(), torch.arange(9) % 3, F.cross_entropy))
+    assert curvature.surrogate is None
+    assert curvature.trust(["0"]) == "second order"
 
 
 @pytest.mark.parametrize("net", NETS, ids=str)

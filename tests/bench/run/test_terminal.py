@@ -71,3 +71,21 @@ def test_no_bar_where_there_is_no_terminal(tmp_path: Path, capfd: pytest.Capture
     with ProgressBar("s3d") as bar:
         prepared(tmp_path, "growth.stages=0", callback=bar).execute()
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_a_prediction_is_worth_is_marked_and_explained(tmp_path: Path) -> None:
+    record = prepared(tmp_path, "growth.stages=2", "train.epochs=0").execute()
+    assert not any(mark in " ".join(drawn(record)) for mark in ("~", "!", "prediction"))
+    one, two = (stage.growth for stage in record.stages[1:])
+    assert one is not None
+    assert two is not None
+    one.trust, two.trust, two.contradicted = "kinks", "kinks, max pooling", 1
+    two.left_out = ["3"]
+    lines = drawn(record)
+    rows = [line for line in lines if line.split()[:1] in (["1"], ["2"])]
+    assert [row.count("~") for row in rows] == [1, 1]
+    assert ["!" in row for row in rows] == [False, True]
+    below = " ".join(line.strip() for line in lines[lines.index(rows[1]) :])
+    assert "~ not exact to second order: kinks; kinks, max pooling" in below
+    assert f"! contradicts the prediction (1 of {one.judged + two.judged} plans)" in below
+    assert "left out, as they contradicted the prediction: 3" in below
