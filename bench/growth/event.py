@@ -183,6 +183,8 @@ class GrowthEvent:
     def _carry_out(self, plan: GrowthPlan, context: GrowthContext, record: GrowthRecord) -> GrowthPlan:
         """Check a plan on a copy, grow by what is to be grown of it, and record what that did; what was grown."""
         before, outputs = self.measure(GrowthPlan(), 0.0)
+        if not isfinite(before):
+            raise BenchError(f"the loss on the sample is {before} before growing; try a lower train.lr")
         self._keeps_function(plan, outputs, record)
         epsilon = 0.0 if plan.restart else self._step(plan)
         plan, epsilon = self._reconsidered(plan, epsilon, before)

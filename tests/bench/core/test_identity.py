@@ -106,6 +106,10 @@ def test_values_that_are_equal_after_typing_are_one_run(path: str, value: object
     assert identity(changed(path, value)) == identity(changed(path, typed))
 
 
+def test_no_options_are_none_however_that_is_typed() -> None:
+    assert identity(changed("growth.engine_options", {})) == identity(changed("growth.engine_options", None))
+
+
 def test_texts_in_a_mapping_without_types_are_not_numbers() -> None:
     one, two = (changed("backbone.options", {"size": size}) for size in ("8", 8))
     assert identity(one) != identity(two)
