@@ -15,6 +15,7 @@ from bench.growth.event import GrowthEvent
 from bench.growth.method import GrowthMethod, has_step
 from bench.growth.trial import NETWORKS, USUAL, trial
 from bench.growth.untouched import ASPECTS, Aspect, parameters_and_buffers
+from bench.network.modes import evaluation
 from bench.network.plan import GrowthPlan, validate
 
 COSTS = ("params", "macs", "energy")
@@ -156,9 +157,10 @@ def _asked(make: Make, network: Network) -> tuple[GrowthEvent, GrowthPlan, dict[
     """An event, the method's first plan as it stands, and what asking for it changed; several rules look at it."""
     event, target = _trial(make, network)
     context = event.context(target)
-    aspects = {aspect: aspect(context) for aspect in ASPECTS}
-    plan = event.method.propose(context)
-    return event, plan, {aspect: changed() for aspect, changed in aspects.items()}
+    with evaluation(event.graph.model):
+        aspects = {aspect: aspect(context) for aspect in ASPECTS}
+        plan = event.method.propose(context)
+        return event, plan, {aspect: changed() for aspect, changed in aspects.items()}
 
 
 def _grown(make: Make, network: Network, config: GrowthConfig) -> tuple[GrowthRecord, dict[str, Tensor]]:

@@ -25,7 +25,7 @@ from torch.optim import Optimizer
 
 from bench.core.errors import PlanError, require_choice
 from bench.network.groups import Group, Slot, Widths, length, tensor_of, widths
-from bench.network.plan import GrowthPlan, Split, by_group
+from bench.network.plan import TOLERANCE, GrowthPlan, Split, by_group
 
 OptimizerState = Literal["carry", "zero", "reset"]
 OPTIMIZER_STATES: tuple[str, ...] = get_args(OptimizerState)
@@ -113,7 +113,8 @@ def expand(neurons: int, splits: list[Split], epsilon: float, like: Tensor) -> E
         where = [split.neuron, *range(end, end + split.added)]
         end += split.added
         shares = torch.tensor(split.weights, dtype=torch.float64)
-        factors[where] = shares / shares.sum()  # 1 but for rounding, which the function need not feel
+        rounding = abs(float(shares.sum()) - 1) <= TOLERANCE  # which the function need not feel
+        factors[where] = shares / shares.sum() if rounding else shares
         if shifts is not None and split.directions is not None:
             shifts[where] = epsilon * split.directions.cpu().double()
     born = torch.arange(len(parents)) >= neurons

@@ -12,7 +12,6 @@ from torch.nn import functional as F
 NETWORKS = [
     "mobilenet_v3_small",
     "efficientnet_b0",
-    "densenet121",
     "squeezenet1_1",
     "regnet_y_400mf",
     "convnext_tiny",
