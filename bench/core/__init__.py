@@ -10,7 +10,11 @@
     identity    what a run is called: the hash of what determines its numbers
     record      a run's record, the same types for all who write or read it
     store       a run's folder, and where the run stands
+    provenance  what made a run: plugins' source, network, data
     callbacks   who hears how a run goes on
+    survey      many things measured one after the other, kept in a file, and tables of them
+    output      standard output that is closed or full
+    loading     PyTorch, once there is something to do
 
 Imports no other room, and neither PyTorch nor Hydra's application, for a run that is done is skipped with this alone.
 """

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 import msgspec
 import torch
-from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch import nn
 
 from bench.backbones import build
 from bench.core.errors import BenchError, one_line
+from bench.network.agreement import outputs
 from bench.network.graph import Graph
 from bench.network.plan import GrowthPlan, Split
 from bench.network.share import causes, share
@@ -93,14 +93,14 @@ def gap(graph: Graph) -> float:
     model = graph.model.eval().double()
     disturb(model, random)
     inputs = torch.randn(2, *graph.input_shape, generator=random, dtype=torch.float64)
-    before = _outputs(model, inputs)
+    before = outputs(model, inputs)
     splits = []
     for name, neurons in graph.widths().items():
         for neuron in torch.randperm(neurons, generator=random)[: max(1, neurons // 4)].tolist():
             first = 2 * float(torch.randn((), generator=random))
             splits.append(Split(graph.groups[name], neuron, (first, 1 - first)))
     apply(model, None, GrowthPlan(tuple(splits)), 0.0)
-    after = _outputs(model, inputs)
+    after = outputs(model, inputs)
     return float((after - before).abs().max() / before.abs().max())
 
 
@@ -112,13 +112,6 @@ def disturb(model: nn.Module, random: torch.Generator) -> None:
             if tensor.is_floating_point() and bool((tensor == tensor.flatten()[0]).all()):
                 noise = torch.rand(tensor.shape, generator=random, dtype=tensor.dtype)
                 tensor += 0.2 * noise if name.endswith("_var") else 0.2 * noise - 0.1
-
-
-def _outputs(model: nn.Module, inputs: Tensor) -> Tensor:
-    with torch.no_grad():
-        found = tree_leaves(model(inputs))[0]
-    assert isinstance(found, Tensor)
-    return found
 
 
 if __name__ == "__main__":

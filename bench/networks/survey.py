@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from bench.core.errors import StorageError
-from bench.core.files import write_atomic
+from bench.core.survey import read
+from bench.core.survey import survey as survey_of
 from bench.networks.measure import Network
 from bench.networks.tables import write
 
@@ -32,32 +32,16 @@ def survey(names: Sequence[str], out: Path, seconds: float, rerun: str, note: Ca
     Raises:
         StorageError: The folder cannot be written, or ``networks.json`` cannot be read.
     """
-    found = {one.name: one for one in read(out)}
-    again = [name for name in names if name in found and (rerun == "all" or (rerun == "failed" and found[name].failed))]
-    for name in again:
-        del found[name]
-    write(out, list(found.values()))
-    for name in names:
-        note(name)
-        if name not in found:
-            found[name] = isolated(name, seconds)
-            write_atomic(out / "networks.json", msgspec.json.format(msgspec.json.encode(list(found.values()))))
-            write(out, list(found.values()))
-    note("")
-    return list(found.values())
-
-
-def read(out: Path) -> list[Network]:
-    """What a folder has already.
-
-    Raises:
-        StorageError: The file is not one of ours.
-    """
     path = out / "networks.json"
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=list[Network]) if path.exists() else []
-    except msgspec.MsgspecError as error:
-        raise StorageError(f"cannot read {path}: {error}; remove it to begin anew") from error
+    return survey_of(
+        {name: name for name in names},
+        {one.name: one for one in read(path, Network)},
+        path,
+        rerun,
+        lambda name: isolated(name, seconds),
+        lambda found: write(out, found),
+        note,
+    )
 
 
 def isolated(name: str, seconds: float) -> Network:

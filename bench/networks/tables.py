@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
@@ -11,13 +9,12 @@ from statistics import mean
 from bench.core.files import write_atomic
 from bench.core.numbers import DASH, scientific
 from bench.core.numbers import share as percent
+from bench.core.survey import Row, markdown, write_csv
 from bench.networks.measure import Network
 
 LIBRARIES = ("timm", "torchvision")
 OUTPUT = "network output"
 """How the one cause begins that every network has."""
-
-Row = dict[str, str]
 
 
 def write(out: Path, found: Sequence[Network]) -> None:
@@ -30,17 +27,13 @@ def write(out: Path, found: Sequence[Network]) -> None:
     Raises:
         StorageError: The folder cannot be written.
     """
-    file = io.StringIO()
     rows = [_exact(one) for one in found]
-    writer = csv.DictWriter(file, list(_exact(Network(":"))), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomic(out / "networks.csv", file.getvalue())
-    parts = ["# What can be grown of other people's networks", ABOUT, "## In short", _markdown(_summary(found))]
+    write_csv(out / "networks.csv", list(_exact(Network(":"))), rows)
+    parts = ["# What can be grown of other people's networks", ABOUT, "## In short", markdown(_summary(found))]
     for library in LIBRARIES:
         own = of(library, found)
-        parts += [f"## {library}", _markdown([_shown(one) for one in own])] if own else []
-    parts += ["## What is left", LEFT, _markdown(_causes(found))]
+        parts += [f"## {library}", markdown([_shown(one) for one in own])] if own else []
+    parts += ["## What is left", LEFT, markdown(_causes(found))]
     write_atomic(out / "networks.md", "\n\n".join(parts) + "\n")
 
 
@@ -113,10 +106,3 @@ def _causes(found: Sequence[Network]) -> list[Row]:
                 networks.setdefault(cause.reason, set()).add(one.name)
     ordered = sorted(layers, key=lambda reason: (-len(networks[reason]), -layers[reason]))
     return [{"cause": r, "layers": str(layers[r]), "networks": str(len(networks[r]))} for r in ordered]
-
-
-def _markdown(rows: Sequence[Row]) -> str:
-    if not rows:
-        return "None."
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

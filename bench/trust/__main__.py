@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,10 +68,7 @@ def _task(options: Options) -> None:
 
 def main() -> None:
     """``python -m bench.trust``."""
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(HELP)
-        return
-    application(_task, "trust")()
+    application(_task, "trust", HELP)()
 
 
 if __name__ == "__main__":

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median, quantiles
 
 from bench.core.files import write_atomic
 from bench.core.numbers import DASH, scientific, share
+from bench.core.survey import Row, markdown, write_csv
 from bench.growth.judge import BAND
 from bench.trust.measure import EPSILON, EXAMPLES, LAYERS, STEPS, Found, all_of
-
-Row = dict[str, str]
 
 ABOUT = f"""\
 By `python -m bench.trust`. Each network is trained for {STEPS} steps of Adam on the digits (resized for torchvision's
@@ -35,16 +32,12 @@ def write(out: Path, found: Sequence[Found]) -> None:
     Raises:
         StorageError: The folder cannot be written.
     """
-    file = io.StringIO()
     rows = [_row(one, lambda value: "" if value is None else f"{value:.4g}") for one in found]
-    writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomic(out / "trust.csv", file.getvalue())
+    write_csv(out / "trust.csv", list(rows[0]) if rows else [], rows)
     shown = [_row(one, lambda value: DASH if value is None else f"{value:.3g}") for one in found]
-    parts = ["# Predicted against measured", ABOUT, "## In short", _markdown(summary(found, "trust"))]
-    parts += ["## By activation and pooling", _markdown(summary(found, "form"))]
-    parts += ["## Every network", _markdown(shown)]
+    parts = ["# Predicted against measured", ABOUT, "## In short", markdown(summary(found, "trust"))]
+    parts += ["## By activation and pooling", markdown(summary(found, "form"))]
+    parts += ["## Every network", markdown(shown)]
     write_atomic(out / "trust.md", "\n\n".join(parts) + "\n")
 
 
@@ -87,10 +80,3 @@ def _row(one: Found, number: Callable[[float | None], str]) -> Row:
         "predicted": "" if one.predicted is None else scientific(one.predicted),
         "trust": one.failed or one.trust,
     }
-
-
-def _markdown(rows: Sequence[Row]) -> str:
-    if not rows:
-        return "None."
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

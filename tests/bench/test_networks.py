@@ -61,7 +61,7 @@ def test_the_page_has_both_tables_their_means_and_what_is_left(folder: Path) -> 
         assert f"\n{heading}" in f"\n{page}"
     assert "| test_vit | yes | 12 | 6 | " in page
     (summary,) = (line for line in page.splitlines() if line.startswith("| timm | 1 | 1 | "))
-    assert f"{100 * survey.read(folder)[1].share:.1f} %" in summary
+    assert f"{100 * survey.read(folder / 'networks.json', Network)[1].share:.1f} %" in summary
     assert "| 13 | 1 |" in page.partition("## What is left")[2]  # layers under a layer norm, in one network
 
 
@@ -82,7 +82,7 @@ def test_what_is_there_is_not_measured_again(folder: Path, tmp_path: Path, monke
     assert asked == ["timm:test_vit2"] * 2
     survey.survey(names, tmp_path, 1, "all", noted.append)
     assert asked[2:] == names
-    assert {one.name for one in survey.read(tmp_path)} == set(names)
+    assert {one.name for one in survey.read(tmp_path / "networks.json", Network)} == set(names)
     (tmp_path / "networks.json").write_text("[{}]")
     with pytest.raises(StorageError, match=r"^cannot read .*networks\.json: "):
         survey.survey(names, tmp_path, 1, "none", noted.append)

@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_rows_are_what_was_found(folder: Path) -> None:
-    found = {one.case: one for one in survey.read(folder)}
+    found = {one.case: one for one in survey.read(folder / "trust.json", Found)}
     with (folder / "trust.csv").open() as file:
         rows = {Case(row["network"], row["activation"], row["pooling"]): row for row in csv.DictReader(file)}
     assert list(rows) == list(found)
