@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import msgspec
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from bench.core.files import read_file, set_aside, write_atomic
 from bench.core.provenance import Provenance
@@ -107,18 +107,10 @@ def _unpacked(archive: bytes) -> Any:
         if sum(file.file_size for file in files.infolist()) > len(archive):
             raise ValueError("it unpacks to more than it holds")
     found = torch.load(io.BytesIO(archive), map_location="cpu", weights_only=True)
-    for tensor in _tensors(found):
-        if tensor.numel() * tensor.element_size() > len(archive):
+    for tensor in tree_leaves(found):
+        if isinstance(tensor, Tensor) and tensor.numel() * tensor.element_size() > len(archive):
             raise ValueError("a tensor is larger than the file")
     return found
-
-
-def _tensors(content: object) -> Iterator[Tensor]:
-    if isinstance(content, Tensor):
-        yield content
-    elif isinstance(content, dict | list | tuple):
-        for one in content.values() if isinstance(content, dict) else content:
-            yield from _tensors(one)
 
 
 def _bytes(state: Content) -> bytearray:
