@@ -237,12 +237,11 @@ class Closing:
                 best = min(alone, key=lambda place: len({*self._alive(place[2])}), default=None)
                 if best is not None:
                     told[space] = best
-            if not told:
-                for space in left:
-                    space.reason = Reason("cannot be told apart from others beside it")
-                break
+            if not told:  # the one that most stand beside
+                worst = max(left, key=lambda space: len(self.places[space]))
+                worst.reason = Reason("cannot be told apart from others beside it")
             found |= told
-            left = [space for space in left if space not in found]
+            left = [space for space in left if space not in found and space.reason is None]
         return found
 
     # -- what stays ----------------------------------------------------------------------------------------------------

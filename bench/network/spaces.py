@@ -34,11 +34,13 @@ class Space:
     Attributes:
         size: How many.
         reason: Why they cannot be split; None while they can.
+        within: Whether they are the size of larger units, of which there are several one after the other.
         parts: What they turned out to be, in terms of other spaces; None while they are their own.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, within: bool = False) -> None:
         self.size = size
+        self.within = within
         self.reason: Reason | None = None
         self.parts: Axis | None = None
 
@@ -179,7 +181,7 @@ def divided(factor: Factor, outer: int) -> tuple[Factor, Factor]:
     """A factor as a product whose outer factor is ``outer``, which divides it."""
     if isinstance(factor, int):
         return outer, factor // outer
-    pair = Space(outer), Space(factor.size // outer)
+    pair = Space(outer, factor.within), Space(factor.size // outer, within=outer > 1)
     factor.become((pair,))
     return pair
 
@@ -188,6 +190,11 @@ def cut(segment: Segment, where: int, reason: Reason) -> Axis:
     """A segment as several, one of which ends after ``where`` entries."""
     outer, *rest = segment
     inner = tuple(rest)
+    if (
+        isinstance(outer, Space) and outer.within
+    ):  # units of several parts grow as a whole: their parts stay as they are
+        outer.become(plain(outer.size))
+        outer = outer.size
     whole, left = divmod(where, entries(inner))
     if left == 0:
         if isinstance(outer, int):

@@ -250,17 +250,20 @@ def _check_state(key: str, value: object, parameter: Tensor) -> None:
 
 _COUNTS = re.compile(r"(^|_)(n_?)?(num_)?(attention_)?heads?$|^groups$")
 """Attributes that may count a group's neurons."""
-_SIZES = re.compile(r"(dim|channels|chs|features|width|planes|hidden|size|inner)$")
+_SIZES = re.compile(r"(dim|channels|chs|features|width|planes|hidden|size|inner)(_out|_in)?$")
 _NOT_SIZES = re.compile(r"head_(dim|size)$|^dim_head$|kernel_size$")
 """Attributes that may count the entries of all neurons of a group, and such that do not."""
 _MANY = re.compile(r"split|sections|chunks")
 """Lists of sizes by which a tensor is cut."""
+_SHAPE = re.compile(r"(^|_)shape$")
+"""Shapes, of a bias of each head, say."""
 
 
 def set_sizes(model: nn.Module, groups: Iterable[Group], before: Widths, after: Widths) -> None:
     """Set the sizes that modules keep as attributes, of PyTorch's own classes and of others that name them as usual.
 
-    Whether a class keeps a size under another name shows when the model is run (`bench.network.graph`).
+    What a module keeps of its parameters' values, for evaluation say, it drops as when it is moved to a device. Whether
+    a class keeps a size under another name shows when the model is run (`bench.network.graph`).
 
     Args:
         model: Its parameters and buffers are grown already.
@@ -280,6 +283,7 @@ def set_sizes(model: nn.Module, groups: Iterable[Group], before: Widths, after: 
             holder = model.get_submodule(path)
             if not type(holder).__module__.startswith("torch.nn."):
                 _set_attributes(holder, counts, sizes)
+                holder.to(tensor_of(model, group.rows[0].tensor).device)
 
 
 def _set_attributes(holder: nn.Module, counts: Mapping[int, int], sizes: Mapping[int, int]) -> None:
@@ -287,8 +291,9 @@ def _set_attributes(holder: nn.Module, counts: Mapping[int, int], sizes: Mapping
         known = counts if _COUNTS.search(name) else sizes if _SIZES.search(name) and not _NOT_SIZES.search(name) else {}
         if type(value) is int and value in known:
             setattr(holder, name, known[value])
-        elif type(value) in (list, tuple) and _MANY.search(name) and all(type(one) is int for one in value):
-            setattr(holder, name, type(value)(sizes.get(one, one) for one in value))
+        elif type(value) in (list, tuple) and all(type(one) is int for one in value):
+            known = sizes if _MANY.search(name) else counts if _SHAPE.search(name) else {}
+            setattr(holder, name, type(value)(known.get(one, one) for one in value))
 
 
 def _set_layer(layer: nn.Module, units: bool) -> None:

@@ -183,6 +183,19 @@ def sliced(call: Call) -> Layout:
     return (*layout[:d], pieces[1], *layout[d + 1 :])
 
 
+def written(call: Call) -> Layout:
+    """A tensor with other entries along a part of one dimension, which may hold channels only where it is all of them."""
+    layout, source = call.layout(call.first), list(call.layout("src"))
+    (d,) = call.dims()
+    if call.name == "select_scatter":
+        source.insert(d, plain(1))
+    if length(source[d]) != length(layout[d]):
+        for axis in (layout[d], source[d]):
+            refuse(axis, call.reason("is written in part"))
+        source[d] = layout[d]
+    return joined(call, [layout, tuple(source)])
+
+
 def getitem(call: Call) -> Any:
     source, piece = call.node.args
     made_of = call.layouts[source] if isinstance(source, fx.Node) else None

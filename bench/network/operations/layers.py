@@ -119,6 +119,39 @@ def _factors(call: Call) -> tuple[str, str]:
     return ("mat1", "mat2") if "mat1" in call.arguments else ("self", "mat2" if "mat2" in call.arguments else "other")
 
 
+def einsum(call: Call) -> Layout:
+    """A product of tensors by letters: those that are left out of the output are summed over."""
+    kept = _kept(call)
+    axes = _lettered(call)
+    for letter, axis in axes.items():
+        if letter not in kept:
+            refuse(axis, call.reason("is summed over by a product of tensors"))
+    return tuple(axes[letter] for letter in kept)
+
+
+def _kept(call: Call) -> str:
+    """Letters of the output, which the equation may leave out: those that come once, in the order of the alphabet."""
+    read, arrow, kept = str(call["equation"]).replace(" ", "").partition("->")
+    return kept if arrow else "".join(sorted(c for c in set(read) if c.isalpha() and read.count(c) == 1))
+
+
+def _lettered(call: Call) -> dict[str, Axis]:
+    """What lies along each letter.
+
+    Raises:
+        ValueError: An ellipsis, or a letter that comes twice in a tensor.
+    """
+    read = str(call["equation"]).replace(" ", "").partition("->")[0].split(",")
+    found: dict[str, list[Layout]] = {}
+    for letters, node in zip(read, call["tensors"], strict=True):
+        layout = call.layouts[node]
+        if len(set(letters)) < len(letters):
+            raise ValueError(f"{call['equation']}: a diagonal")
+        for letter, axis in zip(letters, layout, strict=True):
+            found.setdefault(letter, []).append((axis,))
+    return {letter: joined(call, axes)[0] for letter, axes in found.items()}
+
+
 def addmm(call: Call) -> Layout:
     layout = matmul(call)
     if call.layer is not None and call["self"] in call.names:
@@ -169,6 +202,11 @@ def by_input(call: Call, layout: Layout) -> list[Layout]:
 def by_product(call: Call, layout: Layout) -> list[Layout]:
     """Each output takes as many as are summed over."""
     return [(*layout, call.layout(_factors(call)[0])[-1])]
+
+
+def by_letters(call: Call, layout: Layout) -> list[Layout]:
+    """Each entry of every letter, those of the output and those that are summed over."""
+    return [tuple(_lettered(call).values())]
 
 
 def by_attention(call: Call, layout: Layout) -> list[Layout]:

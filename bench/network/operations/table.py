@@ -23,7 +23,7 @@ def _kinked(declared: Callable[[Given], Kinks]) -> Operation:
 
 OPERATIONS: dict[str, Operation] = {
     **_many(
-        "add sub rsub neg alias clone contiguous detach detach_ to _to_copy type_as lift_fresh_copy lift_fresh "
+        "add sub rsub neg copy alias clone contiguous detach detach_ to _to_copy type_as lift_fresh_copy lift_fresh "
         "div_scalar float double half",
         Operation(pointwise.elementwise, Form.AFFINE),
     ),
@@ -65,6 +65,7 @@ OPERATIONS: dict[str, Operation] = {
         Operation(layers.transposed_convolution, macs=layers.by_input),
     ),
     **_many("matmul mm bmm", Operation(layers.matmul, macs=layers.by_product)),
+    "einsum": Operation(layers.einsum, macs=layers.by_letters),
     "addmm": Operation(layers.addmm, macs=layers.by_product),
     "embedding": Operation(layers.embedding, Form.MOVE),
     "scaled_dot_product_attention": Operation(layers.attention, macs=layers.by_attention),
@@ -106,6 +107,7 @@ OPERATIONS: dict[str, Operation] = {
     "chunk": Operation(dimensions.split, Form.MOVE),
     **_many("unbind select", Operation(dimensions.unbind, Form.MOVE)),
     **_many("slice narrow", Operation(dimensions.sliced, Form.MOVE, baked=True)),
+    **_many("slice_scatter select_scatter", Operation(dimensions.written, Form.MOVE, baked=True)),
     "getitem": Operation(dimensions.getitem, Form.MOVE),
     **_many("index index_select", Operation(dimensions.index, Form.MOVE)),
     **_many(
