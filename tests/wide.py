@@ -62,6 +62,13 @@ def _dense_block(m: nn.Module, x: Tensor) -> Tensor:
     return m.head(_mean(F.silu(m.norm3(x))))
 
 
+def _dual_path(m: nn.Module, x: Tensor) -> Tensor:
+    x = m.first(x)
+    stream, dense = x[:, :3], x[:, 3:]
+    made = m.make(torch.tanh(m.read(F.silu(torch.cat([stream, dense], 1)))))
+    return m.head(_mean(torch.tanh(torch.cat([stream + made[:, :3], dense, made[:, 3:]], 1))))
+
+
 def _fire(m: nn.Module, x: Tensor) -> Tensor:
     x = F.silu(m.squeeze(x))
     x = torch.cat([F.silu(m.left(x)), torch.tanh(m.right(x))], 1)
@@ -166,11 +173,48 @@ class Attention(nn.Module):
         return self.proj(y.transpose(1, 2).reshape(n, t, -1))
 
 
+class Parted(Attention):
+    """Heads of three parts each, scores with a bias of each head that evaluation keeps, partly written anew."""
+
+    def __init__(self, width: int, heads: int, size: int, how: str = "parted") -> None:
+        super().__init__(width, heads, size)
+        self.num_heads, self.out_dim, self.bias_shape = heads, heads * size, (heads, 4, 4)
+        self.bias = nn.Parameter(torch.randn(heads, 16) * 0.3)
+        self.kept: dict[str, Tensor] = {}
+
+    def train(self, mode: bool = True) -> Parted:
+        """Forgets what evaluation keeps."""
+        self.kept.clear()
+        super().train(mode)
+        return self
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Parted:
+        self.kept.clear()
+        super()._apply(fn, recurse)
+        return self
+
+    def _bias(self) -> Tensor:
+        if self.training or torch.is_grad_enabled():
+            return self.bias.view(self.bias_shape)
+        if "bias" not in self.kept:
+            self.kept["bias"] = self.bias.view(self.bias_shape)
+        return self.kept["bias"]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shape ``(N, T, width)``."""
+        n, t, _ = x.shape
+        q, k, v = self.qkv(x).view(n, t, self.num_heads, -1).chunk(3, -1)
+        scores = torch.einsum("bqhd, bkhd -> bhqk", q, k) + self._bias()
+        scores[:, :, 1:, :] = scores[:, :, 1:, :] * 0.5
+        y = torch.einsum("bhqk,bkhd->bqhd", torch.softmax(scores, -1), v)
+        return self.proj(y.reshape(n, t, self.out_dim))
+
+
 def _attending(how: str) -> Callable[[], dict[str, nn.Module | nn.Parameter]]:
     return lambda: {
         "place": nn.Parameter(torch.randn(1, 4, 5) * 0.1),
         "one": nn.LayerNorm(5),
-        "attend": Attention(5, 2, 3, how),
+        "attend": (Parted if how == "parted" else Attention)(5, 2, 3, how),
         "two": nn.LayerNorm(5),
         "up": nn.Linear(5, 4),
         "down": nn.Linear(4, 5),
@@ -325,6 +369,13 @@ WIDE: list[Net] = [
             **{"stem": _conv(2, 3), "deep": _conv(3, 6, groups=3), "read": _conv(6, 2), "head": nn.Linear(2, CLASSES)}
         },
     ),
+    _net(
+        "dual path",
+        _dual_path,
+        (2, 4, 4),
+        {"first": 2, "read": 4, "make": 2},
+        lambda: {"first": _conv(2, 5), "read": _conv(5, 4), "make": _conv(4, 5), "head": nn.Linear(7, CLASSES)},
+    ),
     *(
         _net(f"heads, {how}", _transformer, (4, 5), widths, _attending(how))
         for how, widths in {
@@ -332,6 +383,7 @@ WIDE: list[Net] = [
             "apart": {"attend.q": 2, "up": 4},
             "written": {"attend.qkv": 2, "up": 4},
             "causal": {"attend.qkv": 2, "up": 4},
+            "parted": {"attend.qkv": 2, "up": 4},
         }.items()
     ),
 ]

@@ -184,7 +184,7 @@ def sliced(call: Call) -> Layout:
 
 
 def written(call: Call) -> Layout:
-    """A tensor with other entries along a part of one dimension, which may hold channels only where it is all of them."""
+    """With other entries along a part of one dimension, which holds channels only where the part is all of it."""
     layout, source = call.layout(call.first), list(call.layout("src"))
     (d,) = call.dims()
     if call.name == "select_scatter":
