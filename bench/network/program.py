@@ -64,6 +64,7 @@ class Program:
                 ) from error
         self.module = exported.graph_module
         self.nodes: fx.Graph = exported.graph
+        _without_copies(self.nodes)
         self.names: dict[fx.Node, str] = {}
         placeholders = {node.name: node for node in self.nodes.nodes if node.op == "placeholder"}
         for spec in exported.graph_signature.input_specs:
@@ -91,6 +92,16 @@ class Program:
         """What a model of the same structure makes of a batch; its buffers are left alone."""
         bound = {name: tensor.detach().clone() for name, tensor in self.tensors(model).items()}
         return Running(self, bound).run(inputs)
+
+
+def _without_copies(nodes: fx.Graph) -> None:
+    """Let what is written over a whole tensor take its place: PyTorch has no derivative of ``copy``."""
+    for node in list(nodes.nodes):
+        if node.op == "call_function" and operation(node.target) == "copy":
+            over, source = (n.meta["val"] for n in node.args[:2])
+            if source.dtype == over.dtype and source.shape == over.shape:
+                node.replace_all_uses_with(node.args[1])
+                nodes.erase_node(node)
 
 
 def _exported(model: nn.Module, example: Tensor) -> ExportedProgram:

@@ -23,7 +23,7 @@ def _kinked(declared: Callable[[Given], Kinks]) -> Operation:
 
 OPERATIONS: dict[str, Operation] = {
     **_many(
-        "add sub rsub neg copy alias clone contiguous detach detach_ to _to_copy type_as lift_fresh_copy lift_fresh "
+        "add sub rsub neg alias clone contiguous detach detach_ to _to_copy type_as lift_fresh_copy lift_fresh "
         "div_scalar float double half",
         Operation(pointwise.elementwise, Form.AFFINE),
     ),
