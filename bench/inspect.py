@@ -29,8 +29,8 @@ from bench.core.numbers import share as percent
 from bench.core.options import Options, typed
 
 if TYPE_CHECKING:
-    from bench.network.cost import CostModel
     from bench.network.graph import Graph
+    from bench.network.quadratic import CostModel
 
 NARROWEST = 72
 """Cells that the table is given at least."""

@@ -12,8 +12,8 @@ from math import isfinite
 import numpy as np
 
 from bench.core.errors import BenchError
-from bench.network.cost import CostModel, Vector
 from bench.network.groups import Group
+from bench.network.quadratic import CostModel, Vector
 
 
 @dataclass(frozen=True, eq=False)

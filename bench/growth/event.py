@@ -23,10 +23,10 @@ from bench.growth.config import KEEP, LEAVE_OUT, LINE_SEARCH, GrowthConfig
 from bench.growth.judge import LEAST_STEP, ROUNDING, contradicts, opposes
 from bench.growth.method import GrowthContext, GrowthMethod, Trained
 from bench.growth.untouched import remembered
-from bench.network.cost import CostModel
 from bench.network.graph import CHECKED, Graph
 from bench.network.modes import evaluation
 from bench.network.plan import GrowthPlan, by_group, validate
+from bench.network.quadratic import CostModel
 from bench.network.surgery import apply
 
 STEP_RANGE = (1e-3, 4.0)

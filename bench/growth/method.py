@@ -17,10 +17,10 @@ from bench.curvature.passes import Curvature
 from bench.curvature.solve import solve
 from bench.curvature.spectrum import Eigensolver, Spectrum
 from bench.growth.budget import Budget
-from bench.network.cost import CostModel
 from bench.network.graph import Graph
 from bench.network.groups import Group
 from bench.network.plan import GrowthPlan
+from bench.network.quadratic import CostModel
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from bench.growth.budget import Budget, Candidate, by_gain, by_gain_per_cost
 from bench.growth.widths import Indices, Programme, solve
-from bench.network.cost import Vector
+from bench.network.quadratic import Vector
 
 
 class Selection(NamedTuple):

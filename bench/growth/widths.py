@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.network.cost import Vector
+from bench.network.quadratic import Vector
 
 Indices = NDArray[np.int64]
 

@@ -1,10 +1,7 @@
 """What a network costs, and what one more neuron of a group adds. The one table of costs.
 
-Each cost is of one inference, of one input but for latency, and a quadratic in the groups' widths, for a layer's cost
-is the product of the channels it reads and the channels it makes. So what growth will cost is known exactly without
-building the grown network::
-
-    cost(n) = constant + linear . n + n^T cross n
+Each cost is of one inference, of one input but for latency, and a quadratic in the groups' widths
+(`bench.network.quadratic`).
 
 A cost of one's own is a class with the decorator ``@costs.register("name")``, in a package that offers it by the entry
 point group ``growth_bench.costs``: ``growth.cost=name`` then climbs by it, and every record, table and figure has it.
@@ -14,11 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from bench.core.errors import BenchError, foreign
 from bench.core.identity import LATENCY
@@ -28,40 +21,12 @@ from bench.core.registry import NoOptions, Registry
 
 if TYPE_CHECKING:
     from bench.network.graph import Graph
-
-Vector = NDArray[np.float64]
+    from bench.network.quadratic import CostModel
 
 ENERGY_PJ = {"multiply": 3.7, "add": 0.9, "sram": 5.0, "dram": 640.0}
 """Picojoules per 32-bit operation in a 45 nm process: float multiply, float add, one word from an 8 KB
 SRAM, one word from DRAM. M. Horowitz, "Computing's energy problem (and what we can do about it)",
 ISSCC 2014, figure 1.1.9."""
-
-
-@dataclass(frozen=True)
-class CostModel:
-    """One cost as a quadratic in the widths of ``groups``."""
-
-    groups: tuple[str, ...]
-    constant: float
-    linear: Vector
-    cross: Vector
-
-    def vector(self, widths: Mapping[str, int]) -> Vector:
-        """Widths by name as a vector in the order of ``groups``."""
-        return np.array([widths[name] for name in self.groups], dtype=np.float64)
-
-    def of(self, widths: Mapping[str, int]) -> float:
-        """The cost at these widths."""
-        return self.at(self.vector(widths))
-
-    def at(self, n: Vector) -> float:
-        """The cost at widths ``n``, shape ``(groups,)``."""
-        return float(self.constant + self.linear @ n + n @ self.cross @ n)
-
-    def marginal(self, n: Vector, added: int = 1) -> Vector:
-        """What ``added`` more neurons of each group, alone, add to the cost: shape ``(groups,)``."""
-        slope = self.linear + (self.cross + self.cross.T) @ n
-        return np.asarray(added * slope + added**2 * np.diag(self.cross))
 
 
 class Cost(ABC):
@@ -194,6 +159,8 @@ def cost_models(graph: Graph, needed: str = "params") -> dict[str, CostModel]:
     Raises:
         BenchError: The ``needed`` cost, or one of this suite's, cannot be computed; somebody else's is left out.
     """
+    from bench.network.quadratic import CostModel
+
     found: dict[str, CostModel] = {}
     for entry in costs:
         if entry.name == LATENCY:

@@ -8,10 +8,10 @@ from math import prod
 import numpy as np
 from torch import fx
 
-from bench.network.cost import CostModel, Vector
 from bench.network.graph import Graph
 from bench.network.groups import Axis, length
 from bench.network.program import BATCH, operation
+from bench.network.quadratic import CostModel, Vector
 
 
 class Terms:

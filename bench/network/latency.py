@@ -25,10 +25,10 @@ from torch import Tensor, nn
 
 from bench.core.files import locked, read_file, write_atomic
 from bench.core.record import LatencyTable, Reading, Unreadable, convert, plain
-from bench.network.cost import CostModel
 from bench.network.graph import Graph
 from bench.network.modes import evaluation
 from bench.network.plan import GrowthPlan, Split
+from bench.network.quadratic import CostModel
 from bench.network.surgery import apply
 
 ROUNDS = (20, 400)

@@ -10,8 +10,9 @@ from bench.core.record import LatencyTable, Number
 from bench.core.store import RunFolder
 from bench.growth.config import GrowthConfig, rungs
 from bench.network import latency
-from bench.network.cost import CostModel, cost_models, whole
+from bench.network.cost import cost_models, whole
 from bench.network.graph import Graph
+from bench.network.quadratic import CostModel
 
 
 class Ladder:

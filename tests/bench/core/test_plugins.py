@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[3]
 SHORT = ("train.epochs=1", "train.seed_epochs=1", "growth.stages=1", "growth.sample=64")
 
 COST = '''
-from bench.network.cost import Cost, CostModel, costs
+from bench.network.cost import Cost, costs
+from bench.network.quadratic import CostModel
 import numpy as np
 
 @costs.register("neurons")

@@ -7,7 +7,7 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.growth.budget import Budget, Candidate, by_gain, by_gain_per_cost, useful
-from bench.network.cost import CostModel
+from bench.network.quadratic import CostModel
 from tests.nets import bare, grow_context, named
 
 GROUPS = {name: bare(name) for name in ("a", "b", "c")}

@@ -23,8 +23,9 @@ from bench.curvature.solve import alone
 from bench.data import load
 from bench.growth.budget import Budget, Candidate, by_gain, by_gain_per_cost
 from bench.growth.select import DAMPING, Choices, exact, relaxed
-from bench.network.cost import CostModel, cost_models
+from bench.network.cost import cost_models
 from bench.network.graph import Graph
+from bench.network.quadratic import CostModel
 from bench.train import TrainConfig, make_optimizer, train
 from tests.nets import bare
 

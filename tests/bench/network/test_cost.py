@@ -12,10 +12,11 @@ from torch import nn
 from bench.backbones import build
 from bench.core.errors import BenchError
 from bench.core.registry import NoOptions
-from bench.network.cost import Cost, CostModel, cost, cost_models, costs, in_order, whole
+from bench.network.cost import Cost, cost, cost_models, costs, in_order, whole
 from bench.network.counting import released_cost
 from bench.network.graph import Graph
 from bench.network.plan import GrowthPlan, Split
+from bench.network.quadratic import CostModel
 from bench.network.surgery import apply
 from tests.nets import NETS, Net, named
 from tests.reference import count_cost
