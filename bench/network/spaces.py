@@ -190,9 +190,7 @@ def cut(segment: Segment, where: int, reason: Reason) -> Axis:
     """A segment as several, one of which ends after ``where`` entries."""
     outer, *rest = segment
     inner = tuple(rest)
-    if (
-        isinstance(outer, Space) and outer.within
-    ):  # units of several parts grow as a whole: their parts stay as they are
+    if isinstance(outer, Space) and outer.within:  # units of several parts grow as a whole, the parts stay as they are
         outer.become(plain(outer.size))
         outer = outer.size
     whole, left = divmod(where, entries(inner))

@@ -292,8 +292,8 @@ def _set_attributes(holder: nn.Module, counts: Mapping[int, int], sizes: Mapping
         if type(value) is int and value in known:
             setattr(holder, name, known[value])
         elif type(value) in (list, tuple) and all(type(one) is int for one in value):
-            known = sizes if _MANY.search(name) else counts if _SHAPE.search(name) else {}
-            setattr(holder, name, type(value)(known.get(one, one) for one in value))
+            listed = sizes if _MANY.search(name) else counts if _SHAPE.search(name) else {}
+            setattr(holder, name, type(value)(listed.get(one, one) for one in value))
 
 
 def _set_layer(layer: nn.Module, units: bool) -> None:

@@ -121,35 +121,30 @@ def _factors(call: Call) -> tuple[str, str]:
 
 def einsum(call: Call) -> Layout:
     """A product of tensors by letters: those that are left out of the output are summed over."""
-    kept = _kept(call)
-    axes = _lettered(call)
+    kept, met = _letters(call)
+    axes = {letter: joined(call, [(axis,) for axis in along])[0] for letter, along in met.items()}
     for letter, axis in axes.items():
         if letter not in kept:
             refuse(axis, call.reason("is summed over by a product of tensors"))
     return tuple(axes[letter] for letter in kept)
 
 
-def _kept(call: Call) -> str:
-    """Letters of the output, which the equation may leave out: those that come once, in the order of the alphabet."""
-    read, arrow, kept = str(call["equation"]).replace(" ", "").partition("->")
-    return kept if arrow else "".join(sorted(c for c in set(read) if c.isalpha() and read.count(c) == 1))
+def _letters(call: Call) -> tuple[str, dict[str, list[Axis]]]:
+    """Letters of the output, and what lies along each letter in the tensors that have it.
 
-
-def _lettered(call: Call) -> dict[str, Axis]:
-    """What lies along each letter.
+    An equation may leave the output out: it has the letters that come once, in the order of the alphabet.
 
     Raises:
         ValueError: An ellipsis, or a letter that comes twice in a tensor.
     """
-    read = str(call["equation"]).replace(" ", "").partition("->")[0].split(",")
-    found: dict[str, list[Layout]] = {}
-    for letters, node in zip(read, call["tensors"], strict=True):
-        layout = call.layouts[node]
+    read, arrow, kept = str(call["equation"]).replace(" ", "").partition("->")
+    met: dict[str, list[Axis]] = {}
+    for letters, node in zip(read.split(","), call["tensors"], strict=True):
         if len(set(letters)) < len(letters):
             raise ValueError(f"{call['equation']}: a diagonal")
-        for letter, axis in zip(letters, layout, strict=True):
-            found.setdefault(letter, []).append((axis,))
-    return {letter: joined(call, axes)[0] for letter, axes in found.items()}
+        for letter, axis in zip(letters, call.layouts[node], strict=True):
+            met.setdefault(letter, []).append(axis)
+    return kept if arrow else "".join(sorted(letter for letter, along in met.items() if len(along) == 1)), met
 
 
 def addmm(call: Call) -> Layout:
@@ -206,7 +201,7 @@ def by_product(call: Call, layout: Layout) -> list[Layout]:
 
 def by_letters(call: Call, layout: Layout) -> list[Layout]:
     """Each entry of every letter, those of the output and those that are summed over."""
-    return [tuple(_lettered(call).values())]
+    return [tuple(max(along, key=length) for along in _letters(call)[1].values())]
 
 
 def by_attention(call: Call, layout: Layout) -> list[Layout]:
