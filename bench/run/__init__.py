@@ -5,7 +5,6 @@
     environment  the machine: devices, threads, a clean start
     start        what must hold before anything is trained
     ladder       the sizes that the run climbs, and what its network costs on the way
-    afresh       fresh parameters, as the backbone draws them
     refresh      fresh batch-norm statistics
     progress     where the run stands
     checkpoint   the same on disk
