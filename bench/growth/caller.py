@@ -27,8 +27,25 @@ Examples = Tensor | Iterable[Any]
 """Inputs of shape ``(N, ...)``, or what gives batches of inputs and targets, as a ``DataLoader`` does."""
 
 
+PRECISIONS = (torch.float32, torch.float64)
+"""Of parameters."""
+
+
+def require_module(model: object) -> None:
+    """Raise `ConfigError` unless it is a module, and the one that holds the parameters rather than one around it."""
+    require(isinstance(model, nn.Module), "model", type(model).__name__, "a torch.nn.Module")
+    if hasattr(model, "_orig_mod"):
+        raise ConfigError("model", "torch.compile(...)", "the module before it was compiled; compile it after growing")
+    around = isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel)
+    require(not around, "model", type(model).__name__, "the module inside it; wrap it again after growing")
+
+
 def require_trainable(model: nn.Module, option: str, value: str) -> None:
     """Raise `ConfigError` unless some parameter is trained, and all are finite; a mask may well be infinite."""
+    for name, parameter in model.named_parameters():
+        precise = parameter.dtype in PRECISIONS or not parameter.requires_grad
+        what = f"parameters of float32 or float64; {name} has {parameter.dtype} (autocast trains in less)"
+        require(precise, option, value, what)
     trained = any(parameter.requires_grad for parameter in model.parameters())
     require(trained, option, value, "parameters that are trained; all are frozen (requires_grad is False)")
     for name, parameter in model.named_parameters():
@@ -70,9 +87,11 @@ def sample(graph: Graph, inputs: Examples, targets: Tensor | None, loss: Loss | 
     inputs = require_inputs(graph.model, inputs)
     expected = graph.input_shape
     require(tuple(inputs.shape[1:]) == expected, "inputs", _shape(inputs), f"the shape that was read, (N, {expected})")
+    dtype = graph.dtype or inputs.dtype
+    require(inputs.dtype == dtype, "inputs", inputs.dtype, f"the dtype that was read, {dtype}")
     require(len(targets) == len(inputs), "targets", _shape(targets), f"one for each of {len(inputs)} inputs")
     require(targets.device == inputs.device, "targets", targets.device, f"the inputs' device, {inputs.device}")
-    found = Sample(inputs.detach(), targets.detach(), loss)
+    found = Sample(inputs.detach().clone(), targets.detach().clone(), _named(loss))
     _require_mean(graph.model, found)
     return found
 
@@ -97,19 +116,25 @@ def _drawn(batches: object, most: int | None, device: torch.device) -> tuple[Ten
     return inputs, targets
 
 
+def _named(loss: Loss) -> Loss:
+    """The same loss; whatever it raises says whose it is."""
+
+    def named(outputs: Tensor, targets: Tensor) -> Tensor:
+        with foreign("loss"):
+            return loss(outputs, targets)
+
+    return named
+
+
 def _require_mean(model: nn.Module, of: Sample) -> None:
     """Raise `ConfigError` unless the loss is one number, and the mean of those of halves of the examples."""
     expected = "the mean over the examples, one number"
     inputs, targets = next(of.batches(TRIED))
     with evaluation(model), torch.no_grad():
         outputs = model(inputs)
-        with foreign("loss"):
-            losses = [of.loss(outputs, targets)]
-            half = len(outputs) // 2
-            if half:
-                halves = (slice(0, half), slice(half, 2 * half))
-                losses = [of.loss(outputs[: 2 * half], targets[: 2 * half])]
-                losses += [of.loss(outputs[part], targets[part]) for part in halves]
+    half = len(outputs) // 2
+    parts = (slice(0, 2 * half), slice(0, half), slice(half, 2 * half)) if half else (slice(0, 1),)
+    losses = [of.loss(outputs[part], targets[part]) for part in parts]
     for found in losses:
         one = isinstance(found, Tensor) and found.numel() == 1
         require(one, "loss", _shape(found) if isinstance(found, Tensor) else type(found).__name__, expected)
@@ -124,11 +149,16 @@ def optimizers(model: nn.Module, given: Optimizer | Iterable[Optimizer] | None) 
     """The caller's optimisers, if what they hold is the model's.
 
     Raises:
-        ConfigError: Something is no optimiser, or holds parameters that were the model's before it grew without it.
+        ConfigError: Something is no optimiser, keeps parameters where no surgeon finds them, or holds what were the
+            model's before it grew without it.
     """
     listed = [] if given is None else [given] if isinstance(given, Optimizer) else list(given)
     for one in listed:
         require(isinstance(one, Optimizer), "optimizer", type(one).__name__, "a torch.optim.Optimizer, or several")
+        own_list = any(
+            _holds_parameters(value) for key, value in vars(one).items() if key not in ("param_groups", "state")
+        )
+        require(not own_list, "optimizer", type(one).__name__, "one that keeps parameters in its param_groups alone")
     held = {id(parameter) for one in listed for group in one.param_groups for parameter in group["params"]}
     own = dict(model.named_parameters())
     foreign_ones = held - {id(parameter) for parameter in own.values()}
@@ -137,6 +167,10 @@ def optimizers(model: nn.Module, given: Optimizer | Iterable[Optimizer] | None) 
         what = f"{len(foreign_ones)} parameters that are not the model's, and not {missing[0]}"
         raise ConfigError("optimizer", f"one of {what}", "one of the model as it is; make it anew after other changes")
     return listed
+
+
+def _holds_parameters(value: object) -> bool:
+    return isinstance(value, list | tuple) and any(isinstance(one, nn.Parameter) for one in value)
 
 
 def twins(model: nn.Module, averages: nn.Module | Iterable[nn.Module]) -> list[nn.Module]:

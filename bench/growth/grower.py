@@ -8,7 +8,8 @@ for stage in range(5):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -34,7 +35,7 @@ from bench.network.cost import cost, cost_models, whole
 from bench.network.graph import Graph
 from bench.network.plan import GrowthPlan
 from bench.network.quadratic import CostModel
-from bench.network.surgery import load
+from bench.network.surgery import check_state, load
 
 State = dict[str, Any]
 """Tensors and plain data."""
@@ -162,7 +163,7 @@ class Grower:
         self.config = typed("growth.", GrowthConfig, own)
         self.method = _method(method, options)
         self.name = name or (method if isinstance(method, str) else type(method).__name__)
-        require(isinstance(model, nn.Module), "model", type(model).__name__, "a torch.nn.Module")
+        caller.require_module(model)
         self.model, self.seed, self.build = model, seed, build
         caller.require_trainable(model, "model", type(model).__name__)
         inputs = caller.require_inputs(model, inputs)
@@ -228,10 +229,15 @@ class Grower:
                 function or cannot be carried out.
         """
         listed, twins = caller.optimizers(self.model, optimizer), caller.twins(self.model, averages)
-        target, measured_on = self._target(ratio, budget), self._sample(inputs, targets, loss)
+        for one in listed:
+            check_state(one, self.config.optimizer_state)
+        target = self._target(ratio, budget)
         require(epochs >= 0, "epochs", epochs, "a whole number of at least 0")
-        self.history.append(Trained(self.models["macs"].of(self.widths), epochs))
-        return self.grow_to(target, measured_on, listed, twins, epochs)
+        with self._usual():
+            measured_on = self._sample(inputs, targets, loss)
+            trained = Trained(self.models["macs"].of(self.widths), epochs)
+            self.history.append(trained)
+            return self.grow_to(target, measured_on, listed, twins, epochs)
 
     def plan(
         self,
@@ -243,8 +249,9 @@ class Grower:
         budget: float | None = None,
     ) -> GrowthPlan:
         """What the method would do first; arguments as in `grow`. Nothing is changed."""
-        target, sample = self._target(ratio, budget), self._sample(inputs, targets, loss)
-        return self._event(sample, [], [], 0).propose(target)
+        target = self._target(ratio, budget)
+        with self._usual():
+            return self._event(self._sample(inputs, targets, loss), [], [], 0).propose(target)
 
     def grow_to(
         self,
@@ -304,6 +311,13 @@ class Grower:
             optimizer.state.clear()
         for average in averages:
             average.load_state_dict(self.model.state_dict())
+
+    @contextmanager
+    def _usual(self) -> Iterator[None]:
+        """Gradients on and no autocast, whatever hook of a training loop this is called from."""
+        device = next(self.model.parameters()).device.type
+        with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device, enabled=False):
+            yield
 
     def _sample(self, inputs: Examples, targets: Tensor | None, loss: Loss | None) -> Sample:
         return caller.sample(self.graph, inputs, targets, loss, self.config.examples)

@@ -133,6 +133,9 @@ _MOMENTS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]
     "exp_avg": (torch.abs, torch.clone),
     "exp_avg_sq": (torch.square, torch.ones_like),
     "max_exp_avg_sq": (torch.square, torch.ones_like),
+    "exp_inf": (torch.abs, torch.ones_like),
+    "square_avg": (torch.square, torch.ones_like),
+    "sum": (torch.square, torch.ones_like),
 }
 
 
@@ -198,9 +201,7 @@ class _Editor:
         for optimizer in optimizers:
             if policy == "reset":
                 optimizer.state.clear()
-            for parameter, state in optimizer.state.items():
-                for key, value in state.items():
-                    _check_state(key, value, parameter)
+            check_state(optimizer, policy)
 
     def split_rows(self, group: Group, expansion: Expansion, widths: Widths) -> None:
         """Copy all that the neurons own, displaced where the plan says so."""
@@ -230,7 +231,7 @@ class _Editor:
         setattr(layer, name, new)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["params"] = [new if p is old else p for p in group["params"]]
+                group["params"][:] = [new if p is old else p for p in group["params"]]
             if old in optimizer.state:
                 state = optimizer.state.pop(old)
                 optimizer.state[new] = {key: self._carry(key, value, copy) for key, value in state.items()}
@@ -241,10 +242,18 @@ class _Editor:
         return copy.state(key, value, self.policy == "zero")
 
 
-def _check_state(key: str, value: object, parameter: Tensor) -> None:
-    if isinstance(value, Tensor) and value.dim() > 0 and (key not in _MOMENTS or value.shape != parameter.shape):
-        known = ", ".join(_MOMENTS)
-        raise PlanError(f"optimizer state {key}: expected one of {known}; growth.optimizer_state=reset takes any")
+def check_state(optimizer: Optimizer, policy: str) -> None:
+    """Raise `PlanError` unless all that an optimiser keeps of its parameters can go through a split."""
+    for parameter, state in optimizer.state.items() if policy != "reset" else ():
+        for key, value in state.items():
+            single = not isinstance(value, Tensor | list | tuple | dict) or (
+                isinstance(value, Tensor) and not value.dim()
+            )
+            if not single and not (isinstance(value, Tensor) and key in _MOMENTS and value.shape == parameter.shape):
+                known = ", ".join(_MOMENTS)
+                raise PlanError(
+                    f"optimizer state {key}: expected one of {known}; growth.optimizer_state=reset takes any"
+                )
 
 
 # -- sizes that classes keep -------------------------------------------------------------------------------------------
