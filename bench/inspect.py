@@ -58,18 +58,18 @@ def inspect(options: Options) -> None:
     Raises:
         BenchError: An option cannot work, data are missing, the backbone cannot be read or ``out`` not written.
     """
-    from bench.backbones import build  # torch only after the options are read
-    from bench.data import load
+    from bench.data import load  # torch only after the options are read
     from bench.network import latency
     from bench.network.cost import cost_models
     from bench.network.graph import Graph
     from bench.run.config import Settings
     from bench.run.environment import choose_device, reset
+    from bench.run.weights import seed_network
 
     config = typed("", InspectConfig, {"out": options["out"]})
     growth = Settings.of({key: value for key, value in options.items() if key != "out"}).growth
     data = load(options["data"], options["seed"])
-    model = build(options["backbone"], data.input_shape, data.outputs)
+    model = seed_network(options["backbone"], data.input_shape, data.outputs, data.input_dtype)
     graph = Graph(model, data.input_shape, data.input_dtype)
     models, measured = cost_models(graph, growth.cost), ""
     if growth.cost == LATENCY:

@@ -18,6 +18,9 @@ LATENCY = "latency"
 MACHINE = ("device", "threads")
 """Of those, what a ladder of this cost depends on."""
 
+LATER = {"backbone.weights": None}
+"""Options that were added later, with the default that stands for what was done before: where it holds, names stay."""
+
 SILENT_DATA = ("root", "download")
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 SEED_GROUPS = ("backbone", "data", "train", "seed", "precision")
@@ -58,6 +61,9 @@ def seed_identity(options: Options) -> str:
 
 def _digest(options: Options) -> str:
     plain = {key: _canonical(value) for key, value in json.loads(json.dumps(options)).items()}
+    for name, default in LATER.items():
+        group, _, option = name.partition(".")
+        plain[group] = {key: value for key, value in plain[group].items() if key != option or value != default}
     if all(key in plain["data"] for key in SILENT_DATA):  # fetched files, the same wherever they lie
         plain["data"] = {key: value for key, value in plain["data"].items() if key not in SILENT_DATA}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]

@@ -23,6 +23,8 @@ from msgspec import Meta, Struct, to_builtins
 NUMERICS = 2
 """Raised whenever the same command gives other numbers by more than rounding; runs of another one are made anew."""
 
+WEIGHTS = "the weights that it starts from"
+
 
 class Source(Struct, frozen=True):
     """The code of a plugin.
@@ -53,6 +55,7 @@ class Provenance(Struct, frozen=True):
         data: Of all examples.
         files: Size and time of the files that the data were read from, by their path below ``data.root``.
         machine: Device and threads, where the ladder is of latency; empty otherwise.
+        weights: Of the file that the seed network starts from; empty for none.
     """
 
     numerics: int = 0
@@ -61,6 +64,7 @@ class Provenance(Struct, frozen=True):
     data: str = ""
     files: dict[str, Annotated[list[int], Meta(min_length=2, max_length=2)]] = {}
     machine: str = ""
+    weights: str = ""
 
     def differences(self, now: Provenance) -> list[str]:
         """What is not as it was, for messages; that a file has another time is no difference."""
@@ -68,14 +72,19 @@ class Provenance(Struct, frozen=True):
         for option, source in self.sources.items():
             if option in now.sources and (names := source.differences(now.sources[option])):
                 found.append(f"{option} ({', '.join(names)})")
-        named = {"network": "the network that is built", "data": "the data", "machine": "the machine"}
+        named = {
+            "network": "the network that is built",
+            "data": "the data",
+            "machine": "the machine",
+            "weights": WEIGHTS,
+        }
         return found + [what for name, what in named.items() if getattr(self, name) != getattr(now, name)]
 
     @property
     def seed_key(self) -> str:
         """Names what a seed network depends on besides its options."""
         sources = {option: self.sources[option].files for option in ("backbone", "data") if option in self.sources}
-        return digest_of([self.numerics, sources, self.network, self.data])[:8]
+        return digest_of([self.numerics, sources, self.network, self.data, *filter(None, [self.weights])])[:8]
 
 
 def changes(recorded: Provenance | None) -> list[str]:

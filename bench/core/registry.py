@@ -42,12 +42,13 @@ class NoOptions:
 
 @dataclass(frozen=True)
 class Entry(Generic[F]):
-    """A registered plugin: its factory and the dataclass of its options."""
+    """A registered plugin: its factory, the dataclass of its options, and names of those that are not the plugin's."""
 
     kind: str
     name: str
     factory: F
     config: type
+    common: tuple[str, ...] = ()
 
     @property
     def source(self) -> Source:
@@ -82,7 +83,8 @@ class Entry(Generic[F]):
             BenchError: The options cannot be read at all.
         """
         with foreign(f"{self.kind}={self.name}: its options cannot be read"):
-            return typed(f"{self.kind}.", self.config, {key: value for key, value in options.items() if key != "name"})
+            own = {key: value for key, value in options.items() if key not in ("name", *self.common)}
+            return typed(f"{self.kind}.", self.config, own)
 
     def make(self, options: Options, *arguments: Any) -> Any:
         """What the factory makes of the options and ``arguments``.
@@ -109,10 +111,13 @@ class Registry(Generic[F]):
         kind: What users call it, and the name of its Hydra group: ``"method"``.
         package: The package whose modules are imported to find plugins; None for none.
         group: The entry-point group in which other packages offer theirs.
+        common: Options that are set beside every plugin's own, and that no plugin is told.
     """
 
-    def __init__(self, kind: str, package: str | None = None, group: str | None = None) -> None:
-        self.kind, self.package, self.group = kind, package, group
+    def __init__(
+        self, kind: str, package: str | None = None, group: str | None = None, common: tuple[str, ...] = ()
+    ) -> None:
+        self.kind, self.package, self.group, self.common = kind, package, group, common
         self._entries: dict[str, Entry[F]] = {}
         self._families: dict[str, Entry[F]] = {}
         self._broken: dict[str, str] = {}
@@ -137,7 +142,7 @@ class Registry(Generic[F]):
                 raise BenchError(
                     f"{self.kind} {name} is registered twice: {known.factory.__module__}, {factory.__module__}"
                 )
-            kept[key] = Entry(self.kind, name, factory, config)
+            kept[key] = Entry(self.kind, name, factory, config, self.common)
             return factory
 
         return keep

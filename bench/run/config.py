@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.backbones import backbones
+from bench.backbones.base import WEIGHTS
 from bench.core.errors import require, require_choice
 from bench.core.options import GROUPS, Options, check_form, typed
 from bench.data import datasets
@@ -50,6 +52,13 @@ class RunConfig:
         require(self.checkpoint_seconds >= 0, "checkpoint_seconds", self.checkpoint_seconds, "at least 0")
 
 
+def require_file(weights: object) -> None:
+    """Raise `ConfigError` unless ``backbone.weights`` names a file, or is None."""
+    if weights is not None:
+        there = isinstance(weights, str) and Path(weights).expanduser().is_file()
+        require(there, f"backbone.{WEIGHTS}", weights, "a file of a network's parameters, or null (no such file)")
+
+
 @dataclass(frozen=True)
 class Settings:
     """A whole run's options, typed.
@@ -78,6 +87,7 @@ class Settings:
         for registry in (methods, backbones, datasets, loggers):
             chosen = options.get(registry.kind, {"name": "none"})
             registry[str(chosen.get("name"))].configure(chosen)
+        require_file(options["backbone"].get(WEIGHTS))
         return cls(
             options,
             typed("", RunConfig, single),

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from bench.backbones import backbones, build
+from bench.backbones.base import WEIGHTS
 from bench.core.callbacks import Callback
 from bench.core.errors import BenchError, ConfigError, NothingToGrow, Refused, StorageError, TrainingDiverged
 from bench.core.files import PARTIAL, locked, set_aside, write_atomic
@@ -38,6 +39,7 @@ from bench.run.ladder import Ladder
 from bench.run.progress import Progress
 from bench.run.refresh import refresh_norm
 from bench.run.start import require_finite_loss
+from bench.run.weights import digest, seed_network
 from bench.train import evaluate, loss_function, make_optimizer, train
 
 
@@ -86,7 +88,9 @@ class Run:
     def _seed_network(self) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._stream("init").initial_seed())
-            return self._build()
+            options, data = self.settings.options["backbone"], self.data
+            model = seed_network(options, data.input_shape, data.outputs, data.input_dtype)
+            return model.to(self.device)
 
     def _grower(self) -> Grower:
         backbone, options = self.settings.name("backbone"), self.settings.growth.event
@@ -116,7 +120,9 @@ class Run:
         if (cost := costs[growth.cost]).source.module.partition(".")[0] != "bench":
             sources["growth.cost"] = cost.source
         machine = f"{here.device}, {here.threads} threads" if growth.cost == LATENCY else ""
-        return Provenance(NUMERICS, sources, self.graph.structure, data, self.data.files, machine)
+        path = self.settings.options["backbone"].get(WEIGHTS)
+        weights = "" if path is None else digest(path)
+        return Provenance(NUMERICS, sources, self.graph.structure, data, self.data.files, machine, weights)
 
     def _ladder(self) -> Ladder:
         machine, options = describe(self.device), self.settings.options
