@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.core.options import Options
 
-SILENT = ("device", "threads", "runs_dir", "rerun", "checkpoint_seconds", "logger")
+SILENT = ("device", "threads", "runs_dir", "rerun", "checkpoint_seconds", "keep_stages", "logger")
 """Options that do not enter a run's identity: they change where and how it runs, and no number but for rounding."""
 
 LATENCY = "latency"

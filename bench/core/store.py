@@ -1,8 +1,8 @@
 """Runs on disk: one folder per run, named by the hash of what determines its numbers.
 
-In a run's folder: ``config.yaml``; ``stages.jsonl``, one line per finished stage; ``checkpoint.pt``; and
-``run.json``, written last, which marks the run as ended. Files are replaced atomically. Trained seed networks
-are kept in ``seeds/`` beside the runs, shared by all methods.
+In a run's folder: ``config.yaml``; ``stages.jsonl``, one line per finished stage; ``checkpoint.pt``; ``stage-N.pt``,
+the network of an earlier stage; and ``run.json``, written last, which marks the run as ended. Files are replaced
+atomically. Trained seed networks are kept in ``seeds/`` beside the runs, shared by all methods.
 """
 
 from __future__ import annotations
@@ -79,6 +79,10 @@ class RunFolder:
         """``checkpoint.pt``."""
         return self.path / "checkpoint.pt"
 
+    def stage_path(self, stage: int) -> Path:
+        """``stage-N.pt``: the network of an earlier stage, as it was measured."""
+        return self.path / f"stage-{stage}.pt"
+
     @property
     def latency_path(self) -> Path:
         """The table behind the run's ladder, where that is of latency."""
@@ -137,9 +141,13 @@ class RunFolder:
         for partial in self.path.glob(f".*{PARTIAL}"):
             partial.unlink(missing_ok=True)
 
+    def networks(self) -> list[Path]:
+        """Checkpoints and networks of stages."""
+        return [*self.path.glob("checkpoint*.pt"), *self.path.glob("stage-*.pt")]
+
     def forget(self) -> None:
         """Drop what an earlier attempt left."""
-        for path in (self.record_path, self.stages_path, self.latency_path, *self.path.glob("checkpoint*.pt")):
+        for path in (self.record_path, self.stages_path, self.latency_path, *self.networks()):
             path.unlink(missing_ok=True)
 
 

@@ -32,6 +32,7 @@ class RunConfig:
         runs_dir: Where runs are kept.
         rerun: Which finished runs to do again: none, failed or all.
         checkpoint_seconds: Least time between checkpoints inside a stage.
+        keep_stages: Whether the network of every stage is kept, so that each can be exported; else the last alone.
     """
 
     seed: int = 0
@@ -41,6 +42,7 @@ class RunConfig:
     runs_dir: str = "results/runs"
     rerun: str = "none"
     checkpoint_seconds: float = 30.0
+    keep_stages: bool = True
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**53, "seed", self.seed, "a whole number from 0 to 2**53 - 1")

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import torch
-from msgspec import structs
+from msgspec import structs, to_builtins
 from omegaconf import OmegaConf
 from torch import nn
 
@@ -19,7 +20,7 @@ from bench.core.errors import BenchError, ConfigError, NothingToGrow, Refused, S
 from bench.core.files import PARTIAL, locked, set_aside, write_atomic
 from bench.core.identity import LATENCY, seed_identity
 from bench.core.provenance import NUMERICS, Provenance
-from bench.core.record import SCHEMA, Flops, History, RunRecord, RunState, Seconds, StageRecord
+from bench.core.record import SCHEMA, Flops, History, RunRecord, RunState, Seconds, StageRecord, plain
 from bench.core.store import RunFolder
 from bench.core.streams import stream
 from bench.curvature.eigensolvers import eigensolvers
@@ -180,6 +181,7 @@ class Run:
         self._train(self._save)
         self._finish()
         self._save()
+        self._keep_network()
 
     def _train_seed(self) -> None:
         """The seed network: trained once for all methods, then read from its file."""
@@ -201,6 +203,7 @@ class Run:
         first = self.progress.stages[0]  # whoever trained the seed may have climbed another ladder
         first.target_cost, first.costs = self.ladder.rungs[0], self.ladder.costs(self.graph)
         self._save()
+        self._keep_network()
 
     def _of_seed(self) -> Provenance:
         """What made the seed network: the same for all methods."""
@@ -304,14 +307,28 @@ class Run:
     def _owner(self) -> Owner:
         return Owner(self.folder.id, self.provenance)
 
-    def _save(self, path: Path | None = None, owner: Owner | None = None) -> None:
-        state = {
+    def _network(self) -> dict[str, Any]:
+        return {
             **self.grower.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "state": self.progress.state_dict(),
             "input_shape": list(self.data.input_shape),
             "input_dtype": str(self.data.input_dtype).removeprefix("torch."),
             "outputs": self.data.outputs,
+            "dataset": to_builtins(self.data.record()),
+            "raw_dtype": str(self.data.train.inputs.dtype).removeprefix("torch."),
+        }
+
+    def _keep_network(self) -> None:
+        """Keep the network of the stage that has ended, unless it is the last, which the checkpoint has."""
+        if self.settings.run.keep_stages and self.progress.stage < len(self.ladder.rungs):
+            stage = self.progress.stages[-1]
+            kept = {**self._network(), "record": plain(stage)}
+            checkpoint.save(self.folder.stage_path(stage.stage), kept, self._owner())
+
+    def _save(self, path: Path | None = None, owner: Owner | None = None) -> None:
+        state = {
+            **self._network(),
+            "optimizer": self.optimizer.state_dict(),
+            "state": self.progress.state_dict(),
         }
         checkpoint.save(path or self.folder.checkpoint_path, state, owner or self._owner())
         if path is None:
@@ -364,6 +381,7 @@ class Run:
             layers={name: group.kind for name, group in self.graph.groups.items()},
             latency=self.ladder.table,
             provenance=self.provenance,
+            dataset=self.data.record(),
         )
         self.folder.write_stages(record.stages)
         self.folder.write_record(record)
