@@ -185,7 +185,8 @@ def test_a_run_of_an_earlier_version_is_said_to_be_one(tmp_path: Path, monkeypat
 
 
 def test_the_command(tmp_path: Path) -> None:
-    made = prepared(tmp_path / "runs = mine", "growth.stages=1", "train.seed_epochs=1", "train.epochs=1")
+    chosen = options(tmp_path, "growth.stages=1", "train.seed_epochs=1", "train.epochs=1")
+    made = of_options({**chosen, "runs_dir": str(tmp_path / "runs = 'mine'")})
     made.execute()
 
     def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
