@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from posixpath import normpath
 from typing import Any
 
 from bench.core.options import Options
@@ -19,6 +20,10 @@ MACHINE = ("device", "threads")
 """Of those, what a ladder of this cost depends on."""
 
 SILENT_DATA = ("root", "download")
+
+PLACES = {"folder": ("root", "cache"), "file": ("root",)}
+"""Of data named by a path, as ``folder:PATH``: options that say where it lies. However the path is spelt, it is one."""
+
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 SEED_GROUPS = ("backbone", "data", "train", "seed", "precision")
 
@@ -60,6 +65,10 @@ def _digest(options: Options) -> str:
     plain = {key: _canonical(value) for key, value in json.loads(json.dumps(options)).items()}
     if all(key in plain["data"] for key in SILENT_DATA):  # fetched files, the same wherever they lie
         plain["data"] = {key: value for key, value in plain["data"].items() if key not in SILENT_DATA}
+    kind, colon, path = str(plain["data"].get("name")).partition(":")
+    if colon and kind in PLACES:
+        kept = {key: value for key, value in plain["data"].items() if key not in PLACES[kind]}
+        plain["data"] = {**kept, "name": f"{kind}:{normpath(path)}"}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -42,12 +42,13 @@ class NoOptions:
 
 @dataclass(frozen=True)
 class Entry(Generic[F]):
-    """A registered plugin: its factory and the dataclass of its options."""
+    """A registered plugin: its factory, the dataclass of its options, and whether its name is of a library's."""
 
     kind: str
     name: str
     factory: F
     config: type
+    library: bool = False
 
     @property
     def source(self) -> Source:
@@ -55,7 +56,9 @@ class Entry(Generic[F]):
         prefix, _, rest = self.name.partition(":")
         if prefix == "import":
             return source_of(rest.partition(":")[0])
-        return source_of(prefix, is_library=True) if rest else source_of(self.factory.__module__)
+        if self.library:
+            return source_of(prefix, is_library=True)
+        return source_of(getattr(self.factory, "func", self.factory).__module__)
 
     def defaults(self) -> dict[str, Any]:
         """The options' defaults as plain data, with the plugin's name, as its YAML file holds them.
@@ -119,11 +122,12 @@ class Registry(Generic[F]):
         self._unfit: dict[str, str] = {}
         self._found = False
 
-    def register(self, name: str, config: type = NoOptions) -> Callable[[F], F]:
+    def register(self, name: str, config: type = NoOptions, library: bool = False) -> Callable[[F], F]:
         """Decorator: offer a factory under ``name`` with options of the dataclass ``config``.
 
         A name with a colon, as ``torchvision:NAME``, stands for all names that begin with ``torchvision:``; its factory
-        is given what follows the colon before all else.
+        is given what follows the colon before all else. With ``library`` what it makes is the work of the library that
+        stands before the colon, whose version then says what it was.
 
         Raises:
             BenchError: Another factory has this name.
@@ -137,7 +141,7 @@ class Registry(Generic[F]):
                 raise BenchError(
                     f"{self.kind} {name} is registered twice: {known.factory.__module__}, {factory.__module__}"
                 )
-            kept[key] = Entry(self.kind, name, factory, config)
+            kept[key] = Entry(self.kind, name, factory, config, library)
             return factory
 
         return keep
