@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from posixpath import normpath
 from typing import Any
 
 from bench.core.options import Options
@@ -22,7 +21,7 @@ MACHINE = ("device", "threads")
 SILENT_DATA = ("root", "download")
 
 PLACES = {"folder": ("root", "cache"), "file": ("root",)}
-"""Of data named by a path, as ``folder:PATH``: options that say where it lies. However the path is spelt, it is one."""
+"""Of data named by a path, as ``folder:PATH``: options that say where it lies."""
 
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 SEED_GROUPS = ("backbone", "data", "train", "seed", "precision")
@@ -65,10 +64,9 @@ def _digest(options: Options) -> str:
     plain = {key: _canonical(value) for key, value in json.loads(json.dumps(options)).items()}
     if all(key in plain["data"] for key in SILENT_DATA):  # fetched files, the same wherever they lie
         plain["data"] = {key: value for key, value in plain["data"].items() if key not in SILENT_DATA}
-    kind, colon, path = str(plain["data"].get("name")).partition(":")
+    kind, colon, _ = str(plain["data"].get("name")).partition(":")
     if colon and kind in PLACES:
-        kept = {key: value for key, value in plain["data"].items() if key not in PLACES[kind]}
-        plain["data"] = {**kept, "name": f"{kind}:{normpath(path)}"}
+        plain["data"] = {key: value for key, value in plain["data"].items() if key not in PLACES[kind]}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 

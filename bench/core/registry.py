@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass, is_dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
 from os.path import realpath
+from posixpath import normpath
 from typing import Any, Generic, TypeVar, cast
 
 from bench.core.errors import BenchError, ConfigError, did_you_mean, foreign, one_line
@@ -126,8 +127,8 @@ class Registry(Generic[F]):
         """Decorator: offer a factory under ``name`` with options of the dataclass ``config``.
 
         A name with a colon, as ``torchvision:NAME``, stands for all names that begin with ``torchvision:``; its factory
-        is given what follows the colon before all else. With ``library`` what it makes is the work of the library that
-        stands before the colon, whose version then says what it was.
+        is given what follows the colon before all else. A path, as in ``folder:PATH``, is one however it is spelt. With
+        ``library`` what it makes is the work of the library before the colon, whose version says what that was.
 
         Raises:
             BenchError: Another factory has this name.
@@ -195,7 +196,11 @@ class Registry(Generic[F]):
     def _member(self, name: str) -> Entry[F] | None:
         prefix, colon, rest = name.partition(":")
         family = self._families.get(prefix) if colon else None
-        return family and replace(family, name=name, factory=cast(F, partial(family.factory, rest)))
+        if family is None:
+            return None
+        if rest and family.name.endswith(":PATH"):
+            rest = normpath(rest)
+        return replace(family, name=f"{prefix}:{rest}", factory=cast(F, partial(family.factory, rest)))
 
     def names(self) -> list[str]:
         """All names, sorted."""

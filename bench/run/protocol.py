@@ -362,6 +362,7 @@ class Run:
             layers={name: group.kind for name, group in self.graph.groups.items()},
             latency=self.ladder.table,
             provenance=self.provenance,
+            dataset=self.data.record(),
         )
         self.folder.write_stages(record.stages)
         self.folder.write_record(record)
