@@ -19,7 +19,8 @@ from bench.data.tensors import Given
 
 TASKS = ("classification", "regression")
 CHANNELS = (1, 3)
-"""Of images; where the last dimension has so many and the second has not, it is the channels."""
+"""Of images; where the last dimension is one of these and the others are larger than `NARROW`, it is the channels."""
+NARROW = 4
 
 MOST_CLASSES = 2**16
 MOST_PIXELS = 2**14
@@ -149,7 +150,7 @@ def explained(name: str) -> Iterator[None]:
 
 
 def _has_channels_last(inputs: Tensor) -> bool:
-    return inputs.dim() == 4 and inputs.shape[3] in CHANNELS and inputs.shape[1] not in CHANNELS
+    return inputs.dim() == 4 and inputs.shape[3] in CHANNELS and min(inputs.shape[1:3]) > NARROW
 
 
 def _inputs(inputs: Tensor, channels_last: bool) -> Tensor:

@@ -119,7 +119,7 @@ def plain(found: object) -> str:
     return type(found).__name__
 
 
-def is_array(found: object) -> bool:
+def is_array(found: Any) -> bool:
     """Whether something is a tensor, an array or a table."""
     return hasattr(found, "__array__") and hasattr(found, "shape")
 
