@@ -60,7 +60,8 @@ def torchvision_data(name: str, config: TorchvisionConfig, seed: int) -> Dataset
 
 def _examples(source: Any, resize: int | None) -> tuple[object, object]:
     """Inputs and targets; as they are where a set has all its pixels in memory, which is a hundred times as fast."""
-    pixels, targets = getattr(source, "data", None), getattr(source, "targets", None)
+    pixels: Any = getattr(source, "data", None)
+    targets: Any = getattr(source, "targets", None)
     if resize is None and is_array(pixels) and str(pixels.dtype).endswith("uint8") and np.ndim(targets) == 1:
         return pixels, targets
     return stacked(source, resize, OR_RESIZE)
