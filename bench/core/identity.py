@@ -22,6 +22,10 @@ LATER = {"backbone.weights": None}
 """Options that were added later, with the default that stands for what was done before: where it holds, names stay."""
 
 SILENT_DATA = ("root", "download")
+
+PLACES = {"folder": ("root", "cache"), "file": ("root",)}
+"""Of data named by a path, as ``folder:PATH``: options that say where it lies."""
+
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 SEED_GROUPS = ("backbone", "data", "train", "seed", "precision")
 
@@ -66,6 +70,9 @@ def _digest(options: Options) -> str:
         plain[group] = {key: value for key, value in plain[group].items() if key != option or value != default}
     if all(key in plain["data"] for key in SILENT_DATA):  # fetched files, the same wherever they lie
         plain["data"] = {key: value for key, value in plain["data"].items() if key not in SILENT_DATA}
+    kind, colon, _ = str(plain["data"].get("name")).partition(":")
+    if colon and kind in PLACES:
+        plain["data"] = {key: value for key, value in plain["data"].items() if key not in PLACES[kind]}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -53,7 +53,7 @@ class Provenance(Struct, frozen=True):
         sources: The plugins' code, by the option that names them.
         network: Of the network as it was built: its operations and the shapes of its parameters.
         data: Of all examples.
-        files: Size and time of the files that the data were read from, by their path below ``data.root``.
+        files: `stamp` of the files and folders that the data were read from, by their path below ``data.root``.
         machine: Device and threads, where the ladder is of latency; empty otherwise.
         weights: Of the file that the seed network starts from; empty for none.
     """
@@ -117,11 +117,24 @@ def digest_of(content: object) -> str:
 def listing(root: Path, folder: Path) -> dict[str, list[int]]:
     """Size and time of the files in a folder, by their path below ``root``."""
     found = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-    return {
-        path.relative_to(root).as_posix(): [path.stat().st_size, path.stat().st_mtime_ns]
-        for path in found
-        if not path.name.startswith(".")
-    }
+    return {path.relative_to(root).as_posix(): stamp(path) for path in found if not path.name.startswith(".")}
+
+
+def stamp(path: Path) -> list[int]:
+    """Two numbers that change with what lies there: a file's size in bytes and its time in nanoseconds.
+
+    Of a folder: the size of all files below it, hidden ones left out, and a number that stands for their names, sizes
+    and times. Empty where nothing is.
+    """
+    if path.is_file():
+        found = path.stat()
+        return [found.st_size, found.st_mtime_ns]
+    if not path.is_dir():
+        return []
+    below = [Path(folder, name) for folder, _, names in os.walk(path, followlinks=True) for name in names]
+    there = {file.relative_to(path).as_posix(): stamp(file) for file in below if not file.name.startswith(".")}
+    size = sum(one[0] for one in there.values() if one)
+    return [size, int(digest_of(there)[:13], 16)]
 
 
 def _release(library: str) -> str:

@@ -22,6 +22,9 @@ from bench.core.record import Plain, RunRecord, RunState, StageRecord, Unreadabl
 MOST_CONFIG = 2**16
 """Bytes of a ``config.yaml``."""
 
+MOST_NAME = 64
+"""Bytes of a data set's, a backbone's or a method's name in that of a folder; of a longer one, as a path, the end."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -53,7 +56,7 @@ class RunFolder:
 
     def __init__(self, runs_dir: str | Path, options: Options, step: bool = True) -> None:
         self.id = identity(options, step)
-        names = [re.sub(r"[^\w.-]", "_", options[group]["name"]) for group in ("data", "backbone", "method")]
+        names = [_short(re.sub(r"[^\w.-]", "_", options[group]["name"])) for group in ("data", "backbone", "method")]
         self.runs_dir = Path(runs_dir)
         self.path = self.runs_dir / f"{'-'.join(names)}-seed{options['seed']}-{self.id}"
 
@@ -171,6 +174,10 @@ def read_config(path: Path) -> Plain:
     except Exception as error:  # whatever a damaged YAML file raises, RecursionError among it
         raise Unreadable(f"config.yaml: {one_line(error)}") from error
     return check_options(loaded)
+
+
+def _short(name: str) -> str:
+    return name.encode()[-MOST_NAME:].decode(errors="ignore")
 
 
 def _lines(path: Path) -> int:

@@ -12,7 +12,7 @@ from bench.core.errors import BenchError, Busy
 from bench.core.files import locked
 from bench.core.loading import load_torch
 from bench.core.options import Options, check_form
-from bench.core.provenance import WEIGHTS, changes, outdated
+from bench.core.provenance import WEIGHTS, changes, outdated, stamp
 from bench.core.record import RunRecord, RunState
 from bench.core.store import RunFolder
 from bench.run.cell import run_folder
@@ -87,8 +87,7 @@ def _other_data(record: RunRecord, options: Options) -> list[str]:
     source = made.sources.get("data")
     if made.files:
         root = Path(str(options["data"].get("root", ""))).expanduser()
-        there = [root / name for name in made.files]
-        now = [[path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else None for path in there]
+        now = [stamp(root / name) for name in made.files]
         if now == list(made.files.values()) or not any(now):  # with no file there is nothing to be told apart
             return []
     elif source is None or source.module.partition(".")[0] == "bench":
