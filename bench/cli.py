@@ -28,6 +28,7 @@ from bench.core.errors import one_line as of_anybody
 from bench.core.options import CONF, Options
 from bench.core.output import is_lost, standard_output
 from bench.core.version import version
+from bench.grid import left_to_the_cells
 from bench.plugins import composition, offer_plugins
 from bench.sweep import offer_launchers, offer_sweeper
 
@@ -105,6 +106,8 @@ def _guarded(command: Callable[[], None], arguments: list[str], config_name: str
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
     try:
         check_arguments(arguments, sweeps)
+        if {"-m", "--multirun"} & set(arguments):
+            sys.argv[1:] = left_to_the_cells(arguments)  # which Hydra reads
         offer_sweeper()
         offer_launchers()
         offer_plugins()

@@ -14,8 +14,8 @@ from rich.table import Table
 from bench.cli import guarded
 from bench.core.provenance import outdated
 from bench.core.record import RunState
+from bench.grid import cells, require_right
 from bench.run.cell import Cell
-from bench.sweep import cells, require_right
 
 OLD = "old"
 """Ended, but made by what has changed since."""

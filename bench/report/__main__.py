@@ -61,11 +61,11 @@ def expected_cells(request: Request) -> list[Cell] | None:
     """
     if request.experiment is None:
         return None
-    from bench import sweep  # Hydra's composition, only where an experiment is named
+    from bench import grid  # Hydra's composition, only where an experiment is named
 
     known = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
     require_choice("experiment", request.experiment, tuple(known))
-    return sweep.cells(request.sweep)
+    return grid.cells(request.sweep)
 
 
 def _command() -> None:
