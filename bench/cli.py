@@ -205,7 +205,7 @@ def _siblings(option: str, arguments: list[str], config_name: str) -> list[str]:
 def _task(options: Options) -> None:
     from bench.run.command import run  # torch only after the options are read
 
-    run(options, brief=HydraConfig.get().mode is RunMode.MULTIRUN)
+    run(options, quiet=HydraConfig.get().mode is RunMode.MULTIRUN)
 
 
 def main() -> None:

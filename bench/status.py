@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from statistics import mean
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -16,6 +15,7 @@ from bench.core.provenance import outdated
 from bench.core.record import RunState
 from bench.grid import cells, require_right
 from bench.run.cell import Cell
+from bench.run.forecast import in_words, work
 
 OLD = "old"
 """Ended, but made by what has changed since."""
@@ -33,17 +33,11 @@ The cells of a sweep: done, running, failed and missing, with an estimate of the
   python -m bench.status method=s2d,s3d seed=0,1,2 runs_dir=DIR    the arguments of python -m bench -m"""
 
 
-def seconds_left(found: Sequence[Cell]) -> float | None:
-    """One worker's time for what is missing, by the finished cells of the same method; None where none is finished."""
-    spent: dict[str, list[float]] = {}
-    for cell in found:
-        if cell.record is not None and cell.state is RunState.DONE and not cell.changes:
-            spent.setdefault(cell.name("method"), []).append(cell.record.seconds)
-    if not spent:
-        return None
-    overall = mean(seconds for method in spent.values() for seconds in method)
-    left = [cell.name("method") for cell in found if cell.record is None or cell.changes]
-    return sum(mean(spent[name]) if name in spent else overall for name in left)
+def work_left(found: Sequence[Cell]) -> float | None:
+    """One worker's seconds for what is missing, by what is done; None where nothing tells."""
+    ended = {cell.id: cell.state for cell in found if cell.record is not None and not cell.changes}
+    spent = {cell.id: cell.folder.seconds() for cell in found if not cell.changes}
+    return work(found, spent, ended).left
 
 
 def show(arguments: Sequence[str]) -> None:
@@ -69,23 +63,19 @@ def show(arguments: Sequence[str]) -> None:
         elif cell.state in (RunState.FAILED, RunState.REFUSED, RunState.UNREADABLE):
             line = f"{cell.state}: {cell.command}: {cell.standing.reason}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
-    left = seconds_left(found)
+    left = work_left(found)
     if totals[RunState.DONE] + totals[RunState.REFUSED] == len(found):
         console.print("every cell is done")
-    elif left is not None:
-        console.print(f"about {_duration(left)} left for one worker", highlight=False)
+    elif left is None:
+        console.print("no stage is done yet, so there is no estimate of the time left")
     else:
-        console.print("no cell is done yet, so there is no estimate of the time left")
+        console.print(f"{in_words(left)} for one worker", highlight=False)
+        if (running := totals[RunState.RUNNING]) > 1:
+            console.print(f"{in_words(left / running)} for the {running} that are running", highlight=False)
 
 
 def _state(cell: Cell) -> str:
     return OLD if cell.changes else cell.state
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def main() -> None:

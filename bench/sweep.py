@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import chain, zip_longest
 from types import ModuleType
 
@@ -23,11 +24,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from bench.core.errors import BenchError
 from bench.core.identity import seed_identity
+from bench.core.numbers import plural
 from bench.core.options import CONF
 from bench.core.provenance import outdated
 from bench.core.record import RunState
 from bench.grid import cells, require_right
 from bench.run.cell import Cell
+from bench.watch import Watch
 
 NAMESPACE = "hydra_plugins.growth_bench"
 
@@ -77,7 +80,13 @@ class CellSweeper(Sweeper):
         found = cells(arguments, self.params)
         left = pending(found)
         require_right(left)
-        print(f"{len(found)} runs: {len(found) - len(left)} ended already, {len(left)} to do", flush=True)
+        print(f"{plural(len(found), 'run')}: {len(found) - len(left)} ended already, {len(left)} to do", flush=True)
+        with Watch(found, left) if left else nullcontext():
+            returns = self._run(left)
+        _conclude(found)
+        return [returns]
+
+    def _run(self, left: Sequence[Cell]) -> list[JobReturn]:
         returns: list[JobReturn] = []
         while left:
             jobs = self._launch([cell.overrides for cell in left])
@@ -90,8 +99,7 @@ class CellSweeper(Sweeper):
             left = [cell for cell in left if cell.folder.standing().state is RunState.RUNNING]
             if left:  # other processes are at them; look again, and take over if one dies
                 time.sleep(2)
-        _conclude(found)
-        return [returns]
+        return returns
 
     def _launch(self, jobs: Sequence[Sequence[str]]) -> Sequence[JobReturn]:
         """Launch; a launcher that loses a worker is no bug of ours.

@@ -13,11 +13,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+from msgspec import Struct
+
 from bench.core.errors import one_line
 from bench.core.files import PARTIAL, is_locked, read_file, set_aside, write_atomic
 from bench.core.identity import identity
 from bench.core.options import Options
-from bench.core.record import Plain, RunRecord, RunState, StageRecord, Unreadable, check_options, plain, read, written
+from bench.core.record import (
+    Plain,
+    RunRecord,
+    RunState,
+    Seconds,
+    StageRecord,
+    Unreadable,
+    check_options,
+    plain,
+    read,
+    written,
+)
 
 MOST_CONFIG = 2**16
 """Bytes of a ``config.yaml``."""
@@ -122,6 +136,13 @@ class RunFolder:
         """Whether another process is at the run now."""
         return is_locked(self.lock_path)
 
+    def seconds(self) -> list[Seconds]:
+        """What each stage took that is done, whether or not the run has ended; none where that cannot be read."""
+        try:
+            return [msgspec.json.decode(line, type=_Timed).seconds for line in read_file(self.stages_path).splitlines()]
+        except (OSError, msgspec.MsgspecError):
+            return []
+
     def write_stages(self, stages: Sequence[StageRecord]) -> None:
         """Replace ``stages.jsonl``."""
         write_atomic(self.stages_path, "".join(json.dumps(plain(one), allow_nan=False) + "\n" for one in stages))
@@ -163,6 +184,10 @@ def read_config(path: Path) -> Plain:
     except Exception as error:  # whatever a damaged YAML file raises, RecursionError among it
         raise Unreadable(f"config.yaml: {one_line(error)}") from error
     return check_options(loaded)
+
+
+class _Timed(Struct):
+    seconds: Seconds
 
 
 def _lines(path: Path) -> int:

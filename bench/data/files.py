@@ -13,6 +13,7 @@ import torch
 
 from bench.core.errors import DataError, require
 from bench.core.files import locked
+from bench.core.output import note
 from bench.core.provenance import listing
 from bench.data.base import Part
 from bench.data.check import mismatch
@@ -67,6 +68,7 @@ def read(source: Callable[..., Any], name: str, root: str, download: bool) -> tu
             if not download:
                 raise
         folder.mkdir(parents=True, exist_ok=True)
+        note(f"data={name}: fetching its files into data.root={root}")
         with locked(folder / f".{name}.lock"), redirect_stdout(sys.stderr):
             return _parts(source, folder, download=True)
     except UNREADABLE as error:
