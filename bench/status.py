@@ -6,13 +6,10 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-
 from bench.cli import guarded
 from bench.core.provenance import outdated
 from bench.core.record import RunState
+from bench.core.table import Folding, screen
 from bench.grid import cells, require_right
 from bench.run.cell import Cell
 from bench.run.forecast import in_words, work
@@ -44,17 +41,17 @@ def show(arguments: Sequence[str]) -> None:
     """Print the state of the sweep that these arguments describe."""
     found = cells(arguments)
     require_right([cell for cell in found if cell.record is None])
-    table = Table(box=SIMPLE_HEAD)
+    totals = Counter(map(_state, found))
+    states = [state for state in SHOWN if totals[state]]
+    table = Folding()
     table.add_column("method")
-    for state in SHOWN:
-        table.add_column(state, justify="right")
+    for state in states:
+        table.add_column(state, "right")
     for method in dict.fromkeys(cell.name("method") for cell in found):
         counts = Counter(map(_state, (cell for cell in found if cell.name("method") == method)))
-        table.add_row(method, *(str(counts[state] or "") for state in SHOWN))
-    totals = Counter(map(_state, found))
-    table.add_row(f"all {len(found)}", *(str(totals[state] or "") for state in SHOWN), style="bold")
-    console = Console()
-    console.width = max(console.width, 100)
+        table.add_row(method, *(str(counts[state] or "") for state in states))
+    table.add_row(f"all {len(found)}", *(str(totals[state]) for state in states), style="bold")
+    console = screen()
     console.print(table)
     for cell in found:
         if cell.changes:

@@ -43,6 +43,7 @@ class Watch:
         self.began = self.spoken = time.monotonic()
         self.already, self.said = work(found, self.spent, self.ended).done, (0, 0)
         self.error: Exception | None = None
+        self.working = False
         self.stopped, self.thread = Event(), Thread(target=self._watch, daemon=True)
         console = Console(stderr=True)
         columns = BarColumn(20), MofNCompleteColumn(), TextColumn("runs {task.fields[note]}"), TimeElapsedColumn()
@@ -86,12 +87,14 @@ class Watch:
                 if standing.state is not RunState.FAILED:  # of those the sweep tells at its end
                     print(summary(standing.record), flush=True)
             elif _stamp(cell.folder.config_path) not in (None, config_before):
+                if not self.working:  # workers take seconds to start
+                    self.working, self.began = True, time.monotonic()
                 self.spent[name] = cell.folder.seconds()
 
     def _say(self) -> None:
         """Say how much is left: in the bar, or now and then in a line, if there is something new."""
         elapsed, now = time.monotonic() - self.began, work(self.found, self.spent, self.ended)
-        rate = (now.done - self.already) / elapsed
+        rate = (now.done - self.already) / max(elapsed, LOOK)
         left = in_words(now.left / rate) if now.left is not None and rate > 0 else ""
         self.bar.update(self.task, completed=len(self.ended), note=left)
         state = len(self.ended), sum(map(len, self.spent.values()))

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from filelock import Timeout
-from rich.console import Console
 
 from bench.core.errors import BenchError, Busy
 from bench.core.files import locked
@@ -15,6 +14,7 @@ from bench.core.options import Options, check_form
 from bench.core.provenance import changes, outdated
 from bench.core.record import RunRecord, RunState
 from bench.core.store import RunFolder
+from bench.core.table import screen
 from bench.run.cell import run_folder
 
 
@@ -115,8 +115,7 @@ def _execute(folder: RunFolder, options: Options, quiet: bool) -> tuple[RunRecor
 def _show(record: RunRecord, note: str) -> None:
     from bench.run.terminal import table
 
-    console = Console()
-    console.width = max(console.width, 100)  # a log has no width of its own
+    console = screen()
     if record.status is RunState.REFUSED:
         console.print(f"refused: {record.reason}", markup=False)
     else:

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
 from bench.core.identity import LATENCY
 from bench.core.record import EXACT, GrowthRecord, RunRecord, RunState
+from bench.core.table import Folding
 from bench.network.cost import cost
 
 ABOUT = "~"
 CONTRADICTED = " !"
 
 
-def table(record: RunRecord) -> Table:
+def table(record: RunRecord) -> Folding:
     """One row per stage: costs, accuracy, loss drop predicted and measured, seconds of training and of growing."""
     classified = any(stage.classified for stage in record.stages)
-    drawn = Table(
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        title=f"{record.method} on {record.data}, {record.backbone}, seed {record.seed}",
-    )
+    drawn = Folding(f"{record.method} on {record.data}, {record.backbone}, seed {record.seed}")
     shown = {name: cost(name) for name in dict.fromkeys(("params", "macs", record.config["growth"].get("cost")))}
     score = "%" if classified else "loss"
     columns = ["stage", *(one.heading.replace(", ", "\n") for one in shown.values())]
