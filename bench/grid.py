@@ -15,7 +15,7 @@ from math import prod
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
@@ -75,6 +75,38 @@ def cells(arguments: Sequence[str], swept: Mapping[str, object] | None = None) -
         if len(several) > 1 and (key.lstrip("+") in SILENT or key.lstrip("+").startswith(IDLE)):
             _require_effect(key, made)
     return list(found.values())
+
+
+def runs_dirs(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Folders of runs that a command line names, as ``runs_dir=a,b`` or ``runs_dir=[a,b]``, and its other arguments.
+
+    The first folder stays among the arguments: there goes what is still to be done.
+
+    Raises:
+        BenchError: A folder is no name.
+    """
+    parser, folders, others = OverridesParser.create(), list[str](), list[str]()
+    for argument in arguments:
+        override = parser.parse_override(argument)
+        if override.get_key_element() != "runs_dir":
+            others.append(argument)
+            continue
+        folders = [str(one) for one in plain_values(override)]
+        if not folders or not all(folders):
+            raise BenchError(f"{argument}: expected a folder, or several as in runs_dir=a,b")
+        others = [one for one in others if not one.startswith("runs_dir=")] + [f"runs_dir={_quoted(folders[0])}"]
+    return folders, others
+
+
+def plain_values(override: Override) -> list[object]:
+    """The values of an override: of a sweep, of a list, or the one; texts without quotes."""
+    values = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
+    several = values[0] if len(values) == 1 and isinstance(values[0], list) else values
+    return [one.text if isinstance(one, QuotedString) else one for one in several]
+
+
+def _quoted(text: str) -> str:
+    return QuotedString(text, Quote.single).with_quotes()
 
 
 def choices(preset: Sequence[Override], typed: Sequence[Override]) -> dict[str, list[str]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bench.cli import guarded
 from bench.core.provenance import outdated
 from bench.core.record import RunState
 from bench.core.table import Folding, screen
-from bench.grid import cells, require_right
-from bench.run.cell import Cell
+from bench.grid import cells, require_right, runs_dirs
+from bench.run.cell import Cell, counted, differ, run_folder
 from bench.run.forecast import in_words, work
 
 OLD = "old"
@@ -27,7 +28,8 @@ HELP = """\
 The cells of a sweep: done, running, failed and missing, with an estimate of the time left.
 
   python -m bench.status experiment=mnist
-  python -m bench.status method=s2d,s3d seed=0,1,2 runs_dir=DIR    the arguments of python -m bench -m"""
+  python -m bench.status method=s2d,s3d seed=0,1,2 runs_dir=DIR    the arguments of python -m bench -m
+  python -m bench.status experiment=mnist runs_dir=here,there      folders of several machines, each run once"""
 
 
 def work_left(found: Sequence[Cell]) -> float | None:
@@ -39,7 +41,9 @@ def work_left(found: Sequence[Cell]) -> float | None:
 
 def show(arguments: Sequence[str]) -> None:
     """Print the state of the sweep that these arguments describe."""
-    found = cells(arguments)
+    folders, others = runs_dirs(arguments)
+    everywhere = [_in_all(cell, folders[1:]) for cell in cells(others)]
+    found = [counted(same) for same in everywhere]
     require_right([cell for cell in found if cell.record is None])
     totals = Counter(map(_state, found))
     states = [state for state in SHOWN if totals[state]]
@@ -53,7 +57,11 @@ def show(arguments: Sequence[str]) -> None:
     table.add_row(f"all {len(found)}", *(str(totals[state]) for state in states), style="bold")
     console = screen()
     console.print(table)
-    for cell in found:
+    for cell, same in zip(found, everywhere, strict=True):
+        for other in same:
+            if differ(cell, other):
+                line = f"twice: {cell.folder.path}, the newer, counts; {other.folder.path} has other numbers"
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
         if cell.changes:
             line = f"old: {cell.command}: {outdated(cell.changes, str(cell.folder.path))}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -69,6 +77,12 @@ def show(arguments: Sequence[str]) -> None:
         console.print(f"{in_words(left)} for one worker", highlight=False)
         if (running := totals[RunState.RUNNING]) > 1:
             console.print(f"{in_words(left / running)} for the {running} that are running", highlight=False)
+
+
+def _in_all(cell: Cell, others: Sequence[str]) -> list[Cell]:
+    """A cell in its own folder of runs, and in others."""
+    elsewhere = [run_folder({**cell.options, "runs_dir": folder}) for folder in others]
+    return [cell, *(replace(cell, folder=folder) for folder in elsewhere)]
 
 
 def _state(cell: Cell) -> str:

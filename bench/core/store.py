@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from glob import escape
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from bench.core.defaults import name_now
 from bench.core.errors import one_line
 from bench.core.files import PARTIAL, is_locked, read_file, set_aside, write_atomic
 from bench.core.identity import identity
@@ -32,6 +36,8 @@ from bench.core.record import (
     read,
     written,
 )
+
+RECORD = "run.json"
 
 MOST_CONFIG = 2**16
 """Bytes of a ``config.yaml``."""
@@ -71,6 +77,18 @@ class RunFolder:
         self.runs_dir = Path(runs_dir)
         self.path = self.runs_dir / f"{'-'.join(names)}-seed{options['seed']}-{self.id}"
 
+    def made_before(self) -> Iterator[RunFolder]:
+        """Folders of ended runs that would be called as this one had they been made today.
+
+        They lack options that were added since, which have the defaults now.
+        """
+        for path in sorted(self.runs_dir.glob(f"{escape(self.path.name.removesuffix(self.id))}*/{RECORD}")):
+            with suppress(OSError):
+                if _name_now(path, path.stat().st_mtime_ns) == self.id:
+                    folder = RunFolder.at(path.parent)
+                    folder.id = self.id
+                    yield folder
+
     @classmethod
     def at(cls, path: Path) -> RunFolder:
         """A folder as it lies there, whatever its name; its ``id`` is not known yet."""
@@ -86,7 +104,7 @@ class RunFolder:
     @property
     def record_path(self) -> Path:
         """``run.json``."""
-        return self.path / "run.json"
+        return self.path / RECORD
 
     @property
     def checkpoint_path(self) -> Path:
@@ -112,7 +130,7 @@ class RunFolder:
         """Where the run stands now."""
         try:
             record = read(read_file(self.record_path))
-            if self.id not in ("", record.id):
+            if self.id not in ("", record.id) and self.id != name_now(record.config, record.id):
                 raise Unreadable(f"id {record.id}: the record of another run")
         except FileNotFoundError:
             return self._unended()
@@ -184,6 +202,21 @@ def read_config(path: Path) -> Plain:
     except Exception as error:  # whatever a damaged YAML file raises, RecursionError among it
         raise Unreadable(f"config.yaml: {one_line(error)}") from error
     return check_options(loaded)
+
+
+@cache
+def _name_now(record: Path, _: int) -> str:
+    """What the run of a record would be called today, by when the record was written; empty for one that is none."""
+    try:
+        found = msgspec.json.decode(read_file(record), type=_Named)
+        return name_now(check_options(found.config), found.id)
+    except (OSError, msgspec.MsgspecError, Unreadable):
+        return ""
+
+
+class _Named(Struct):
+    id: str
+    config: Plain
 
 
 class _Timed(Struct):

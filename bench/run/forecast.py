@@ -39,7 +39,7 @@ def stages_left(durations: Sequence[float], count: int) -> float:
 def in_words(seconds: float) -> str:
     """As in ``about 12 min left``."""
     if seconds < 90:
-        return f"about {seconds:.0f} s left"
+        return f"about {max(seconds, 1):.0f} s left"
     return f"about {seconds / 60:.0f} min left" if seconds < 5400 else f"about {seconds / 3600:.1f} h left"
 
 
