@@ -28,6 +28,7 @@ from bench.core.errors import one_line as of_anybody
 from bench.core.options import CONF, Options
 from bench.core.output import is_lost, standard_output
 from bench.core.version import version
+from bench.explain import explain
 from bench.grid import left_to_the_cells
 from bench.plugins import composition, offer_plugins
 from bench.sweep import offer_launchers, offer_sweeper
@@ -35,6 +36,8 @@ from bench.sweep import offer_launchers, offer_sweeper
 GROUP = re.compile(r"(?:\+\+?)?(method|backbone|data|train|growth|logger|hydra/\w+)(=.*|@.*)?$", re.DOTALL)
 NO_NAME = re.compile(r"=|=(null|true|false|nan|[+-]?(inf|[\d.]+(e[+-]?\d+)?)|\[.*)|@.*", re.IGNORECASE | re.DOTALL)
 """What may follow a group, and cannot be the name of one of its choices."""
+
+HELP = ("-h", "--help")
 
 VALUED = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
 """Hydra's flags whose value is the next argument."""
@@ -48,8 +51,8 @@ def application(
 ) -> Callable[[], None]:
     """A Hydra command from a task on the resolved configuration.
 
-    Its help is ``about``, else what its module says, for a command that takes the options of a run; for one that sweeps
-    it is Hydra's.
+    Its help is ``about``, else what its module says, for a command that takes the options of a run; one that sweeps
+    explains them all.
 
     A user's mistake ends with one line on standard error and exit status 1. What is a bug of ours keeps its traceback.
     In a sweep, a job's mistake is printed and the other jobs go on (`bench.sweep.CellSweeper` counts them).
@@ -88,7 +91,7 @@ def guarded(
         arguments: What the user typed.
         config_name: The primary configuration.
         sweeps: Whether the command takes ``--multirun``.
-        about: What ``--help`` says; None for Hydra's list of groups and options.
+        about: What ``--help`` says; None for all groups and options (`bench.explain`).
 
     Raises:
         SystemExit: What was wrong, in one line.
@@ -96,8 +99,11 @@ def guarded(
     with standard_output():
         if "--version" in arguments:
             print(f"growth-bench {version()}")
-        elif about is not None and {"-h", "--help"} & set(arguments):
+        elif about is not None and {*HELP} & set(arguments):
             print(about)
+        elif {*HELP} & set(arguments):
+            chosen = [argument for argument in arguments if argument not in (*HELP, "-m", "--multirun")]
+            _guarded(lambda: explain(chosen), chosen, config_name, sweeps)
         else:
             _guarded(command, arguments, config_name, sweeps)
 

@@ -15,14 +15,14 @@ from math import prod
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.override_parser.types import Override, QuotedString
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from bench.core.errors import BenchError, did_you_mean
 from bench.core.identity import SILENT
 from bench.core.loading import load_torch
-from bench.core.options import check_form
+from bench.core.options import as_typed, check_form
 from bench.plugins import REGISTRIES, composition
 from bench.run.cell import Cell, run_folder
 
@@ -49,8 +49,7 @@ def cells(arguments: Sequence[str], swept: Mapping[str, object] | None = None) -
     Raises:
         BenchError: An option is of no cell, cannot be swept over, or has a value that no folder can be found for.
     """
-    parser = OverridesParser.create()
-    typed = parser.parse_overrides(list(arguments))
+    typed = parsed(arguments)
     if any(o.key_or_group == "experiment" and o.is_sweep_override() for o in typed):
         raise BenchError("experiment: expected one name; a preset has a sweep of its own")
     chosen = [str(o.input_line) for o in typed if o.key_or_group == "experiment" or o.is_hydra_override()]
@@ -60,7 +59,7 @@ def cells(arguments: Sequence[str], swept: Mapping[str, object] | None = None) -
     with nullcontext() if in_hydra else composition():
         if swept is None:
             swept = compose("config", chosen, return_hydra_config=True).hydra.sweeper.params
-        preset = parser.parse_overrides([f"{key}={value}" for key, value in (swept or {}).items()])
+        preset = parsed([f"{key}={value}" for key, value in (swept or {}).items()])
         values = choices(preset, typed)
         for overrides in with_their_options(list(product(*values.values()))):
             options = OmegaConf.to_container(compose("config", overrides), resolve=True)
@@ -77,6 +76,11 @@ def cells(arguments: Sequence[str], swept: Mapping[str, object] | None = None) -
     return list(found.values())
 
 
+def parsed(arguments: Sequence[str]) -> list[Override]:
+    """Arguments in Hydra's grammar."""
+    return OverridesParser.create().parse_overrides(list(arguments))
+
+
 def runs_dirs(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Folders of runs that a command line names, as ``runs_dir=a,b`` or ``runs_dir=[a,b]``, and its other arguments.
 
@@ -85,16 +89,15 @@ def runs_dirs(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     Raises:
         BenchError: A folder is no name.
     """
-    parser, folders, others = OverridesParser.create(), list[str](), list[str]()
-    for argument in arguments:
-        override = parser.parse_override(argument)
+    folders, others = list[str](), list[str]()
+    for argument, override in zip(arguments, parsed(arguments), strict=True):
         if override.get_key_element() != "runs_dir":
             others.append(argument)
             continue
         folders = [str(one) for one in plain_values(override)]
         if not folders or not all(folders):
             raise BenchError(f"{argument}: expected a folder, or several as in runs_dir=a,b")
-        others = [one for one in others if not one.startswith("runs_dir=")] + [f"runs_dir={_quoted(folders[0])}"]
+        others = [one for one in others if not one.startswith("runs_dir=")] + [f"runs_dir={as_typed(folders[0])}"]
     return folders, others
 
 
@@ -103,10 +106,6 @@ def plain_values(override: Override) -> list[object]:
     values = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
     several = values[0] if len(values) == 1 and isinstance(values[0], list) else values
     return [one.text if isinstance(one, QuotedString) else one for one in several]
-
-
-def _quoted(text: str) -> str:
-    return QuotedString(text, Quote.single).with_quotes()
 
 
 def choices(preset: Sequence[Override], typed: Sequence[Override]) -> dict[str, list[str]]:
@@ -192,9 +191,9 @@ def _as_choice(argument: str) -> str:
     if plugin_option(argument) is None:
         return argument
     try:
-        is_sweep = OverridesParser.create().parse_override(argument).is_sweep_override()
         swept = "{}=choice({})".format(*argument.split("=", 1))
-        return argument if is_sweep or not OverridesParser.create().parse_override(swept) else swept
+        is_sweep, _ = (override.is_sweep_override() for override in parsed([argument, swept]))
+        return argument if is_sweep else swept
     except (HydraException, ValueError, IndexError):
         return argument  # for Hydra to complain of
 

@@ -111,7 +111,7 @@ class StageLines(Callback):
     def on_stage_begin(self, stage: int, stages: int, epochs: int, done: int) -> None:
         """Training of a stage begins."""
         self.stage, self.last = stage, stages - 1
-        if stage == 0:
+        if stage == 0 and epochs:
             note(f"{self.title}: training the seed network, {epochs} epochs")
 
     def on_stage_end(self, record: StageRecord) -> None:

@@ -77,7 +77,7 @@ def test_columns_are_the_states_that_there_are(
 
 
 def test_the_first_folder_is_where_the_rest_goes() -> None:
-    assert runs_dirs(["seed=0", "runs_dir=a,'b c'"]) == (["a", "b c"], ["seed=0", "runs_dir='a'"])
+    assert runs_dirs(["seed=0", "runs_dir=a,'b c'"]) == (["a", "b c"], ["seed=0", "runs_dir=a"])
     assert runs_dirs(["seed=0"]) == ([], ["seed=0"])
     for typed in ("runs_dir=", "runs_dir=[]", "runs_dir=['']"):
         with pytest.raises(BenchError, match="expected a folder, or several as in runs_dir=a,b"):

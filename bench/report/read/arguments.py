@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bench.core.defaults import files
 from bench.core.errors import BenchError, ConfigError, did_you_mean, require
-from bench.core.options import Options
-from bench.report.read.command import GROUPS, option_names, value
+from bench.core.options import Options, as_typed
+from bench.report.read.command import GROUPS, option_names
 from bench.report.read.settings import flat
 from bench.run.cell import Cell
 
@@ -55,8 +55,8 @@ class Request:
         """The experiment's cells as arguments of ``python -m bench -m``; empty where none is named."""
         if self.experiment is None:
             return []
-        place = [] if self.runs_dir == Request.runs_dir else [f"runs_dir={value(self.runs_dir)}"]
-        methods = [f"method={','.join(map(value, self.filters['method']))}"] if "method" in self.filters else []
+        place = [] if self.runs_dir == Request.runs_dir else [f"runs_dir={as_typed(self.runs_dir)}"]
+        methods = [f"method={','.join(map(as_typed, self.filters['method']))}"] if "method" in self.filters else []
         return [f"experiment={self.experiment}", *methods, *place]
 
     @property
