@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from omegaconf import OmegaConf
+from rich.table import Table
+from rich.text import Text
 
 from bench.core.errors import Refused, one_line
 from bench.core.options import Options
+from bench.core.table import screen
 from bench.growth.method import make
 from bench.growth.rules import RULES, Broken, require, settle
 from bench.growth.trial import NETWORKS
@@ -66,11 +69,13 @@ def check(options: Options) -> None:
     """
     Settings.of(options)
     name = str(options["method"]["name"])
-    failures = 0
+    failures, console = 0, screen()
     for rule, network, reason in outcomes(name, options["method"]):
         failures += reason is not None
-        mark = "ok  " if reason is None else "FAIL"
-        print(f"{mark} {rule} {f'[{network}]' if network else ''}{f': {reason}' if reason else ''}")
+        line = Table.grid(padding=(0, 1))
+        said = f"{rule}{f' [{network}]' if network else ''}{f': {reason}' if reason else ''}"
+        line.add_row("ok  " if reason is None else "FAIL", Text(said))
+        console.print(line, highlight=False)
     if failures:
         sys.exit(f"method={name} breaks the rules: {failures} checks failed")
     print(f"method={name} keeps the rules")

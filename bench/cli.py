@@ -28,12 +28,16 @@ from bench.core.errors import one_line as of_anybody
 from bench.core.options import CONF, Options
 from bench.core.output import is_lost, standard_output
 from bench.core.version import version
+from bench.explain import explain
+from bench.grid import left_to_the_cells
 from bench.plugins import composition, offer_plugins
 from bench.sweep import offer_launchers, offer_sweeper
 
 GROUP = re.compile(r"(?:\+\+?)?(method|backbone|data|train|growth|logger|hydra/\w+)(=.*|@.*)?$", re.DOTALL)
 NO_NAME = re.compile(r"=|=(null|true|false|nan|[+-]?(inf|[\d.]+(e[+-]?\d+)?)|\[.*)|@.*", re.IGNORECASE | re.DOTALL)
 """What may follow a group, and cannot be the name of one of its choices."""
+
+HELP = ("-h", "--help")
 
 VALUED = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
 """Hydra's flags whose value is the next argument."""
@@ -47,8 +51,8 @@ def application(
 ) -> Callable[[], None]:
     """A Hydra command from a task on the resolved configuration.
 
-    Its help is ``about``, else what its module says, for a command that takes the options of a run; for one that sweeps
-    it is Hydra's.
+    Its help is ``about``, else what its module says, for a command that takes the options of a run; one that sweeps
+    explains them all.
 
     A user's mistake ends with one line on standard error and exit status 1. What is a bug of ours keeps its traceback.
     In a sweep, a job's mistake is printed and the other jobs go on (`bench.sweep.CellSweeper` counts them).
@@ -87,7 +91,7 @@ def guarded(
         arguments: What the user typed.
         config_name: The primary configuration.
         sweeps: Whether the command takes ``--multirun``.
-        about: What ``--help`` says; None for Hydra's list of groups and options.
+        about: What ``--help`` says; None for all groups and options (`bench.explain`).
 
     Raises:
         SystemExit: What was wrong, in one line.
@@ -95,8 +99,11 @@ def guarded(
     with standard_output():
         if "--version" in arguments:
             print(f"growth-bench {version()}")
-        elif about is not None and {"-h", "--help"} & set(arguments):
+        elif about is not None and {*HELP} & set(arguments):
             print(about)
+        elif {*HELP} & set(arguments):
+            chosen = [argument for argument in arguments if argument not in (*HELP, "-m", "--multirun")]
+            _guarded(lambda: explain(chosen), chosen, config_name, sweeps)
         else:
             _guarded(command, arguments, config_name, sweeps)
 
@@ -105,6 +112,8 @@ def _guarded(command: Callable[[], None], arguments: list[str], config_name: str
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
     try:
         check_arguments(arguments, sweeps)
+        if {"-m", "--multirun"} & set(arguments):
+            sys.argv[1:] = left_to_the_cells(arguments)  # which Hydra reads
         offer_sweeper()
         offer_launchers()
         offer_plugins()
@@ -203,7 +212,7 @@ def _siblings(option: str, arguments: list[str], config_name: str) -> list[str]:
 def _task(options: Options) -> None:
     from bench.run.command import run  # torch only after the options are read
 
-    run(options, brief=HydraConfig.get().mode is RunMode.MULTIRUN)
+    run(options, quiet=HydraConfig.get().mode is RunMode.MULTIRUN)
 
 
 def main() -> None:

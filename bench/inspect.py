@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
@@ -27,13 +26,12 @@ from bench.core.files import write_atomic
 from bench.core.identity import LATENCY
 from bench.core.numbers import share as percent
 from bench.core.options import Options, typed
+from bench.core.table import Folding, screen
 
 if TYPE_CHECKING:
     from bench.network.graph import Graph
     from bench.network.quadratic import CostModel
 
-NARROWEST = 72
-"""Cells that the table is given at least."""
 LISTED = 3
 """Layers that are named of those that cannot be split for one cause."""
 
@@ -85,9 +83,7 @@ def inspect(options: Options) -> None:
         )
     names = {group: options[group]["name"] for group in ("backbone", "data")}
     found = {**names, "input_shape": list(data.input_shape), **described(graph, models)}
-    console = Console()
-    console.width = max(console.width, NARROWEST)
-    show(console, found)
+    show(screen(), found)
     if measured:
         print(measured)
     if config.out is not None:
@@ -146,11 +142,11 @@ def show(console: Console, found: Mapping[str, Any]) -> None:
     title = f"{found['backbone']} on {found['data']}, inputs {tuple(found['input_shape'])}"
     console.print(Text(f"{title}\n", style="bold"))
     console.print(Text("can be split", style="italic"))
-    groups = Table(box=SIMPLE_HEAD, padding=0)
-    groups.add_column("group\n> read by")
-    groups.add_column("kind", no_wrap=True)
+    groups = Folding(gap=1)
+    groups.add_column("group\n> read by", no_wrap=False)
+    groups.add_column("kind")
     for column in ("neurons", "theta", *(f"+{name}" for name in shown)):
-        groups.add_column(column, justify="right", no_wrap=True)
+        groups.add_column(column, "right")
     for group in found["groups"]:
         names = Names(group["makers"], group["readers"])
         added = [one.text(group["cost"][key]) for key, one in shown.items()]

@@ -5,17 +5,15 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from statistics import mean
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
+from dataclasses import replace
 
 from bench.cli import guarded
 from bench.core.provenance import outdated
 from bench.core.record import RunState
-from bench.run.cell import Cell
-from bench.sweep import cells, require_right
+from bench.core.table import Folding, screen
+from bench.grid import cells, require_right, runs_dirs
+from bench.run.cell import Cell, counted, differ, run_folder
+from bench.run.forecast import in_words, work
 
 OLD = "old"
 """Ended, but made by what has changed since."""
@@ -30,62 +28,65 @@ HELP = """\
 The cells of a sweep: done, running, failed and missing, with an estimate of the time left.
 
   python -m bench.status experiment=mnist
-  python -m bench.status method=s2d,s3d seed=0,1,2 runs_dir=DIR    the arguments of python -m bench -m"""
+  python -m bench.status method=s2d,s3d seed=0,1,2 runs_dir=DIR    the arguments of python -m bench -m
+  python -m bench.status experiment=mnist runs_dir=here,there      folders of several machines, each run once"""
 
 
-def seconds_left(found: Sequence[Cell]) -> float | None:
-    """One worker's time for what is missing, by the finished cells of the same method; None where none is finished."""
-    spent: dict[str, list[float]] = {}
-    for cell in found:
-        if cell.record is not None and cell.state is RunState.DONE and not cell.changes:
-            spent.setdefault(cell.name("method"), []).append(cell.record.seconds)
-    if not spent:
-        return None
-    overall = mean(seconds for method in spent.values() for seconds in method)
-    left = [cell.name("method") for cell in found if cell.record is None or cell.changes]
-    return sum(mean(spent[name]) if name in spent else overall for name in left)
+def work_left(found: Sequence[Cell]) -> float | None:
+    """One worker's seconds for what is missing, by what is done; None where nothing tells."""
+    ended = {cell.id: cell.state for cell in found if cell.record is not None and not cell.changes}
+    spent = {cell.id: cell.folder.seconds() for cell in found if not cell.changes}
+    return work(found, spent, ended).left
 
 
 def show(arguments: Sequence[str]) -> None:
     """Print the state of the sweep that these arguments describe."""
-    found = cells(arguments)
+    folders, others = runs_dirs(arguments)
+    everywhere = [_in_all(cell, folders[1:]) for cell in cells(others)]
+    found = [counted(same) for same in everywhere]
     require_right([cell for cell in found if cell.record is None])
-    table = Table(box=SIMPLE_HEAD)
+    totals = Counter(map(_state, found))
+    states = [state for state in SHOWN if totals[state]]
+    table = Folding()
     table.add_column("method")
-    for state in SHOWN:
-        table.add_column(state, justify="right")
+    for state in states:
+        table.add_column(state, "right")
     for method in dict.fromkeys(cell.name("method") for cell in found):
         counts = Counter(map(_state, (cell for cell in found if cell.name("method") == method)))
-        table.add_row(method, *(str(counts[state] or "") for state in SHOWN))
-    totals = Counter(map(_state, found))
-    table.add_row(f"all {len(found)}", *(str(totals[state] or "") for state in SHOWN), style="bold")
-    console = Console()
-    console.width = max(console.width, 100)
+        table.add_row(method, *(str(counts[state] or "") for state in states))
+    table.add_row(f"all {len(found)}", *(str(totals[state]) for state in states), style="bold")
+    console = screen()
     console.print(table)
-    for cell in found:
+    for cell, same in zip(found, everywhere, strict=True):
+        for other in same:
+            if differ(cell, other):
+                line = f"twice: {cell.folder.path}, the newer, counts; {other.folder.path} has other numbers"
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
         if cell.changes:
             line = f"old: {cell.command}: {outdated(cell.changes, str(cell.folder.path))}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         elif cell.state in (RunState.FAILED, RunState.REFUSED, RunState.UNREADABLE):
             line = f"{cell.state}: {cell.command}: {cell.standing.reason}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
-    left = seconds_left(found)
+    left = work_left(found)
     if totals[RunState.DONE] + totals[RunState.REFUSED] == len(found):
         console.print("every cell is done")
-    elif left is not None:
-        console.print(f"about {_duration(left)} left for one worker", highlight=False)
+    elif left is None:
+        console.print("no stage is done yet, so there is no estimate of the time left")
     else:
-        console.print("no cell is done yet, so there is no estimate of the time left")
+        console.print(f"{in_words(left)} for one worker", highlight=False)
+        if (running := totals[RunState.RUNNING]) > 1:
+            console.print(f"{in_words(left / running)} for the {running} that are running", highlight=False)
+
+
+def _in_all(cell: Cell, others: Sequence[str]) -> list[Cell]:
+    """A cell in its own folder of runs, and in others."""
+    elsewhere = [run_folder({**cell.options, "runs_dir": folder}) for folder in others]
+    return [cell, *(replace(cell, folder=folder) for folder in elsewhere)]
 
 
 def _state(cell: Cell) -> str:
     return OLD if cell.changes else cell.state
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def main() -> None:

@@ -18,9 +18,6 @@ LATENCY = "latency"
 MACHINE = ("device", "threads")
 """Of those, what a ladder of this cost depends on."""
 
-LATER = {"backbone.weights": None}
-"""Options that were added later, with the default that stands for what was done before: where it holds, names stay."""
-
 SILENT_DATA = ("root", "download")
 
 PLACES = {"folder": ("root", "cache"), "file": ("root",)}
@@ -65,9 +62,6 @@ def seed_identity(options: Options) -> str:
 
 def _digest(options: Options) -> str:
     plain = {key: _canonical(value) for key, value in json.loads(json.dumps(options)).items()}
-    for name, default in LATER.items():
-        group, _, option = name.partition(".")
-        plain[group] = {key: value for key, value in plain[group].items() if key != option or value != default}
     if all(key in plain["data"] for key in SILENT_DATA):  # fetched files, the same wherever they lie
         plain["data"] = {key: value for key, value in plain["data"].items() if key not in SILENT_DATA}
     kind, colon, _ = str(plain["data"].get("name")).partition(":")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from math import isfinite
@@ -118,3 +119,17 @@ def check_form(options: Options) -> None:
     whole = isinstance(seed, int) and not isinstance(seed, bool)
     require(whole or (isinstance(seed, str) and seed.isdecimal()), "seed", seed, "a whole number of at least 0")
     require_choice("rerun", str(options.get("rerun")), ("none", "failed", "all"))
+
+
+def as_typed(found: object) -> str:
+    """A value in Hydra's grammar for overrides."""
+    if found is None or isinstance(found, bool):
+        return {None: "null", True: "true", False: "false"}[found]
+    if isinstance(found, list | tuple):
+        return "[" + ",".join(map(as_typed, found)) + "]"
+    if isinstance(found, dict):
+        return "{" + ",".join(f"{key}:{as_typed(one)}" for key, one in found.items()) + "}"
+    text = str(found)
+    if not isinstance(found, str) or re.fullmatch(r"[\w./+-]+", text):
+        return text
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

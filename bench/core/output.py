@@ -1,4 +1,4 @@
-"""Standard output that may be closed or full."""
+"""Standard output that may be closed or full, and lines beside it on standard error."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ def standard_output() -> Iterator[None]:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at its end
         sys.exit(f"error: standard output: {error.strerror}")
+
+
+def note(text: str) -> None:
+    """Say at once, on standard error, what is about to take long; above a progress bar where there is one."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def is_lost() -> bool:

@@ -361,6 +361,16 @@ def plain(record: Struct) -> Plain:
     return found
 
 
+def numbers(record: RunRecord) -> list[Plain]:
+    """What a run measured, stage by stage, without the time that it took."""
+    stages = [plain(stage) for stage in record.stages]
+    for stage in stages:
+        del stage["seconds"]
+        if stage["growth"]:
+            del stage["growth"]["seconds"]
+    return stages
+
+
 def written(record: RunRecord) -> str:
     """The text of ``run.json``, with its checksum."""
     content = plain(record)

@@ -9,15 +9,35 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from glob import escape
 from pathlib import Path
 
+import msgspec
+from msgspec import Struct
+
+from bench.core.defaults import name_now
 from bench.core.errors import one_line
 from bench.core.files import PARTIAL, is_locked, read_file, set_aside, write_atomic
 from bench.core.identity import identity
 from bench.core.options import Options
-from bench.core.record import Plain, RunRecord, RunState, StageRecord, Unreadable, check_options, plain, read, written
+from bench.core.record import (
+    Plain,
+    RunRecord,
+    RunState,
+    Seconds,
+    StageRecord,
+    Unreadable,
+    check_options,
+    plain,
+    read,
+    written,
+)
+
+RECORD = "run.json"
 
 MOST_CONFIG = 2**16
 """Bytes of a ``config.yaml``."""
@@ -60,6 +80,18 @@ class RunFolder:
         self.runs_dir = Path(runs_dir)
         self.path = self.runs_dir / f"{'-'.join(names)}-seed{options['seed']}-{self.id}"
 
+    def made_before(self) -> Iterator[RunFolder]:
+        """Folders of ended runs that would be called as this one had they been made today.
+
+        They lack options that were added since, which have the defaults now.
+        """
+        for path in sorted(self.runs_dir.glob(f"{escape(self.path.name.removesuffix(self.id))}*/{RECORD}")):
+            with suppress(OSError):
+                if _name_now(path, path.stat().st_mtime_ns) == self.id:
+                    folder = RunFolder.at(path.parent)
+                    folder.id = self.id
+                    yield folder
+
     @classmethod
     def at(cls, path: Path) -> RunFolder:
         """A folder as it lies there, whatever its name; its ``id`` is not known yet."""
@@ -75,7 +107,7 @@ class RunFolder:
     @property
     def record_path(self) -> Path:
         """``run.json``."""
-        return self.path / "run.json"
+        return self.path / RECORD
 
     @property
     def checkpoint_path(self) -> Path:
@@ -105,7 +137,7 @@ class RunFolder:
         """Where the run stands now."""
         try:
             record = read(read_file(self.record_path))
-            if self.id not in ("", record.id):
+            if self.id not in ("", record.id) and self.id != name_now(record.config, record.id):
                 raise Unreadable(f"id {record.id}: the record of another run")
         except FileNotFoundError:
             return self._unended()
@@ -128,6 +160,13 @@ class RunFolder:
     def is_busy(self) -> bool:
         """Whether another process is at the run now."""
         return is_locked(self.lock_path)
+
+    def seconds(self) -> list[Seconds]:
+        """What each stage took that is done, whether or not the run has ended; none where that cannot be read."""
+        try:
+            return [msgspec.json.decode(line, type=_Timed).seconds for line in read_file(self.stages_path).splitlines()]
+        except (OSError, msgspec.MsgspecError):
+            return []
 
     def write_stages(self, stages: Sequence[StageRecord]) -> None:
         """Replace ``stages.jsonl``."""
@@ -178,6 +217,25 @@ def read_config(path: Path) -> Plain:
 
 def _short(name: str) -> str:
     return name.encode()[-MOST_NAME:].decode(errors="ignore")
+
+
+@cache
+def _name_now(record: Path, _: int) -> str:
+    """What the run of a record would be called today, by when the record was written; empty for one that is none."""
+    try:
+        found = msgspec.json.decode(read_file(record), type=_Named)
+        return name_now(check_options(found.config), found.id)
+    except (OSError, msgspec.MsgspecError, Unreadable):
+        return ""
+
+
+class _Named(Struct):
+    id: str
+    config: Plain
+
+
+class _Timed(Struct):
+    seconds: Seconds
 
 
 def _lines(path: Path) -> int:

@@ -14,6 +14,7 @@ import torch
 
 from bench.core.errors import DataError, require
 from bench.core.files import locked
+from bench.core.output import note
 from bench.core.provenance import listing
 from bench.data.base import Part
 from bench.data.check import mismatch
@@ -86,6 +87,7 @@ def fetched(name: str, root: str, download: bool, read: Callable[[Path, bool], T
             if not download:
                 raise
         folder.mkdir(parents=True, exist_ok=True)
+        note(f"data={name}: fetching its files into data.root={root}")
         with locked(folder / f".{name.replace(':', '_')}.lock"), redirect_stdout(sys.stderr):
             return read(folder, True)
     except UNREADABLE as error:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.core.files import locked, read_file, write_atomic
+from bench.core.output import note
 from bench.core.record import LatencyTable, Reading, Unreadable, convert, plain
 from bench.network.graph import Graph
 from bench.network.modes import evaluation
@@ -96,6 +97,7 @@ def measure(graph: Graph, macs: CostModel, batch: int, device: torch.device) -> 
     groups, seed = macs.groups, graph.widths()
     joined = macs.cross + macs.cross.T
     pairs = [(i, j) for i in range(len(groups)) for j in range(i, len(groups)) if joined[i, j]]
+    note("measuring latency: up to a minute, longer for large networks")
     table: list[dict[str, int]] = [{}]
     table += [{name: factor} for name in groups for factor in (2, 4)]
     table += [{groups[i]: 2, groups[j]: 2} for i, j in pairs if i != j]

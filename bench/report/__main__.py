@@ -28,9 +28,10 @@ def report(request: Request, expected: Sequence[Cell] | None = None) -> list[str
         BenchError: There is no such folder, or what is asked for is not there.
     """
     made = make_views(request.views)
-    if expected is None and not Path(request.runs_dir).is_dir():
-        raise ConfigError("runs_dir", request.runs_dir, "a folder with runs")
-    found = read(request.runs_dir)
+    for folder in (request.runs_dir, *request.others):
+        if not Path(folder).is_dir() and (expected is None or request.others):
+            raise ConfigError("runs_dir", folder, "a folder with runs")
+    found = read(request.runs_dir, *request.others)
     kept = request.chosen(cells(found, expected))
     if not any(cell.record for cell in kept) and (request.out / "report.md").exists():
         raise BenchError(f"out={request.out}: no run is done, and a report is there already; it is left as it is")
@@ -61,11 +62,11 @@ def expected_cells(request: Request) -> list[Cell] | None:
     """
     if request.experiment is None:
         return None
-    from bench import sweep  # Hydra's composition, only where an experiment is named
+    from bench import grid  # Hydra's composition, only where an experiment is named
 
     known = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
     require_choice("experiment", request.experiment, tuple(known))
-    return sweep.cells(request.sweep)
+    return grid.cells(request.sweep)
 
 
 def _command() -> None:

@@ -17,14 +17,19 @@ from bench.report.read.folder import cells, read
 from bench.report.read.settings import flat, settings
 
 
-def frame(runs_dir: str | Path = "results/runs") -> pd.DataFrame:
-    """One row per rung of each finished run in a folder; what is no whole record is left out, as in the report.
+def frame(*runs_dirs: str | Path) -> pd.DataFrame:
+    """One row per rung of each finished run in these folders; what is no whole record is left out, as in the report.
 
-    Columns are those of the report's ``stages.csv``: scores and losses, seconds, operations, and the growth event;
-    with every option of the run as ``growth.epsilon``, ``train.lr``, and each cost of one inference as ``cost.params``.
+    Args:
+        runs_dirs: Folders of runs; ``results/runs`` if none is named.
+
+    Returns:
+        Columns are those of the report's ``stages.csv``: scores and losses, seconds, operations, and the growth event;
+        with every option of the run as ``growth.epsilon``, ``train.lr``, and each cost of an inference as
+        ``cost.params``.
     """
-    found = cells(read(str(runs_dir)))
-    records = {cell.id: cell.record for cell in found if cell.record}
+    found = cells(read(*map(str, runs_dirs or ("results/runs",))))
+    records = {cell.record.id: cell.record for cell in found if cell.record}
     rows = []
     for setting in settings(found):
         for row in stage_rows(setting, Findings(setting).contenders):

@@ -11,8 +11,14 @@ from bench.core.errors import BenchError
 from bench.core.loading import load_torch
 from bench.core.options import Options
 from bench.core.provenance import changes
-from bench.core.record import RunRecord, RunState
+from bench.core.record import RunRecord, RunState, numbers
 from bench.core.store import RunFolder, Standing
+
+ORDER = (
+    *(RunState.MISSING, RunState.UNREADABLE, RunState.INTERRUPTED, RunState.RUNNING),
+    *(RunState.FAILED, RunState.REFUSED, RunState.DONE),
+)
+"""States, the best last."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +82,25 @@ class Cell:
         return f"{self.command} rerun=failed" if self.state is RunState.FAILED else self.command
 
 
+def counted(same: Sequence[Cell]) -> Cell:
+    """Of the same run in several folders the one that counts: one that is done before others, then the first.
+
+    Of those that are done and have different numbers (`differ`) it is the newest.
+    """
+    best = max(same, key=lambda cell: ORDER.index(cell.state))
+    rivals = [cell for cell in same if differ(cell, best)]
+    return max([best, *rivals], key=lambda cell: cell.folder.record_path.stat().st_mtime) if rivals else best
+
+
+def differ(one: Cell, other: Cell) -> bool:
+    """Whether two cells are done and have different numbers."""
+    if one.record is None or other.record is None or {one.state, other.state} != {RunState.DONE}:
+        return False
+    return numbers(one.record) != numbers(other.record)
+
+
 def run_folder(options: Options) -> RunFolder:
-    """The folder of a run with these options.
+    """The folder of a run with these options, or of one that lacks only what was added since.
 
     A method without a step has one run for all of ``growth.epsilon``, under a name of its own. Which name holds can be
     seen from what is there; the method is asked, and PyTorch loaded, only where neither is.
@@ -85,6 +108,9 @@ def run_folder(options: Options) -> RunFolder:
     with_step, without = (RunFolder(options["runs_dir"], options, step) for step in (True, False))
     for folder in (with_step, without):
         if folder.path.exists():
+            return folder
+    for folder in (*with_step.made_before(), *without.made_before()):
+        if not folder.standing().is_due(str(options["rerun"])):
             return folder
     return with_step if _has_step(options["method"]) else without
 

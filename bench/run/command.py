@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from filelock import Timeout
-from rich.console import Console
 
 from bench.core.errors import BenchError, Busy
 from bench.core.files import locked
@@ -15,15 +14,16 @@ from bench.core.options import Options, check_form
 from bench.core.provenance import WEIGHTS, changes, outdated, stamp
 from bench.core.record import RunRecord, RunState
 from bench.core.store import RunFolder
+from bench.core.table import screen
 from bench.run.cell import run_folder
 
 
-def run(options: Options, brief: bool = False) -> RunRecord:
+def run(options: Options, quiet: bool = False) -> RunRecord:
     """Carry out a run, or say that it is done already, and show it.
 
     Args:
         options: The resolved configuration.
-        brief: Show one line instead of the table.
+        quiet: Show nothing; a sweep shows its runs (`bench.watch`).
 
     Returns:
         The run's record.
@@ -37,8 +37,9 @@ def run(options: Options, brief: bool = False) -> RunRecord:
     record = _ended(folder, options)
     note = "done already"
     if record is None:
-        record, note = _execute(folder, options)
-    _show(record, f"{note}: {folder.record_path}", brief)
+        record, note = _execute(folder, options, quiet)
+    if not quiet:
+        _show(record, f"{note}: {folder.record_path}")
     return record
 
 
@@ -98,19 +99,20 @@ def _other_data(record: RunRecord, options: Options) -> list[str]:
     return [] if load(options["data"], int(options["seed"])).digest() == made.data else ["the data"]
 
 
-def _execute(folder: RunFolder, options: Options) -> tuple[RunRecord, str]:
+def _execute(folder: RunFolder, options: Options, quiet: bool) -> tuple[RunRecord, str]:
     load_torch()  # only when there is something to do
     from bench.core.callbacks import Callbacks
     from bench.logger import make
     from bench.run.config import Settings
+    from bench.run.live import shown
     from bench.run.protocol import Run
-    from bench.run.terminal import ProgressBar
 
     settings = Settings.of(options)
     with ExitStack() as stack:
-        bar = stack.enter_context(ProgressBar(settings.name("method")))
+        listeners, display = shown(settings.name("method"), settings.train.epochs, quiet)
+        stack.enter_context(display)
         loggers = [stack.enter_context(logger) for logger in make(options, folder)]
-        made = Run(settings, folder, Callbacks([bar, *loggers]))
+        made = Run(settings, folder, Callbacks([*listeners, *loggers]))
         folder.path.mkdir(parents=True, exist_ok=True)
         try:
             stack.enter_context(locked(folder.lock_path, wait=False))
@@ -125,14 +127,10 @@ def _execute(folder: RunFolder, options: Options) -> tuple[RunRecord, str]:
         return made.execute(), "written"
 
 
-def _show(record: RunRecord, note: str, brief: bool) -> None:
-    from bench.run.terminal import summary, table
+def _show(record: RunRecord, note: str) -> None:
+    from bench.run.terminal import table
 
-    console = Console()
-    console.width = max(console.width, 100)  # a log has no width of its own
-    if brief:
-        console.print(summary(record), markup=False, highlight=False, soft_wrap=True)
-        return
+    console = screen()
     if record.status is RunState.REFUSED:
         console.print(f"refused: {record.reason}", markup=False)
     else:

@@ -17,8 +17,9 @@ from bench.backbones import backbones, build
 from bench.backbones.base import WEIGHTS
 from bench.core.callbacks import Callback
 from bench.core.errors import BenchError, ConfigError, NothingToGrow, Refused, StorageError, TrainingDiverged
-from bench.core.files import PARTIAL, locked, set_aside, write_atomic
+from bench.core.files import PARTIAL, is_locked, locked, set_aside, write_atomic
 from bench.core.identity import LATENCY, seed_identity
+from bench.core.output import note
 from bench.core.provenance import NUMERICS, Provenance
 from bench.core.record import SCHEMA, Flops, History, RunRecord, RunState, Seconds, StageRecord, plain
 from bench.core.store import RunFolder
@@ -188,6 +189,8 @@ class Run:
         name = f"{seed_identity(self.settings.options)}-{self.provenance.seed_key}"
         path, owner = self.folder.runs_dir / "seeds" / f"{name}.pt", Owner(name, self._of_seed())
         path.parent.mkdir(parents=True, exist_ok=True)
+        if is_locked(path.with_suffix(".lock")):
+            note("waiting for the seed network, which another process trains")
         with locked(path.with_suffix(".lock")):
             partial = path.with_suffix(".partial.pt")
             if self._restore(path, owner):

@@ -1,66 +1,22 @@
-"""What a run shows: a progress bar on a terminal, silence in a log, and a table at the end."""
+"""What a run shows at its end: a table, or a line."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
-
-from bench.core.callbacks import Callback
 from bench.core.identity import LATENCY
 from bench.core.record import EXACT, GrowthRecord, RunRecord, RunState
+from bench.core.table import Folding
 from bench.network.cost import cost
 
 ABOUT = "~"
 CONTRADICTED = " !"
 
 
-class ProgressBar(Callback):
-    """Draws on a terminal's standard error and nowhere else."""
-
-    def __init__(self, title: str) -> None:
-        console = Console(file=sys.stderr)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed}/{task.total} epochs {task.fields[note]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        self.title = title
-        self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self.task: TaskID = self.progress.add_task(title, total=None, note="", visible=False)
-
-    def __enter__(self) -> ProgressBar:
-        self.progress.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.progress.stop()
-
-    def on_stage_begin(self, stage: int, stages: int, epochs: int, done: int) -> None:
-        """Training of a stage begins."""
-        name = "seed network" if stage == 0 else f"stage {stage}/{stages - 1}"
-        description = f"{self.title} {name}"
-        self.progress.reset(self.task, total=epochs, completed=done, description=description, visible=True)
-
-    def on_epoch_end(self, train_loss: float, val_loss: float) -> None:
-        """An epoch has ended."""
-        self.progress.update(self.task, advance=1, note=f"loss {train_loss:.4g}, validation {val_loss:.4g}")
-
-
-def table(record: RunRecord) -> Table:
+def table(record: RunRecord) -> Folding:
     """One row per stage: costs, accuracy, loss drop predicted and measured, seconds of training and of growing."""
     classified = any(stage.classified for stage in record.stages)
-    drawn = Table(
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        title=f"{record.method} on {record.data}, {record.backbone}, seed {record.seed}",
-    )
+    drawn = Folding(f"{record.method} on {record.data}, {record.backbone}, seed {record.seed}")
     shown = {name: cost(name) for name in dict.fromkeys(("params", "macs", record.config["growth"].get("cost")))}
     score = "%" if classified else "loss"
     columns = ["stage", *(one.heading.replace(", ", "\n") for one in shown.values())]

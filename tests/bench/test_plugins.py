@@ -15,8 +15,8 @@ from omegaconf import OmegaConf
 from bench import cli
 from bench.core.errors import BenchError, ConfigError
 from bench.core.registry import Registry
+from bench.grid import cells
 from bench.plugins import REGISTRIES, composition, registry
-from bench.sweep import cells
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.core.defaults import files
 from bench.core.errors import BenchError, ConfigError, did_you_mean, require
-from bench.core.options import Options
-from bench.report.read.command import GROUPS, choices, option_names, value
+from bench.core.options import Options, as_typed
+from bench.report.read.command import GROUPS, option_names
 from bench.report.read.settings import flat
 from bench.run.cell import Cell
 
@@ -25,8 +26,9 @@ Tables, plots and one offline HTML file from the runs on disk, finished or not.
   python -m bench.report growth.epsilon=0.01 train.epochs=30   by any option of a run
   python -m bench.report baseline=net2net scores.against=macs
 
-experiment  only the cells of conf/experiment/NAME.yaml; those not done are shown with the command that fills them
-runs_dir    where runs are kept (results/runs)
+experiment  only the cells of conf/experiment/NAME.yaml, with method= those of the same sweep; those not done are
+            shown with the command that fills them
+runs_dir    where runs are kept (results/runs); several, as runs_dir=a,b, are taken together, each run once
 out         where the report goes (results/report)
 baseline    the method that others are compared with (static, else random_split, else net2net)
 logger      wandb sends figures and page there too (logger.project=, logger.mode=offline or online)
@@ -41,6 +43,7 @@ class Request:
 
     experiment: str | None = None  # a sweep's name; None for all runs
     runs_dir: str = "results/runs"  # as typed
+    others: tuple[str, ...] = ()  # further folders with runs
     out: Path = Path("results/report")
     baseline: str | None = None  # the method to compare with; None for the usual one
     filters: dict[str, list[str]] = field(default_factory=dict)  # values that pass, by option
@@ -52,14 +55,20 @@ class Request:
         """The experiment's cells as arguments of ``python -m bench -m``; empty where none is named."""
         if self.experiment is None:
             return []
-        place = [] if self.runs_dir == Request.runs_dir else [f"runs_dir={value(self.runs_dir)}"]
-        return [f"experiment={self.experiment}", *place]
+        place = [] if self.runs_dir == Request.runs_dir else [f"runs_dir={as_typed(self.runs_dir)}"]
+        methods = [f"method={','.join(map(as_typed, self.filters['method']))}"] if "method" in self.filters else []
+        return [f"experiment={self.experiment}", *methods, *place]
+
+    @property
+    def conditions(self) -> dict[str, list[str]]:
+        """The filters that runs must pass; which methods an experiment has its sweep says (`bench.grid.choices`)."""
+        return {key: values for key, values in self.filters.items() if not (self.experiment and key == "method")}
 
     def passes(self, options: Options) -> bool:
         """Whether a run with these options is asked for."""
-        found = flat(options) if self.filters else {}
-        texts = {key: _text(found.get(key, found.get(f"{key}.name"))) for key in self.filters}
-        return all(texts[key] in values for key, values in self.filters.items())
+        found = flat(options) if self.conditions else {}
+        texts = {key: _text(found.get(key, found.get(f"{key}.name"))) for key in self.conditions}
+        return all(texts[key] in values for key, values in self.conditions.items())
 
     def chosen(self, cells: Sequence[Cell]) -> list[Cell]:
         """The cells that pass.
@@ -69,12 +78,12 @@ class Request:
             names the filter and what would pass.
         """
         known = [flat(cell.options) for cell in cells]
-        for key, values in self.filters.items():
+        for key, values in self.conditions.items():
             self._require_known(key, values, known)
         kept = [cell for cell in cells if self.passes(cell.options)]
         if kept or not cells:
             return kept
-        asked = " ".join(f"{key}={','.join(values)}" for key, values in self.filters.items())
+        asked = " ".join(f"{key}={','.join(values)}" for key, values in self.conditions.items())
         raise BenchError(f"{asked}: no run has all of these")
 
     def _require_known(self, key: str, values: Sequence[str], known: Sequence[Options]) -> None:
@@ -86,7 +95,7 @@ class Request:
         if key not in options:
             raise BenchError(f"{key}={','.join(values)}: no run has this option{did_you_mean(key, options)}")
         there = {_text(one.get(key, one.get(f"{key}.name"))) for one in known}
-        named = choices(key) if key in GROUPS else ()
+        named = files(key) if key in GROUPS else ()
         if there and not there & set(values):
             raise ConfigError(key, ",".join(values), f"one that a run has: {', '.join(sorted(there))}")
         expected = sorted({*there, *named})
@@ -105,12 +114,16 @@ def parse(arguments: Sequence[str]) -> Request:
     given = dict(_read(argument) for argument in arguments)
     logger: dict[str, object] = {"name": "none"}
     single: dict[str, str] = {}
+    others: tuple[str, ...] = ()
     filters: dict[str, list[str]] = {}
     views: dict[str, dict[str, object]] = {}
     for key, values in sorted(given.items()):
         texts = [_text(value) for value in values]
         first, dot, rest = key.partition(".")
-        if key in OPTIONS:
+        if key == "runs_dir":
+            require(bool(texts) and all(texts), key, ",".join(texts), "a folder, or several with commas between")
+            single[key], others = texts[0], tuple(texts[1:])
+        elif key in OPTIONS:
             require(len(texts) == 1 and bool(texts[0]), key, ",".join(texts), "one value")
             single[key] = texts[0]
         elif first == "logger":
@@ -123,21 +136,22 @@ def parse(arguments: Sequence[str]) -> Request:
             known = (*OPTIONS, *FILTERS, "logger")
             raise BenchError(f"{key}: no such option; expected one of {', '.join(known)}{did_you_mean(key, known)}")
     out = Path(single.pop("out", Request.out))
-    return Request(**single, out=out, filters=filters, views=views, logger=logger)
+    return Request(**single, others=others, out=out, filters=filters, views=views, logger=logger)
 
 
 def _read(argument: str) -> tuple[str, Sequence[object]]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
+    from bench.grid import plain_values
+
     try:
         override = OverridesParser.create().parse_override(argument)
-        found = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
+        return override.key_or_group, plain_values(override)
     except (HydraException, ValueError):
         raise BenchError(
             f"cannot read the argument {argument!r}: expected OPTION=VALUE (python -m bench.report --help)"
         ) from None
-    return override.key_or_group, found[0] if len(found) == 1 and isinstance(found[0], list) else found
 
 
 def _is_number(text: str) -> bool:

@@ -16,7 +16,7 @@ from bench.report.analysis.findings import Findings, Overview
 from bench.report.analysis.rungs import Row
 from bench.report.read.arguments import Request
 from bench.report.read.command import GROUPS
-from bench.report.read.folder import LeftOut
+from bench.report.read.folder import DIFFERENT, LeftOut
 from bench.report.read.settings import rank, settings
 from bench.report.views.base import Block, Prose, View, views
 from bench.report.views.chart import Chart
@@ -162,4 +162,5 @@ def _lines(overview: Overview) -> Iterator[str]:
     yield known if overview.cells else "There is no run to report on."
     if overview.left_out:
         yield f"{plural(len(overview.left_out), 'entry', 'entries')} of the runs folder left out; see Runs."
+    yield from (f"{one.name}: {one.reason}." for one in overview.left_out if one.reason.endswith(DIFFERENT))
     yield from (f"A part is left out: {line}." for line in views.broken())

@@ -32,6 +32,16 @@ def test_filters_lists_and_quotes() -> None:
     assert found.passes(options("s2d", 1, 0.1))
     assert not found.passes(options("s2d", 3, 0.1))
     assert not found.passes(options("net2net", 1, 0.1))
+    several = parse(["runs_dir=here,there,'a,b'"])
+    assert (several.runs_dir, several.others) == ("here", ("there", "a,b"))
+    assert parse(["runs_dir=[here,there]"]) == Request(runs_dir="here", others=("there",))
+
+
+def test_the_methods_of_an_experiment_are_those_of_its_sweep() -> None:
+    found = parse(["experiment=mnist", "method=mine", "seed=0"])
+    assert found.sweep == ["experiment=mnist", "method=mine"]
+    assert found.passes(options("s2d", 0))
+    assert not found.passes(options("mine", 1))
 
 
 @pytest.mark.parametrize("wrong", ["methd=s2d", "metod=s2d", "method", "out=a,b", "baseline=", "baseline=a,b"])

@@ -18,8 +18,10 @@ from bench.core.identity import identity
 from bench.core.options import CONF
 from bench.core.record import RunState
 from bench.core.store import is_locked
+from bench.report.__main__ import report
+from bench.report.read.arguments import parse
 from bench.report.read.command import overrides
-from bench.report.read.folder import cells, read
+from bench.report.read.folder import DIFFERENT, cells, read
 from tests.bench.report.synthetic import begin, cell, ended, folder, old, options, put, record, signed
 
 
@@ -223,3 +225,24 @@ def test_the_same_run_twice_counts_once(tmp_path: Path) -> None:
     found = read(str(tmp_path))
     assert len(found.cells) == 1
     assert found.left_out[0].reason == f"the same run as {path.name}"
+
+
+def test_folders_of_several_machines_are_one_and_what_differs_is_said(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    put(here, record(options("s2d", 0)), record(options("s2d", 1)))
+    begin(here, options("s2d", 2))
+    put(there, *(record(options("s2d", seed)) for seed in (1, 2, 3)))
+    found = read(str(here), str(there))
+    assert [(one.seed, one.state) for one in cells(found)] == [(seed, "done") for seed in range(4)]
+    assert {one.reason.partition(" as ")[0] for one in found.left_out} == {"the same run"}
+    assert not any(one.reason.endswith(DIFFERENT) for one in found.left_out)
+    put(there, record(options("s2d", 1), score=lambda *_: 0.25))
+    found = read(str(here), str(there))
+    different = [one.name for one in found.left_out if one.reason.endswith(DIFFERENT)]
+    assert different == [str(folder(here, options("s2d", 1)).path)]
+    counted = next(one for one in cells(found) if one.seed == 1)
+    assert counted.record is not None
+    assert counted.record.stages[-1].test == 0.25
+    lines = report(parse([f"runs_dir='{here}','{there}'", f"out={tmp_path / 'out'}"]))
+    (line,) = (line for line in lines if "newer" in line)
+    assert line.endswith("with other numbers; the newer one counts.")

@@ -96,7 +96,7 @@ def test_status_says_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["status", "seed=0"])
     status.main()
-    from bench.sweep import cells
+    from bench.grid import cells
 
     (cell,) = cells(["seed=0"])
     cell.folder.path.mkdir(parents=True)

@@ -6,9 +6,9 @@ import pytest
 
 from bench.backbones import build
 from bench.core.options import CONF
+from bench.grid import cells
 from bench.methods import registry
 from bench.run.config import Settings
-from bench.sweep import cells
 
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "planted": (16,), "rbf": (1,)}
 PRESETS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from bench.core.record import RunRecord, RunState
-from bench.run.terminal import ProgressBar, summary, table
+from bench.run.terminal import summary, table
 from tests.runs import prepared
 
 
@@ -67,10 +67,17 @@ def test_one_line_for_sweeps(tmp_path: Path) -> None:
     assert summary(record) == "refused: digits mlp s3d seed 0: not for this network"
 
 
-def test_no_bar_where_there_is_no_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with ProgressBar("s3d") as bar:
-        prepared(tmp_path, "growth.stages=0", callback=bar).execute()
-    assert capfd.readouterr() == ("", "")
+def test_the_table_fits_a_narrow_terminal(tmp_path: Path) -> None:
+    record = prepared(tmp_path, "growth.stages=1", "growth.cost=latency", "train.epochs=0", "threads=1").execute()
+    console = Console(width=60)
+    with console.capture() as captured:
+        console.print(table(record))
+    assert max(len(line.rstrip()) for line in captured.get().splitlines()) <= 60
+    words = captured.get().split()
+    assert "…" not in captured.get()
+    assert [words.count(word) for word in ("parameters", "multiply-adds", "allowed", "predicted", "measured")] == [
+        1
+    ] * 5
 
 
 def test_what_a_prediction_is_worth_is_marked_and_explained(tmp_path: Path) -> None:

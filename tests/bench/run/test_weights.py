@@ -13,9 +13,9 @@ from torchvision.models import resnet18
 
 from bench.backbones import build
 from bench.core.errors import BenchError
-from bench.core.identity import identity
 from bench.core.provenance import changes
 from bench.core.record import RunRecord
+from bench.run.cell import run_folder
 from bench.run.command import run
 from bench.run.weights import seed_network
 from tests.runs import numbers, options, prepared
@@ -102,11 +102,12 @@ def test_another_file_of_the_same_name_is_not_the_same_run(tmp_path: Path) -> No
     assert changes(second.provenance) == []
 
 
-def test_a_run_without_weights_keeps_its_name(tmp_path: Path) -> None:
-    chosen = options(tmp_path)
-    before = {key: value for key, value in chosen["backbone"].items() if key != "weights"}
-    assert identity(chosen) == identity({**chosen, "backbone": before})
-    assert identity(chosen) != identity({**chosen, "backbone": {**before, "weights": "own.pt"}})
+def test_a_run_from_before_there_were_weights_still_counts(tmp_path: Path) -> None:
+    chosen = options(tmp_path, "growth.stages=0", "train.seed_epochs=1")
+    before = {**chosen, "backbone": {key: value for key, value in chosen["backbone"].items() if key != "weights"}}
+    first = run(before)
+    assert run(chosen).id == first.id
+    assert run_folder({**chosen, "backbone": {**before["backbone"], "weights": "own.pt"}}).id != first.id
 
 
 BROKEN: dict[str, tuple[Any, str]] = {
