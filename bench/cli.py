@@ -29,7 +29,7 @@ from bench.core.options import CONF, Options
 from bench.core.output import is_lost, standard_output
 from bench.core.version import version
 from bench.explain import explain
-from bench.grid import left_to_the_cells
+from bench.grid import left_to_the_cells, with_what_follows
 from bench.plugins import composition, offer_plugins
 from bench.sweep import offer_launchers, offer_sweeper
 
@@ -114,6 +114,8 @@ def _guarded(command: Callable[[], None], arguments: list[str], config_name: str
         check_arguments(arguments, sweeps)
         if {"-m", "--multirun"} & set(arguments):
             sys.argv[1:] = left_to_the_cells(arguments)  # which Hydra reads
+        else:
+            sys.argv[1:] = with_what_follows(arguments)
         offer_sweeper()
         offer_launchers()
         offer_plugins()

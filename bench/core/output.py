@@ -47,4 +47,4 @@ def is_lost() -> bool:
 @cache
 def notice(text: str) -> None:
     """Say something in one line on standard error, once in a process."""
-    print(text, file=sys.stderr, flush=True)
+    note(text)
