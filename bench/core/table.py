@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,9 +20,9 @@ FRAME = 1
 
 
 def screen() -> Console:
-    """Standard output, as wide as the terminal, or `LOG`."""
+    """Standard output, as wide as the terminal, or as the environment's ``COLUMNS``, or `LOG`."""
     console = Console()
-    return console if console.is_terminal else Console(width=max(console.width, LOG))
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=LOG)
 
 
 @dataclass

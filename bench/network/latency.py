@@ -97,10 +97,10 @@ def measure(graph: Graph, macs: CostModel, batch: int, device: torch.device) -> 
     groups, seed = macs.groups, graph.widths()
     joined = macs.cross + macs.cross.T
     pairs = [(i, j) for i in range(len(groups)) for j in range(i, len(groups)) if joined[i, j]]
-    note("measuring latency: up to a minute, longer for large networks")
     table: list[dict[str, int]] = [{}]
     table += [{name: factor} for name in groups for factor in (2, 4)]
     table += [{groups[i]: 2, groups[j]: 2} for i, j in pairs if i != j]
+    note(f"measuring latency: {len(table)} widths of the network in turns")
     networks = [widened(graph, factors) for factors in table]
     times = timed([passes(network, graph, batch, device) for network in networks])
     widths = [{name: n * factors.get(name, 1) for name, n in seed.items()} for factors in table]

@@ -189,19 +189,6 @@ def test_another_process_at_the_same_run(monkeypatch: pytest.MonkeyPatch) -> Non
     assert json.loads((folder / "run.json").read_text())["status"] == "done"
 
 
-def test_help_explains_the_groups_with_examples(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        type_in(monkeypatch, "--help")
-    assert not ended.value.code
-    shown = capfd.readouterr().out
-    for word in ("python -m bench method=s3d", "python -m bench -m", "method", "backbone", "data", "growth", "train"):
-        assert word in shown
-    for name in registry.names():
-        assert name in shown
-
-
 def test_a_new_file_in_methods_is_found_without_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its options come from its dataclass."""
     from dataclasses import dataclass

@@ -98,6 +98,7 @@ def printed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
 def test_it_fits_eighty_columns_and_shows_every_group(
     backbone: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     lines = printed(monkeypatch, capfd, f"backbone={backbone}").splitlines()
     assert max(map(len, lines)) <= 80
     _, *readers = [i for i, line in enumerate(lines) if line.startswith(" > ")]
@@ -117,10 +118,22 @@ def test_it_fits_eighty_columns_and_shows_every_group(
         assert f" {number:,.0f} " in above
 
 
+@pytest.mark.parametrize("backbone", ["lenet", "import:networks_to_inspect:long"])
+def test_it_fits_sixty_columns(
+    backbone: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = printed(monkeypatch, capfd, f"backbone={backbone}", "growth.cost=energy").splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= 60
+    words = " ".join(lines).split()
+    assert [words.count(name) for name in ("+params", "+macs", "+energy")] == [1, 1, 1]
+
+
 def test_a_wide_terminal_shows_names_in_full(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     long = "a_projection_with_a_name_that_nobody_would_want_to_type_twice"
+    monkeypatch.setenv("COLUMNS", "80")
     assert long not in printed(monkeypatch, capfd, "backbone=import:networks_to_inspect:long")
     monkeypatch.setenv("COLUMNS", "160")
     assert long in printed(monkeypatch, capfd, "backbone=import:networks_to_inspect:long")

@@ -90,7 +90,10 @@ def test_missing_files_are_one_line(
     with pytest.raises(DataError, match=rf"^data={name}: .*data\.root={tmp_path} .*data\.download=true") as caught:
         load({"name": name, "root": str(tmp_path), "download": download}, seed=0)
     assert "\n" not in str(caught.value)
-    assert capsys.readouterr().out == ""
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    said_at_once = printed.err.startswith(f"data={name}: fetching its files into data.root={tmp_path}\n")
+    assert said_at_once is download
 
 
 def test_a_damaged_file_is_one_line(files: Path) -> None:

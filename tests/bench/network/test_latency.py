@@ -58,6 +58,14 @@ def test_a_quadratic_is_found_again(net: Net, as_if: Callable[..., LatencyTable]
         assert [r.widths[name] for r in found.readings].count(4 * n) == 1
 
 
+def test_a_line_says_at_once_that_it_is_measured(
+    as_if: Callable[..., LatencyTable], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = as_if(NETS[0], lambda widths: 1.0 + sum(widths.values()))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == 2 * [f"measuring latency: {len(found.readings)} widths of the network in turns"]
+
+
 def test_no_group_is_free(as_if: Callable[..., LatencyTable]) -> None:
     """What cannot be told from noise costs as much as the noise."""
     net = named("two_consumers")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from bench.core.callbacks import Callbacks
+from bench.core.files import locked
+from bench.core.identity import seed_identity
 from bench.core.record import Flops, Seconds, StageRecord
 from bench.run.forecast import MOST, in_words, stages_left
 from bench.run.live import ProgressBar, StageLines, TimeLeft, shown
@@ -123,3 +127,19 @@ def test_the_bar_of_a_terminal_fits_and_has_the_time_left(width: int) -> None:
     assert "about 4 min left" in drawn
     assert ("validation 0.5" in drawn) is (width == 120)
     assert "random_split seed network" in drawn
+
+
+def test_waiting_for_a_seed_network_is_said_at_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    made = prepared(tmp_path, "growth.stages=0")
+    name = f"{seed_identity(made.settings.options)}-{made.provenance.seed_key}.lock"
+    (tmp_path / "seeds").mkdir()
+    with ThreadPoolExecutor(1) as other:
+        with locked(tmp_path / "seeds" / name):
+            running = other.submit(made.execute)
+            said, end = "", time.monotonic() + 20
+            while not said and time.monotonic() < end:
+                time.sleep(0.05)
+                said = capfd.readouterr().err
+            assert said == "waiting for the seed network, which another process trains\n"
+            assert not running.done()
+        assert len(running.result().stages) == 1
