@@ -30,7 +30,7 @@ from bench.growth.caller import Examples
 from bench.growth.config import GrowthConfig
 from bench.growth.event import GrowthEvent
 from bench.growth.method import GrowthMethod, Trained, check_options, make
-from bench.network import latency
+from bench.network import latency, overview
 from bench.network.cost import cost, cost_models, whole
 from bench.network.graph import Graph
 from bench.network.plan import GrowthPlan
@@ -191,6 +191,11 @@ class Grower:
     def widths(self) -> dict[str, int]:
         """Neurons of each group now, by name."""
         return self.graph.widths()
+
+    def __str__(self) -> str:
+        """What of the network can grow, at what cost, and what cannot and why: the table of ``bench.inspect``."""
+        shape = tuple(self.graph.input_shape)
+        return overview.text(f"{type(self.model).__name__}, inputs {shape}", self.graph, self.models)
 
     @property
     def costs(self) -> dict[str, Number]:

@@ -96,6 +96,14 @@ def test_what_is_printed_says_what_was_grown() -> None:
     assert "neurons" in text
 
 
+def test_a_grower_prints_what_can_grow() -> None:
+    text = str(Grower(network(), INPUTS[:1]))
+    assert text.startswith("Sequential, inputs (1, 8, 8)")
+    for said in ("Conv2d 3x3", "291 parameters", "cannot be split"):
+        assert said in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_planning_changes_nothing() -> None:
     model = network()
     grower = Grower(model, INPUTS[:1], "s2d")
