@@ -42,7 +42,8 @@ Examples
 ABOUT = {
     "method": "The rule that says which neurons are split, and into what; static ones are controls.",
     "backbone": "The seed network; or torchvision:NAME, timm:NAME, or import:package.module:factory for one's own.",
-    "data": "digits is embedded; image sets are downloaded to data.root once; planted and rbf have a known teacher.",
+    "data": "digits is embedded; image sets are downloaded to data.root once; planted and rbf have a known teacher; "
+    "one's own are folder:PATH of images by class, file:PATH of named arrays, import:package.module:function.",
     "train": "The recipe, the same for every method and stage.",
     "growth": "The ladder of sizes, the step, the sample and the engine.",
     "logger": "Where curves go beside the run's own record.",

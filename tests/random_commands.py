@@ -143,6 +143,8 @@ ODD = (
     *("--help", "-h", "-m", "--multirun", "hydra=3", "hydra.nothing=1", "hydra/launcher=nothing", "hydra.launcher=1"),
     *("hydra.run.dir=/proc/x", "hydra.mode=RUN", "backbone=torchvision:nothing", "backbone=timm:nothing"),
     *("backbone=import:nothing:at_all", "backbone=import:os:getcwd", "backbone=import:", "data=mnist", "data=text"),
+    *("data=folder:nothing", "data=folder:conf", "data=file:nothing.npz", "data=file:", "data=import:os:getcwd"),
+    *("data=import:nothing:at_all", "data=torchvision:nothing", "data=torchvision:FakeData", "+data.options.size=60"),
     *(
         "data.root=/nowhere",
         "method=nothing",

@@ -1,7 +1,8 @@
 """Data sets resident in memory, one file each: ``load({"name": "digits"}, seed=0)``.
 
 ``base`` has the `Dataset` and the registry, ``augment``, ``check``, ``files``, ``split`` and ``synthetic`` what
-several sets need.
+several sets need; ``own``, ``tensors``, ``named``, ``images`` and ``cached`` what data of one's own do, which
+``folder``, ``arrays``, ``imported`` and ``torchvision`` read.
 May import `bench.core` alone.
 """
 
