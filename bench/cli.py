@@ -29,7 +29,7 @@ from bench.core.options import CONF, Options
 from bench.core.output import is_lost, standard_output
 from bench.core.version import version
 from bench.explain import explain
-from bench.grid import left_to_the_cells
+from bench.grid import left_to_the_cells, with_what_follows
 from bench.plugins import composition, offer_plugins
 from bench.sweep import offer_launchers, offer_sweeper
 
@@ -114,6 +114,8 @@ def _guarded(command: Callable[[], None], arguments: list[str], config_name: str
         check_arguments(arguments, sweeps)
         if {"-m", "--multirun"} & set(arguments):
             sys.argv[1:] = left_to_the_cells(arguments)  # which Hydra reads
+        else:
+            sys.argv[1:] = with_what_follows(arguments)
         offer_sweeper()
         offer_launchers()
         offer_plugins()
@@ -190,13 +192,14 @@ def one_line(error: Exception, arguments: list[str], config_name: str) -> str:
         return f"{unknown[1]}: no such option; expected one of {', '.join(choices)}{did_you_mean(unknown[1], choices)}"
     grammar = re.search(r"LexerNoViableAltException: (.*?) \^|mismatched input|no viable alternative", text)
     if grammar:
-        return f"cannot read the arguments {' '.join(arguments)!r}: expected OPTION=VALUE (python -m bench --help)"
+        expected = "OPTION=VALUE, with quotes around odd characters as in 'OPTION=\"a~b\"' (python -m bench --help)"
+        return f"cannot read the arguments {' '.join(arguments)!r}: expected {expected}"
     return text
 
 
 def _siblings(option: str, arguments: list[str], config_name: str) -> list[str]:
     """The options that exist where ``option`` does not."""
-    groups = [a for a in arguments if re.fullmatch(r"\w+=[\w.:]+", a) and (CONF / a.split("=")[0]).is_dir()]
+    groups = [a for a in arguments if re.fullmatch(r"\w+=\S+", a) and (CONF / a.split("=")[0]).is_dir()]
     hydras = option.startswith("hydra.")
     with composition():
         try:

@@ -79,7 +79,7 @@ def explain(arguments: Sequence[str]) -> None:
     _group(console, "hydra/launcher=basic", ABOUT["hydra/launcher"], ["basic", *files("hydra/launcher")])
     console.print()
     console.print(Text("options of no group", style="bold"))
-    single = {str(key): value for key, value in config.items() if key in load("config")}
+    single = {str(key): value for key, value in config.items() if key in load("config") and key not in GROUPS}
     _options(console, single, comments.of_file(CONF / "config.yaml"))
     console.print()
     console.print(END, markup=False, highlight=False)
@@ -91,10 +91,12 @@ def _choices(group: str) -> Sequence[str]:
 
 
 def _comments(group: str, name: str) -> Mapping[str, str]:
-    """Of a choice's options: of its file, or where it has none of its dataclass."""
-    if name in files(group):
-        return comments.of_file(CONF / group / f"{name}.yaml")
-    return comments.of_dataclass(registry(group)[name].config)
+    """Of a choice's options: of its file, or where it has none of its dataclass; and of those that all choices have."""
+    has_file = name in files(group)
+    place = CONF / group / f"{name}.yaml"
+    own = comments.of_file(place) if has_file else comments.of_dataclass(registry(group)[name].config)
+    everywhere = comments.of_file(CONF / "config.yaml")
+    return {**own, **{key.removeprefix(f"{group}."): said for key, said in everywhere.items() if "." in key}}
 
 
 def _group(console: Console, title: str, about: str, names: Sequence[str]) -> None:

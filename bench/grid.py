@@ -61,7 +61,7 @@ def cells(arguments: Sequence[str], swept: Mapping[str, object] | None = None) -
             swept = compose("config", chosen, return_hydra_config=True).hydra.sweeper.params
         preset = parsed([f"{key}={value}" for key, value in (swept or {}).items()])
         values = choices(preset, typed)
-        for overrides in with_their_options(list(product(*values.values()))):
+        for overrides in map(with_what_follows, with_their_options(list(product(*values.values())))):
             options = OmegaConf.to_container(compose("config", overrides), resolve=True)
             assert isinstance(options, dict)
             plain = {str(key): value for key, value in options.items()}
@@ -176,6 +176,13 @@ def plugin_option(override: str) -> str | None:
     """The option of a plugin that an override is of, as ``GROUP.NAME``; None if it is of none, or adds one."""
     group, dot, rest = override.partition("=")[0].partition(".")
     return f"{group}.{rest.partition('.')[0]}" if dot and group in REGISTRIES else None
+
+
+def with_what_follows(overrides: Sequence[str]) -> list[str]:
+    """Overrides, with what follows of them: who starts from trained weights trains no seed, unless that is typed."""
+    typed = {override.lstrip("+").partition("=")[0]: override.partition("=")[2] for override in overrides}
+    follows = typed.get("backbone.weights", "null") != "null" and "train.seed_epochs" not in typed
+    return ["train.seed_epochs=0", *overrides] if follows else list(overrides)
 
 
 def left_to_the_cells(arguments: Sequence[str]) -> list[str]:

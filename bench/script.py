@@ -38,6 +38,7 @@ COMMANDS = {
     "status": Command("bench.status", "a sweep's cells: done, running, failed, missing; time left"),
     "inspect": Command("bench.inspect", "what can be split, at what cost, and what cannot and why"),
     "check": Command("bench.check", "does a growth method keep the rules?"),
+    "export": Command("bench.export", "a run's network for use without this package"),
     "speed": Command("bench.speed.__main__", "how fast eigensolvers, training and a run are on this machine"),
 }
 

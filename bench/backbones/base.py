@@ -9,7 +9,12 @@ from torch import nn
 from bench.core.errors import require
 from bench.core.registry import Registry
 
-backbones: Registry[Callable[..., nn.Module]] = Registry("backbone", "bench.backbones", "growth_bench.backbones")
+WEIGHTS = "weights"
+"""The option that every backbone has beside its own: a file to start from (`bench.run.weights`)."""
+
+backbones: Registry[Callable[..., nn.Module]] = Registry(
+    "backbone", "bench.backbones", "growth_bench.backbones", common=(WEIGHTS,)
+)
 """Backbones by name: the modules of this package, and other packages' by their entry points.
 
 A factory takes its options, the shape of one input and the width of the output."""

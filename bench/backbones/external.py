@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -15,6 +11,7 @@ from torch.nn import functional as F
 
 from bench.backbones.base import backbones, require_images
 from bench.core.errors import ConfigError, did_you_mean, require
+from bench.core.imported import imported as named
 from bench.network.modes import evaluation
 
 
@@ -79,7 +76,7 @@ class Resized(nn.Module):
         return outputs
 
 
-@backbones.register("torchvision:NAME", TorchvisionConfig)
+@backbones.register("torchvision:NAME", TorchvisionConfig, library=True)
 def torchvision_model(name: str, config: TorchvisionConfig, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
     """Any of torchvision's classification networks, without its pretrained weights.
 
@@ -98,7 +95,7 @@ def torchvision_model(name: str, config: TorchvisionConfig, input_shape: tuple[i
     return Resized(models.get_model(name, weights=None, num_classes=outputs, **extra), config.size)
 
 
-@backbones.register("timm:NAME", TimmConfig)
+@backbones.register("timm:NAME", TimmConfig, library=True)
 def timm_model(name: str, config: TimmConfig, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
     """Any of timm's classification networks, without its pretrained weights.
 
@@ -151,15 +148,7 @@ def imported(path: str, config: ImportConfig, input_shape: tuple[int, ...], outp
     Raises:
         ConfigError: There is no such module or factory, or it makes no network of ``outputs`` outputs.
     """
-    module, _, name = path.partition(":")
-    factory: Any = None
-    try:
-        factory = getattr(_module(module), name, None) if module and name else None
-    except ModuleNotFoundError as error:
-        if error.name is None or not module.startswith(error.name):
-            raise  # the module is there, but something that it needs is not
-    expected = "import:package.module:factory, a function that can be imported from here"
-    require(callable(factory), "backbone", f"import:{path}", expected)
+    factory = named("backbone", path, "factory")
     model = factory(input_shape, outputs, **config.options)
     expected = "a factory of torch.nn.Module, called with the inputs' shape and the number of outputs"
     require(isinstance(model, nn.Module), "backbone", f"import:{path}", expected)
@@ -169,10 +158,3 @@ def imported(path: str, config: ImportConfig, input_shape: tuple[int, ...], outp
     expected = f"a network from inputs of shape {(2, *input_shape)} to (2, {outputs}), got {shape}"
     require(shape == (2, outputs), "backbone", f"import:{path}", expected)
     return model
-
-
-def _module(name: str) -> ModuleType:
-    """A module that is installed or lies in the working directory, where it hides none that is installed."""
-    if os.getcwd() not in sys.path:  # as in a worker, or with the console script
-        sys.path.append(os.getcwd())
-    return importlib.import_module(name)

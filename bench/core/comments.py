@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import yaml
@@ -12,19 +14,24 @@ FIELD = re.compile(r" {4}(\w+): (.*)")
 
 
 def of_file(path: Path) -> dict[str, str]:
-    """The comment of each option of a YAML file, on its line and the lines below; empty where it has none."""
+    """The comment of each option of a YAML file, on its line and the lines below; empty where it has none.
+
+    An option of a group in it is called ``GROUP.OPTION``.
+    """
     text = path.read_text()
-    lines, root, found = text.splitlines(), yaml.compose(text, Loader=yaml.SafeLoader), dict[str, str]()
-    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+    return dict(_said(yaml.compose(text, Loader=yaml.SafeLoader), text.splitlines(), ""))
+
+
+def _said(node: yaml.Node | None, lines: Sequence[str], prefix: str) -> Iterator[tuple[str, str]]:
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        name = f"{prefix}{key.value}"
         if isinstance(value, yaml.ScalarNode) or value.flow_style:
             first, *below = lines[value.end_mark.line :]
-            said = [first[value.end_mark.column :]]
-            for line in below:
-                if not line.lstrip().startswith("#"):
-                    break
-                said.append(line)
-            found[str(key.value)] = " ".join(one.strip().lstrip("#").strip() for one in said).strip()
-    return found
+            comments = takewhile(lambda line: line.lstrip().startswith("#"), below)
+            said = (first[value.end_mark.column :], *comments)
+            yield name, " ".join(one.strip().lstrip("#").strip() for one in said).strip()
+        else:
+            yield from _said(value, lines, f"{name}.")
 
 
 def of_dataclass(kind: type) -> dict[str, str]:

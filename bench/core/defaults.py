@@ -38,5 +38,6 @@ def name_now(options: Options, name: str) -> str:
 
 
 def _defaults(group: str, chosen: Options) -> Options:
-    name = str(chosen.get("name", "default"))
-    return load(f"{group}/{name}") if name in files(group) else {}
+    name, common = str(chosen.get("name", "default")), load("config").get(group)
+    own = load(f"{group}/{name}") if name in files(group) else {}
+    return {**own, **common} if isinstance(common, dict) else own

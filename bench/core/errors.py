@@ -46,6 +46,18 @@ class PlanError(BenchError):
     """A growth plan asks for what no surgery can do."""
 
 
+class NothingToGrow(BenchError):
+    """A network has no channels that can be split.
+
+    Args:
+        reasons: What cannot be split, and why.
+    """
+
+    def __init__(self, reasons: Iterable[str]) -> None:
+        self.reasons = "; ".join(reasons)
+        super().__init__(f"nothing of the model can grow: {self.reasons}")
+
+
 class TrainingDiverged(BenchError):
     """The training loss became NaN or infinite."""
 

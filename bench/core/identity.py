@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.core.options import Options
 
-SILENT = ("device", "threads", "runs_dir", "rerun", "checkpoint_seconds", "logger")
+SILENT = ("device", "threads", "runs_dir", "rerun", "checkpoint_seconds", "keep_stages", "logger")
 """Options that do not enter a run's identity: they change where and how it runs, and no number but for rounding."""
 
 LATENCY = "latency"
@@ -19,6 +19,10 @@ MACHINE = ("device", "threads")
 """Of those, what a ladder of this cost depends on."""
 
 SILENT_DATA = ("root", "download")
+
+PLACES = {"folder": ("root", "cache"), "file": ("root",)}
+"""Of data named by a path, as ``folder:PATH``: options that say where it lies."""
+
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 SEED_GROUPS = ("backbone", "data", "train", "seed", "precision")
 
@@ -60,6 +64,9 @@ def _digest(options: Options) -> str:
     plain = {key: _canonical(value) for key, value in json.loads(json.dumps(options)).items()}
     if all(key in plain["data"] for key in SILENT_DATA):  # fetched files, the same wherever they lie
         plain["data"] = {key: value for key, value in plain["data"].items() if key not in SILENT_DATA}
+    kind, colon, _ = str(plain["data"].get("name")).partition(":")
+    if colon and kind in PLACES:
+        plain["data"] = {key: value for key, value in plain["data"].items() if key not in PLACES[kind]}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 
 @contextmanager
@@ -41,3 +42,9 @@ def is_lost() -> bool:
     except OSError:
         return True
     return False
+
+
+@cache
+def notice(text: str) -> None:
+    """Say something in one line on standard error, once in a process."""
+    note(text)

@@ -23,6 +23,8 @@ from msgspec import Meta, Struct, to_builtins
 NUMERICS = 2
 """Raised whenever the same command gives other numbers by more than rounding; runs of another one are made anew."""
 
+WEIGHTS = "the weights that it starts from"
+
 
 class Source(Struct, frozen=True):
     """The code of a plugin.
@@ -51,8 +53,9 @@ class Provenance(Struct, frozen=True):
         sources: The plugins' code, by the option that names them.
         network: Of the network as it was built: its operations and the shapes of its parameters.
         data: Of all examples.
-        files: Size and time of the files that the data were read from, by their path below ``data.root``.
+        files: `stamp` of the files and folders that the data were read from, by their path below ``data.root``.
         machine: Device and threads, where the ladder is of latency; empty otherwise.
+        weights: Of the file that the seed network starts from; empty for none.
     """
 
     numerics: int = 0
@@ -61,6 +64,7 @@ class Provenance(Struct, frozen=True):
     data: str = ""
     files: dict[str, Annotated[list[int], Meta(min_length=2, max_length=2)]] = {}
     machine: str = ""
+    weights: str = ""
 
     def differences(self, now: Provenance) -> list[str]:
         """What is not as it was, for messages; that a file has another time is no difference."""
@@ -68,14 +72,19 @@ class Provenance(Struct, frozen=True):
         for option, source in self.sources.items():
             if option in now.sources and (names := source.differences(now.sources[option])):
                 found.append(f"{option} ({', '.join(names)})")
-        named = {"network": "the network that is built", "data": "the data", "machine": "the machine"}
+        named = {
+            "network": "the network that is built",
+            "data": "the data",
+            "machine": "the machine",
+            "weights": WEIGHTS,
+        }
         return found + [what for name, what in named.items() if getattr(self, name) != getattr(now, name)]
 
     @property
     def seed_key(self) -> str:
         """Names what a seed network depends on besides its options."""
         sources = {option: self.sources[option].files for option in ("backbone", "data") if option in self.sources}
-        return digest_of([self.numerics, sources, self.network, self.data])[:8]
+        return digest_of([self.numerics, sources, self.network, self.data, *filter(None, [self.weights])])[:8]
 
 
 def changes(recorded: Provenance | None) -> list[str]:
@@ -108,11 +117,24 @@ def digest_of(content: object) -> str:
 def listing(root: Path, folder: Path) -> dict[str, list[int]]:
     """Size and time of the files in a folder, by their path below ``root``."""
     found = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-    return {
-        path.relative_to(root).as_posix(): [path.stat().st_size, path.stat().st_mtime_ns]
-        for path in found
-        if not path.name.startswith(".")
-    }
+    return {path.relative_to(root).as_posix(): stamp(path) for path in found if not path.name.startswith(".")}
+
+
+def stamp(path: Path) -> list[int]:
+    """Two numbers that change with what lies there: a file's size in bytes and its time in nanoseconds.
+
+    Of a folder: the size of all files below it, hidden ones left out, and a number that stands for their names, sizes
+    and times. Empty where nothing is.
+    """
+    if path.is_file():
+        found = path.stat()
+        return [found.st_size, found.st_mtime_ns]
+    if not path.is_dir():
+        return []
+    below = [Path(folder, name) for folder, _, names in os.walk(path, followlinks=True) for name in names]
+    there = {file.relative_to(path).as_posix(): stamp(file) for file in below if not file.name.startswith(".")}
+    size = sum(one[0] for one in there.values() if one)
+    return [size, int(digest_of(there)[:13], 16)]
 
 
 def _release(library: str) -> str:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -273,6 +273,30 @@ class Environment(Struct, frozen=True):
     code: str = ""
 
 
+class DataRecord(Struct, frozen=True):
+    """What a run was trained on, and how raw inputs become the network's.
+
+    Attributes:
+        task: ``classification`` or ``regression``.
+        outputs: Number of classes, or width of the target.
+        input_shape: Of one input, (C, H, W), (F,) or (T,).
+        examples: How many each part has: ``train``, ``validation``, ``test``.
+        held_out: Parts that were drawn from the training examples.
+        mean: Per channel or feature; of uint8 in units of pixel / 255, of floats as they are; empty for symbols.
+        std: As ``mean``.
+        classes: The classes' names in the order of their numbers; empty if nobody named them.
+    """
+
+    task: Literal["classification", "regression"]
+    outputs: Count
+    input_shape: list[Count]
+    examples: dict[str, Count]
+    held_out: list[str] = []
+    mean: list[float] = []
+    std: list[float] = []
+    classes: list[str] = []
+
+
 class RunRecord(Struct, kw_only=True):
     """One ended run.
 
@@ -291,6 +315,7 @@ class RunRecord(Struct, kw_only=True):
         layers: What the first layer of each group is, by the group's name.
         latency: The table behind a ladder of latency.
         provenance: What made it; None in early records.
+        dataset: What it was trained on; None in early records.
     """
 
     schema: int
@@ -307,6 +332,7 @@ class RunRecord(Struct, kw_only=True):
     layers: dict[str, str] = {}
     latency: LatencyTable | None = None
     provenance: Provenance | None = None
+    dataset: DataRecord | None = None
 
     def __post_init__(self) -> None:
         if self.status not in ENDED:

@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass, is_dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
 from os.path import realpath
+from posixpath import normpath
 from typing import Any, Generic, TypeVar, cast
 
 from bench.core.errors import BenchError, ConfigError, did_you_mean, foreign, one_line
@@ -42,12 +43,23 @@ class NoOptions:
 
 @dataclass(frozen=True)
 class Entry(Generic[F]):
-    """A registered plugin: its factory and the dataclass of its options."""
+    """A registered plugin.
+
+    Attributes:
+        kind: What the registry calls its plugins.
+        name: Its name.
+        factory: Makes it.
+        config: The dataclass of its options.
+        library: Whether its name is of a library's.
+        common: Names of options that all of its kind have and that are not its own.
+    """
 
     kind: str
     name: str
     factory: F
     config: type
+    library: bool = False
+    common: tuple[str, ...] = ()
 
     @property
     def source(self) -> Source:
@@ -55,7 +67,9 @@ class Entry(Generic[F]):
         prefix, _, rest = self.name.partition(":")
         if prefix == "import":
             return source_of(rest.partition(":")[0])
-        return source_of(prefix, is_library=True) if rest else source_of(self.factory.__module__)
+        if self.library:
+            return source_of(prefix, is_library=True)
+        return source_of(getattr(self.factory, "func", self.factory).__module__)
 
     def defaults(self) -> dict[str, Any]:
         """The options' defaults as plain data, with the plugin's name, as its YAML file holds them.
@@ -82,7 +96,8 @@ class Entry(Generic[F]):
             BenchError: The options cannot be read at all.
         """
         with foreign(f"{self.kind}={self.name}: its options cannot be read"):
-            return typed(f"{self.kind}.", self.config, {key: value for key, value in options.items() if key != "name"})
+            own = {key: value for key, value in options.items() if key not in ("name", *self.common)}
+            return typed(f"{self.kind}.", self.config, own)
 
     def make(self, options: Options, *arguments: Any) -> Any:
         """What the factory makes of the options and ``arguments``.
@@ -109,21 +124,25 @@ class Registry(Generic[F]):
         kind: What users call it, and the name of its Hydra group: ``"method"``.
         package: The package whose modules are imported to find plugins; None for none.
         group: The entry-point group in which other packages offer theirs.
+        common: Options that are set beside every plugin's own, and that no plugin is told.
     """
 
-    def __init__(self, kind: str, package: str | None = None, group: str | None = None) -> None:
-        self.kind, self.package, self.group = kind, package, group
+    def __init__(
+        self, kind: str, package: str | None = None, group: str | None = None, common: tuple[str, ...] = ()
+    ) -> None:
+        self.kind, self.package, self.group, self.common = kind, package, group, common
         self._entries: dict[str, Entry[F]] = {}
         self._families: dict[str, Entry[F]] = {}
         self._broken: dict[str, str] = {}
         self._unfit: dict[str, str] = {}
         self._found = False
 
-    def register(self, name: str, config: type = NoOptions) -> Callable[[F], F]:
+    def register(self, name: str, config: type = NoOptions, library: bool = False) -> Callable[[F], F]:
         """Decorator: offer a factory under ``name`` with options of the dataclass ``config``.
 
         A name with a colon, as ``torchvision:NAME``, stands for all names that begin with ``torchvision:``; its factory
-        is given what follows the colon before all else.
+        is given what follows the colon before all else. A path, as in ``folder:PATH``, is one however it is spelt. With
+        ``library`` what it makes is the work of the library before the colon, whose version says what that was.
 
         Raises:
             BenchError: Another factory has this name.
@@ -137,7 +156,7 @@ class Registry(Generic[F]):
                 raise BenchError(
                     f"{self.kind} {name} is registered twice: {known.factory.__module__}, {factory.__module__}"
                 )
-            kept[key] = Entry(self.kind, name, factory, config)
+            kept[key] = Entry(self.kind, name, factory, config, library, self.common)
             return factory
 
         return keep
@@ -191,7 +210,11 @@ class Registry(Generic[F]):
     def _member(self, name: str) -> Entry[F] | None:
         prefix, colon, rest = name.partition(":")
         family = self._families.get(prefix) if colon else None
-        return family and replace(family, name=name, factory=cast(F, partial(family.factory, rest)))
+        if family is None:
+            return None
+        if rest and family.name.endswith(":PATH"):
+            rest = normpath(rest)
+        return replace(family, name=f"{prefix}:{rest}", factory=cast(F, partial(family.factory, rest)))
 
     def names(self) -> list[str]:
         """All names, sorted."""

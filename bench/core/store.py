@@ -1,8 +1,8 @@
 """Runs on disk: one folder per run, named by the hash of what determines its numbers.
 
-In a run's folder: ``config.yaml``; ``stages.jsonl``, one line per finished stage; ``checkpoint.pt``; and
-``run.json``, written last, which marks the run as ended. Files are replaced atomically. Trained seed networks
-are kept in ``seeds/`` beside the runs, shared by all methods.
+In a run's folder: ``config.yaml``; ``stages.jsonl``, one line per finished stage; ``checkpoint.pt``; ``stage-N.pt``,
+the network of an earlier stage; and ``run.json``, written last, which marks the run as ended. Files are replaced
+atomically. Trained seed networks are kept in ``seeds/`` beside the runs, shared by all methods.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ RECORD = "run.json"
 MOST_CONFIG = 2**16
 """Bytes of a ``config.yaml``."""
 
+MOST_NAME = 64
+"""Bytes of a data set's, a backbone's or a method's name in that of a folder; of a longer one, as a path, the end."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -73,7 +76,7 @@ class RunFolder:
 
     def __init__(self, runs_dir: str | Path, options: Options, step: bool = True) -> None:
         self.id = identity(options, step)
-        names = [re.sub(r"[^\w.-]", "_", options[group]["name"]) for group in ("data", "backbone", "method")]
+        names = [_short(re.sub(r"[^\w.-]", "_", options[group]["name"])) for group in ("data", "backbone", "method")]
         self.runs_dir = Path(runs_dir)
         self.path = self.runs_dir / f"{'-'.join(names)}-seed{options['seed']}-{self.id}"
 
@@ -110,6 +113,10 @@ class RunFolder:
     def checkpoint_path(self) -> Path:
         """``checkpoint.pt``."""
         return self.path / "checkpoint.pt"
+
+    def stage_path(self, stage: int) -> Path:
+        """``stage-N.pt``: the network of an earlier stage, as it was measured."""
+        return self.path / f"stage-{stage}.pt"
 
     @property
     def latency_path(self) -> Path:
@@ -176,9 +183,13 @@ class RunFolder:
         for partial in self.path.glob(f".*{PARTIAL}"):
             partial.unlink(missing_ok=True)
 
+    def networks(self) -> list[Path]:
+        """Checkpoints and networks of stages."""
+        return [*self.path.glob("checkpoint*.pt"), *self.path.glob("stage-*.pt")]
+
     def forget(self) -> None:
         """Drop what an earlier attempt left."""
-        for path in (self.record_path, self.stages_path, self.latency_path, *self.path.glob("checkpoint*.pt")):
+        for path in (self.record_path, self.stages_path, self.latency_path, *self.networks()):
             path.unlink(missing_ok=True)
 
 
@@ -202,6 +213,10 @@ def read_config(path: Path) -> Plain:
     except Exception as error:  # whatever a damaged YAML file raises, RecursionError among it
         raise Unreadable(f"config.yaml: {one_line(error)}") from error
     return check_options(loaded)
+
+
+def _short(name: str) -> str:
+    return name.encode()[-MOST_NAME:].decode(errors="ignore")
 
 
 @cache

@@ -19,10 +19,18 @@ FRAME = 1
 """Cells on either side of a table."""
 
 
+class Screen(Console):
+    """Standard output, which may be closed; `bench.core.output.standard_output` then says so."""
+
+    def on_broken_pipe(self) -> None:
+        """Called where `BrokenPipeError` is handled: let it pass."""
+        raise
+
+
 def screen() -> Console:
     """Standard output, as wide as the terminal, or as the environment's ``COLUMNS``, or `LOG`."""
-    console = Console()
-    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=LOG)
+    console = Screen()
+    return console if console.is_terminal or "COLUMNS" in os.environ else Screen(width=LOG)
 
 
 @dataclass

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from bench.core.record import DataRecord
 from bench.core.registry import Registry
 from bench.core.streams import stream
 from bench.data.augment import crop_and_flip
@@ -63,7 +64,9 @@ class Dataset:
         std: As ``mean``. Neither knows of the validation or the test part.
         crop: Zero padding of the random crop, in pixels.
         flip: Whether half of the training images are mirrored.
-        files: Size and time of the files that it was read from, by their path below ``data.root``.
+        files: `bench.core.provenance.stamp` of what it was read from, by its path below ``data.root``.
+        classes: The classes' names in the order of their numbers; empty if nobody named them.
+        held_out: Parts that were drawn from the training examples.
     """
 
     name: str
@@ -78,6 +81,8 @@ class Dataset:
     crop: int = 0
     flip: bool = False
     files: dict[str, list[int]] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    held_out: tuple[str, ...] = ("validation",)
 
     @property
     def input_dtype(self) -> torch.dtype:
@@ -92,6 +97,19 @@ class Dataset:
             found.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
             found.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
         return found.hexdigest()[:16]
+
+    def record(self) -> DataRecord:
+        """What a run's record says of it."""
+        return DataRecord(
+            task=self.task,
+            outputs=self.outputs,
+            input_shape=list(self.input_shape),
+            examples={part: len(getattr(self, part)) for part in ("train", "validation", "test")},
+            held_out=list(self.held_out),
+            mean=self.mean.tolist(),
+            std=self.std.tolist(),
+            classes=list(self.classes),
+        )
 
     def to(self, device: torch.device | str) -> Dataset:
         """The same data set on ``device``."""
@@ -147,7 +165,7 @@ class Dataset:
         return (1 / (self.std * unit)).repeat(pixels), (-self.mean / self.std).repeat(pixels)
 
 
-datasets: Registry[Callable[[Any, int], Dataset]] = Registry("data", "bench.data", "growth_bench.data")
+datasets: Registry[Callable[..., Dataset]] = Registry("data", "bench.data", "growth_bench.data")
 """Data sets by name: the modules of this package, and other packages' by their entry points.
 
 A factory takes its options and the seed that holds out the validation part."""

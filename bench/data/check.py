@@ -43,6 +43,10 @@ def _of_part(part: Part, data: Dataset) -> str | None:
         return problem
     if tuple(inputs.shape[1:]) != tuple(data.input_shape):
         return f"inputs of shape {tuple(inputs.shape[1:])}; expected {tuple(data.input_shape)}"
+    dimensions = (2,) if inputs.dtype == torch.int64 else (2, 4)
+    if inputs.dim() not in dimensions or 0 in inputs.shape:
+        forms = "images (N, C, H, W), vectors (N, F) or int64 symbols (N, T)"
+        return f"inputs of type {_plain(inputs)} and shape {tuple(inputs.shape)}; expected {forms}"
     known = inputs.is_floating_point() or inputs.dtype == torch.uint8 or inputs.dtype == torch.int64
     if not known or inputs.dtype != data.train.inputs.dtype:
         kinds = f"uint8 images, floats or int64 symbols, the same in all parts (train: {_plain(data.train.inputs)})"

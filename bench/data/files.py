@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -20,6 +21,9 @@ from bench.data.check import mismatch
 
 # What torchvision raises for files that are missing, cut short or damaged, and for a network that is not there.
 UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, KeyError, AssertionError)
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,6 @@ class FilesConfig:
 def read(source: Callable[..., Any], name: str, root: str, download: bool) -> tuple[Part, Part]:
     """The published training and test part.
 
-    Processes that find nothing wait for one of them to fetch it; where the files are, none waits.
-
     Args:
         source: One of torchvision's classes, called with ``(root, train=..., download=...)``.
         name: The data set's registered name.
@@ -60,17 +62,34 @@ def read(source: Callable[..., Any], name: str, root: str, download: bool) -> tu
     Raises:
         DataError: There are no readable files and none can be fetched.
     """
+    return fetched(name, root, download, partial(_parts, source))
+
+
+def fetched(name: str, root: str, download: bool, read: Callable[[Path, bool], T]) -> T:
+    """What is read from torchvision's files, which are fetched if they are missing.
+
+    Processes that find nothing wait for one of them to fetch it; where the files are, none waits.
+
+    Args:
+        name: What the user types for the data set.
+        root: The folder of torchvision's files.
+        download: Whether to fetch what is missing.
+        read: Reads below a folder, and fetches what is missing there if told to.
+
+    Raises:
+        DataError: There are no readable files and none can be fetched.
+    """
     folder = Path(root).expanduser()
     try:
         try:
-            return _parts(source, folder, download=False)
+            return read(folder, False)
         except UNREADABLE:
             if not download:
                 raise
         folder.mkdir(parents=True, exist_ok=True)
         note(f"data={name}: fetching its files into data.root={root}")
-        with locked(folder / f".{name}.lock"), redirect_stdout(sys.stderr):
-            return _parts(source, folder, download=True)
+        with locked(folder / f".{name.replace(':', '_')}.lock"), redirect_stdout(sys.stderr):
+            return read(folder, True)
     except UNREADABLE as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
         raise DataError(

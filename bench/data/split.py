@@ -10,30 +10,49 @@ from bench.core.streams import stream
 from bench.data.base import Part
 
 
-def hold_out(pool: Part, validation: int, train_size: int | None, seed: int) -> tuple[Part, Part]:
+def hold_out(pool: Part, held: int, train_size: int | None, seed: int, part: str = "validation") -> tuple[Part, Part]:
     """Shuffle the published training examples and divide them.
 
     Args:
         pool: N examples.
-        validation: How many become the validation part; the same ones for every ``train_size``.
+        held: How many become the validation part; the same ones for every ``train_size``.
         train_size: How many of the rest become the training part; None: all.
         seed: The order.
+        part: What is held out, and the option that says how many: ``validation`` or ``test``.
 
     Returns:
-        The training and the validation part, which share no example.
+        The training part and the one that is held out, which share no example.
 
     Raises:
         ConfigError: A size is out of range.
     """
     count = len(pool)
-    require(1 <= validation < count, "data.validation", validation, f"a number from 1 to {count - 1}")
-    rest = count - validation
-    size = rest if train_size is None else train_size
-    require(1 <= size <= rest, "data.train_size", size, f"a number from 1 to {rest}, or null for all")
-    order = torch.randperm(count, generator=stream(seed, "validation"))
-    parts = order[validation : validation + size], order[:validation]
-    train, held_out = (Part(pool.inputs[index], pool.targets[index]) for index in parts)
-    return train, held_out
+    require(1 <= held < count, f"data.{part}", held, f"a number from 1 to {count - 1}")
+    size = _train_size(train_size, count - held)
+    order = torch.randperm(count, generator=stream(seed, part))
+    return _rows(pool, order[held : held + size]), _rows(pool, order[:held])
+
+
+def some(train: Part, train_size: int | None, seed: int) -> Part:
+    """The training part itself, or so many of its examples.
+
+    Raises:
+        ConfigError: It has not so many.
+    """
+    size = _train_size(train_size, len(train))
+    if train_size is None:
+        return train
+    return _rows(train, torch.randperm(len(train), generator=stream(seed, "train"))[:size])
+
+
+def _train_size(size: int | None, most: int) -> int:
+    found = most if size is None else size
+    require(1 <= found <= most, "data.train_size", found, f"a number from 1 to {most}, or null for all")
+    return found
+
+
+def _rows(part: Part, index: Tensor) -> Part:
+    return Part(part.inputs[index], part.targets[index])
 
 
 def statistics(inputs: Tensor) -> tuple[Tensor, Tensor]:

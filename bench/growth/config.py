@@ -103,6 +103,12 @@ class GrowthConfig:
         raise ConfigError("growth.stages", self.stages, f"at most {stages} with growth.ratio={self.ratio:g}{end}")
 
     @property
+    def event(self) -> dict[str, Any]:
+        """What one growth event is told, the options of `bench.growth.grower.Grower`; the others are the ladder's."""
+        ladder = ("stages", "ratio", "budget", "refresh_norm")
+        return {name: value for name, value in vars(self).items() if name not in ladder}
+
+    @property
     def examples(self) -> int | None:
         """Examples to measure on; None for all."""
         return None if isinstance(self.sample, str) else self.sample

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import exp, inf, isfinite, log
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bench.core.errors import BenchError, PlanError, one_line
@@ -42,7 +42,7 @@ class GrowthEvent:
 
     Attributes:
         graph: The network and its groups; another one after growth where the program has the sizes in it.
-        optimizer: Carried through the surgery.
+        optimizers: The network's, carried through the surgery.
         method: Proposes the plans.
         name: The method's name, for messages.
         config: How to grow.
@@ -53,13 +53,15 @@ class GrowthEvent:
         history: What was trained so far.
         epochs: Epochs of the coming stage.
         generator: The method's random stream.
+        averages: Networks with the same parameters by name, averages of the network's, that grow as it does.
+        can_restart: Whether the network can be given fresh parameters.
         measured: Multiply-adds of passes over the sample that measured a loss, since last counted.
         left_out: Names of groups that are split no more in this event.
         predicted: Names of groups whose splits stated what they gain.
     """
 
     graph: Graph
-    optimizer: Optimizer
+    optimizers: Sequence[Optimizer]
     method: GrowthMethod
     name: str
     config: GrowthConfig
@@ -70,6 +72,8 @@ class GrowthEvent:
     history: list[Trained]
     epochs: int
     generator: torch.Generator
+    averages: Sequence[nn.Module] = ()
+    can_restart: bool = True
     measured: float = 0.0
     left_out: set[str] = field(default_factory=set)
     predicted: set[str] = field(default_factory=set)
@@ -146,6 +150,8 @@ class GrowthEvent:
     def _check(self, plan: GrowthPlan, target: float) -> None:
         if not isinstance(plan, GrowthPlan):
             raise BenchError(f"method={self.name}: propose returned {type(plan).__name__}; expected a GrowthPlan")
+        if plan.restart and not self.can_restart:
+            raise BenchError(f"method={self.name}: starts the network afresh; Grower(..., build=FUNCTION) says how")
         validate(plan, self.graph.model, self.graph.groups)
         added, widths = plan.added(), self.graph.widths()
         cost = self.costs[self.config.cost].of({name: n + added.get(name, 0) for name, n in widths.items()})
@@ -190,7 +196,9 @@ class GrowthEvent:
         plan, epsilon = self._reconsidered(plan, epsilon, before)
         if not plan.splits:
             return plan
-        done = apply(self.graph.model, self.optimizer, plan, epsilon, self.config.optimizer_state)
+        done = apply(self.graph.model, self.optimizers, plan, epsilon, self.config.optimizer_state)
+        for average in self.averages:
+            apply(average, None, plan, epsilon)
         for name, expansion in done.expansions.items():
             factors = expansion.factors.abs().cpu()
             self.lineage[name] = self.lineage[name][expansion.parents.cpu()] * factors

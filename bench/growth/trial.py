@@ -84,7 +84,7 @@ def trial(
     costs, widths = cost_models(graph), graph.widths()
     made = GrowthEvent(
         graph=graph,
-        optimizer=torch.optim.SGD(graph.model.parameters(), lr=0.1, momentum=0.9),
+        optimizers=[torch.optim.SGD(graph.model.parameters(), lr=0.1, momentum=0.9)],
         method=method,
         name=type(method).__name__,
         config=config,

@@ -8,6 +8,7 @@
     groups      where in a network's tensors a group's neurons lie
     modes       training and evaluation mode, for a while
     share       how much of a network can grow
+    overview    a network at a glance, as plain data and as a table
     cost        the table of costs; each is a quadratic in the groups' widths
     counting    parameters, multiply-adds and words, layer by layer
     latency     microseconds, measured and fitted

@@ -52,29 +52,29 @@ class Program:
 
     def __init__(self, model: nn.Module, example: Tensor) -> None:
         self.model = model
-        with _quiet():
+        with quiet():
             try:
-                exported = _exported(model, example)
-                if not _functional(exported.graph):
-                    exported = exported.run_decompositions({})
+                read = exported(model, example)
+                if not _functional(read.graph):
+                    read = read.run_decompositions({})
             except Exception as error:  # a model may fail in any way
                 shape = tuple(example.shape[1:])
                 raise BenchError(
                     f"the model cannot be read on inputs of shape {shape}: {cause(error)}{place(error)}"
                 ) from error
-        self.module = exported.graph_module
-        self.nodes: fx.Graph = exported.graph
+        self.module = read.graph_module
+        self.nodes: fx.Graph = read.graph
         _without_copies(self.nodes)
         self.names: dict[fx.Node, str] = {}
         placeholders = {node.name: node for node in self.nodes.nodes if node.op == "placeholder"}
-        for spec in exported.graph_signature.input_specs:
+        for spec in read.graph_signature.input_specs:
             if spec.kind in _NAMED and spec.target is not None:
                 self.names[placeholders[spec.arg.name]] = spec.target
         self.inputs = [node for node in placeholders.values() if node not in self.names]
         known = {*dict(model.named_parameters()), *dict(model.named_buffers())}
-        self.constants = {n: t for n, t in exported.constants.items() if isinstance(t, Tensor) and n not in known}
+        self.constants = {n: t for n, t in read.constants.items() if isinstance(t, Tensor) and n not in known}
         results = next(node for node in self.nodes.nodes if node.op == "output").args[0]
-        kinds = exported.graph_signature.output_specs
+        kinds = read.graph_signature.output_specs
         outputs = results if isinstance(results, tuple | list) else (results,)
         self.outputs = [node for node, spec in zip(outputs, kinds, strict=True) if "USER_OUTPUT" in str(spec.kind)]
 
@@ -104,7 +104,13 @@ def _without_copies(nodes: fx.Graph) -> None:
                 nodes.erase_node(node)
 
 
-def _exported(model: nn.Module, example: Tensor) -> ExportedProgram:
+def exported(model: nn.Module, example: Tensor) -> ExportedProgram:
+    """What ``torch.export`` reads of a model, the batch symbolic.
+
+    Raises:
+        Exception: Whatever it has to say.
+    """
+
     def attempt() -> ExportedProgram:
         return export(model, (example,), dynamic_shapes=({0: Dim("batch", min=1)},))
 
@@ -250,7 +256,7 @@ def place(error: BaseException) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Let ``torch.export`` say nothing: what matters is raised."""
     kept = logging.root.manager.disable
     logging.disable(logging.ERROR)

@@ -15,7 +15,7 @@ columns, which keeps the step ``m / sqrt(v)`` of every copy at the parent's on r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -59,7 +59,7 @@ class SurgeryResult:
 
 def apply(
     model: nn.Module,
-    optimizer: Optimizer | None,
+    optimizer: Optimizer | Sequence[Optimizer] | None,
     plan: GrowthPlan,
     epsilon: float,
     optimizer_state: str = "carry",
@@ -68,7 +68,7 @@ def apply(
 
     Args:
         model: The model; its modules stay, their parameters are replaced.
-        optimizer: Its parameters are replaced with the model's, its state is carried; None for none.
+        optimizer: Its parameters are replaced with the model's, its state is carried; one, several or None.
         plan: A validated plan (`bench.network.plan.validate`).
         epsilon: Step along the plan's directions.
         optimizer_state: ``carry`` maps it through the split, ``zero`` does so with zeros for the
@@ -77,7 +77,8 @@ def apply(
     Raises:
         PlanError: The optimiser keeps state of an unknown kind; ``reset`` works for any.
     """
-    editor = _Editor(model, optimizer, optimizer_state)
+    optimizers = [optimizer] if isinstance(optimizer, Optimizer) else optimizer or []
+    editor = _Editor(model, optimizers, optimizer_state)
     grouped = by_group(plan.splits)
     groups = {name: splits[0].group for name, splits in grouped.items()}
     before = {name: n for group in groups.values() for slot in _slots(group) for name, n in slot.widths(model).items()}
@@ -132,6 +133,9 @@ _MOMENTS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]
     "exp_avg": (torch.abs, torch.clone),
     "exp_avg_sq": (torch.square, torch.ones_like),
     "max_exp_avg_sq": (torch.square, torch.ones_like),
+    "exp_inf": (torch.abs, torch.ones_like),
+    "square_avg": (torch.square, torch.ones_like),
+    "sum": (torch.square, torch.ones_like),
 }
 
 
@@ -189,16 +193,15 @@ class _Copy:
 
 
 class _Editor:
-    """Replaces parameters in the model and the optimiser alike."""
+    """Replaces parameters in the model and its optimisers alike."""
 
-    def __init__(self, model: nn.Module, optimizer: Optimizer | None, policy: str) -> None:
+    def __init__(self, model: nn.Module, optimizers: Sequence[Optimizer], policy: str) -> None:
         require_choice("growth.optimizer_state", policy, OPTIMIZER_STATES)
-        self.model, self.optimizer, self.policy = model, optimizer, policy
-        if optimizer is not None and policy == "reset":
-            optimizer.state.clear()
-        for parameter, state in (optimizer.state if optimizer is not None else {}).items():
-            for key, value in state.items():
-                _check_state(key, value, parameter)
+        self.model, self.optimizers, self.policy = model, optimizers, policy
+        for optimizer in optimizers:
+            if policy == "reset":
+                optimizer.state.clear()
+            check_state(optimizer, policy)
 
     def split_rows(self, group: Group, expansion: Expansion, widths: Widths) -> None:
         """Copy all that the neurons own, displaced where the plan says so."""
@@ -226,13 +229,12 @@ class _Editor:
             return
         new = nn.Parameter(copy.parameter(old.detach()), requires_grad=old.requires_grad)
         setattr(layer, name, new)
-        if self.optimizer is None:
-            return
-        for group in self.optimizer.param_groups:
-            group["params"] = [new if p is old else p for p in group["params"]]
-        if old in self.optimizer.state:
-            state = self.optimizer.state.pop(old)
-            self.optimizer.state[new] = {key: self._carry(key, value, copy) for key, value in state.items()}
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["params"][:] = [new if p is old else p for p in group["params"]]
+            if old in optimizer.state:
+                state = optimizer.state.pop(old)
+                optimizer.state[new] = {key: self._carry(key, value, copy) for key, value in state.items()}
 
     def _carry(self, key: str, value: object, copy: _Copy) -> object:
         if not isinstance(value, Tensor) or value.dim() == 0:
@@ -240,10 +242,18 @@ class _Editor:
         return copy.state(key, value, self.policy == "zero")
 
 
-def _check_state(key: str, value: object, parameter: Tensor) -> None:
-    if isinstance(value, Tensor) and value.dim() > 0 and (key not in _MOMENTS or value.shape != parameter.shape):
-        known = ", ".join(_MOMENTS)
-        raise PlanError(f"optimizer state {key}: expected one of {known}; growth.optimizer_state=reset takes any")
+def check_state(optimizer: Optimizer, policy: str) -> None:
+    """Raise `PlanError` unless all that an optimiser keeps of its parameters can go through a split."""
+    for parameter, state in optimizer.state.items() if policy != "reset" else ():
+        for key, value in state.items():
+            single = not isinstance(value, Tensor | list | tuple | dict) or (
+                isinstance(value, Tensor) and not value.dim()
+            )
+            if not single and not (isinstance(value, Tensor) and key in _MOMENTS and value.shape == parameter.shape):
+                known = ", ".join(_MOMENTS)
+                raise PlanError(
+                    f"optimizer state {key}: expected one of {known}; growth.optimizer_state=reset takes any"
+                )
 
 
 # -- sizes that classes keep -------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
     environment  the machine: devices, threads, a clean start
     start        what must hold before anything is trained
     ladder       the sizes that the run climbs, and what its network costs on the way
-    afresh       fresh parameters, as the backbone draws them
+    weights      the seed network, from a file of trained parameters if there is one
     refresh      fresh batch-norm statistics
     progress     where the run stands
     checkpoint   the same on disk

@@ -77,17 +77,26 @@ def load(path: Path) -> Content | None:
         if not candidate.exists():
             continue
         try:
-            whole = _unpacked(read_file(candidate, MOST_BYTES))
-            content = bytes(whole["content"].numpy())
-            if hashlib.sha256(content).hexdigest() != whole["sha256"]:
-                raise ValueError("checksum")
-            state = _unpacked(content)
+            state = content(read_file(candidate, MOST_BYTES))
         except Exception:  # a damaged file may fail in any way
             set_aside(candidate)
             continue
         if isinstance(state, dict):
             return state
     return None
+
+
+def content(archive: bytes) -> Any:
+    """What `save` wrote.
+
+    Raises:
+        Exception: It is no such file, or a damaged one.
+    """
+    whole = _unpacked(archive)
+    inner = bytes(whole["content"].numpy())
+    if hashlib.sha256(inner).hexdigest() != whole["sha256"]:
+        raise ValueError("checksum")
+    return _unpacked(inner)
 
 
 def previous(path: Path) -> Path:

@@ -11,7 +11,7 @@ from bench.core.errors import BenchError, Busy
 from bench.core.files import locked
 from bench.core.loading import load_torch
 from bench.core.options import Options, check_form
-from bench.core.provenance import changes, outdated
+from bench.core.provenance import WEIGHTS, changes, outdated, stamp
 from bench.core.record import RunRecord, RunState
 from bench.core.store import RunFolder
 from bench.core.table import screen
@@ -53,12 +53,28 @@ def _ended(folder: RunFolder, options: Options) -> RunRecord | None:
     standing = folder.standing()
     if standing.is_due(rerun) or standing.record is None:
         return None
-    changed = changes(standing.record.provenance) or _other_data(standing.record, options)
+    changed = (
+        changes(standing.record.provenance)
+        or _other_weights(standing.record, options)
+        or _other_data(standing.record, options)
+    )
     if changed:
         raise BenchError(outdated(changed, str(folder.path)))
     if standing.state is RunState.FAILED:
         raise BenchError(f"this run failed before: {standing.reason} (rerun=failed tries again; {folder.path})")
     return standing.record
+
+
+def _other_weights(record: RunRecord, options: Options) -> list[str]:
+    """Says that the file that the seed network started from holds others now; one that is gone says nothing."""
+    path = options["backbone"].get("weights")
+    if path is None or not Path(str(path)).expanduser().is_file():
+        return []
+    load_torch()
+    from bench.run.weights import digest
+
+    assert record.provenance is not None, "looked at before"
+    return [] if digest(str(path)) == record.provenance.weights else [WEIGHTS]
 
 
 def _other_data(record: RunRecord, options: Options) -> list[str]:
@@ -72,8 +88,7 @@ def _other_data(record: RunRecord, options: Options) -> list[str]:
     source = made.sources.get("data")
     if made.files:
         root = Path(str(options["data"].get("root", ""))).expanduser()
-        there = [root / name for name in made.files]
-        now = [[path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else None for path in there]
+        now = [stamp(root / name) for name in made.files]
         if now == list(made.files.values()) or not any(now):  # with no file there is nothing to be told apart
             return []
     elif source is None or source.module.partition(".")[0] == "bench":

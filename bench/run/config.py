@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.backbones import backbones
+from bench.backbones.base import WEIGHTS
 from bench.core.errors import require, require_choice
 from bench.core.options import GROUPS, Options, check_form, typed
 from bench.data import datasets
@@ -30,6 +32,7 @@ class RunConfig:
         runs_dir: Where runs are kept.
         rerun: Which finished runs to do again: none, failed or all.
         checkpoint_seconds: Least time between checkpoints inside a stage.
+        keep_stages: Whether the network of every stage is kept, so that each can be exported; else the last alone.
     """
 
     seed: int = 0
@@ -39,6 +42,7 @@ class RunConfig:
     runs_dir: str = "results/runs"
     rerun: str = "none"
     checkpoint_seconds: float = 30.0
+    keep_stages: bool = True
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**53, "seed", self.seed, "a whole number from 0 to 2**53 - 1")
@@ -48,6 +52,13 @@ class RunConfig:
         require(some, "threads", self.threads, f"at least 1, or null; at most {MOST_THREADS}")
         require_choice("rerun", self.rerun, ("none", "failed", "all"))
         require(self.checkpoint_seconds >= 0, "checkpoint_seconds", self.checkpoint_seconds, "at least 0")
+
+
+def require_file(weights: object) -> None:
+    """Raise `ConfigError` unless ``backbone.weights`` names a file, or is None."""
+    if weights is not None:
+        there = isinstance(weights, str) and Path(weights).expanduser().is_file()
+        require(there, f"backbone.{WEIGHTS}", weights, "a file of a network's parameters, or null (no such file)")
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,7 @@ class Settings:
         for registry in (methods, backbones, datasets, loggers):
             chosen = options.get(registry.kind, {"name": "none"})
             registry[str(chosen.get("name"))].configure(chosen)
+        require_file(options["backbone"].get(WEIGHTS))
         return cls(
             options,
             typed("", RunConfig, single),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import msgspec
-from torch import Tensor
 
 from bench.core.record import GrowthRecord, StageRecord, convert, plain
 from bench.run.checkpoint import Content
@@ -13,7 +12,7 @@ from bench.run.checkpoint import Content
 
 @dataclass
 class Progress:
-    """With the network and the optimiser all that a checkpoint holds.
+    """With the network, its growth and the optimiser all that a checkpoint holds.
 
     Attributes:
         stage: The stage at hand.
@@ -25,8 +24,6 @@ class Progress:
         train_losses: Mean training loss of each of its epochs.
         val_losses: Loss on the validation part after each of its epochs, None where not finite.
         stages: Records of the stages done.
-        history: Multiply-adds and epochs of the stages done.
-        lineage: Product of ``|w|`` along each neuron's lineage, by group.
     """
 
     stage: int = 0
@@ -38,8 +35,6 @@ class Progress:
     train_losses: list[float] = field(default_factory=list)
     val_losses: list[float | None] = field(default_factory=list)
     stages: list[StageRecord] = field(default_factory=list)
-    history: list[tuple[float, int]] = field(default_factory=list)
-    lineage: dict[str, Tensor] = field(default_factory=dict)
 
     def state_dict(self) -> Content:
         """As tensors and plain data."""

@@ -6,40 +6,42 @@ import time
 from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import torch
-from msgspec import structs
+from msgspec import structs, to_builtins
 from omegaconf import OmegaConf
-from torch import Tensor, nn
+from torch import nn
 
 from bench.backbones import backbones, build
+from bench.backbones.base import WEIGHTS
 from bench.core.callbacks import Callback
-from bench.core.errors import BenchError, ConfigError, PlanError, Refused, StorageError, TrainingDiverged
+from bench.core.errors import BenchError, ConfigError, NothingToGrow, Refused, StorageError, TrainingDiverged
 from bench.core.files import PARTIAL, is_locked, locked, set_aside, write_atomic
 from bench.core.identity import LATENCY, seed_identity
 from bench.core.output import note
 from bench.core.provenance import NUMERICS, Provenance
-from bench.core.record import SCHEMA, Flops, History, RunRecord, RunState, Seconds, StageRecord
+from bench.core.record import SCHEMA, Flops, History, RunRecord, RunState, Seconds, StageRecord, plain
 from bench.core.store import RunFolder
 from bench.core.streams import stream
 from bench.curvature.eigensolvers import eigensolvers
 from bench.curvature.sample import Sample
 from bench.data import datasets, load
-from bench.growth.event import GrowthEvent
-from bench.growth.method import GrowthMethod, Trained, check_options, methods
+from bench.growth.caller import require_trainable
+from bench.growth.grower import Grower
+from bench.growth.method import GrowthMethod, Trained, methods
 from bench.growth.method import make as make_method
 from bench.network.cost import costs
 from bench.network.graph import CHECKED, Graph
-from bench.network.surgery import load as load_shapes
 from bench.run import checkpoint
-from bench.run.afresh import draw_parameters
 from bench.run.checkpoint import Owner
 from bench.run.config import Settings
 from bench.run.environment import choose_device, describe, give_back_memory, reset
 from bench.run.ladder import Ladder
 from bench.run.progress import Progress
 from bench.run.refresh import refresh_norm
-from bench.run.start import require_finite_loss, require_trainable
+from bench.run.start import require_finite_loss
+from bench.run.weights import digest, seed_network
 from bench.train import evaluate, loss_function, make_optimizer, train
 
 
@@ -66,26 +68,47 @@ class Run:
         self.loss = loss_function(self.data.task, settings.train.label_smoothing)
         part = self.data.sample(settings.growth.examples, self.seed)
         self.sample = Sample(part.inputs, part.targets, self.loss, self.data.normalised)
-        self.model = self._build()
-        require_trainable(self.model, settings.name("backbone"))
-        self.graph = Graph(self.model, self.data.input_shape, self.data.input_dtype)
-        if not self.graph.groups:
-            reasons = "; ".join(map(str, self.graph.unsplittable))
-            raise ConfigError("backbone", settings.name("backbone"), f"a network with channels to split ({reasons})")
-        check_options(self.method, self.graph)
+        self.model = self._seed_network()
+        require_trainable(self.model, "backbone", settings.name("backbone"))
+        self.grower = self._grower()
         require_finite_loss(self.model, self.sample, settings.name("backbone"), settings.name("data"))
-        self.graph.agree(self.sample.some(CHECKED))
         self.provenance = self._provenance(data.digest())
-        self.seed_widths = self.graph.widths()
         self.ladder = self._ladder()
+        self.grower.models = self.ladder.models
         self.optimizer = make_optimizer(self.model, settings.train)
-        self.progress = Progress(lineage=self._seed_lineage())
+        self.progress = Progress()
 
-    def _build(self, purpose: str = "init") -> nn.Module:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self._stream(purpose).initial_seed())
-            model = build(self.settings.options["backbone"], self.data.input_shape, self.data.outputs)
+    @property
+    def graph(self) -> Graph:
+        """The network's, as it is."""
+        return self.grower.graph
+
+    def _build(self) -> nn.Module:
+        model = build(self.settings.options["backbone"], self.data.input_shape, self.data.outputs)
         return model.to(self.device)
+
+    def _seed_network(self) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._stream("init").initial_seed())
+            options, data = self.settings.options["backbone"], self.data
+            model = seed_network(options, data.input_shape, data.outputs, data.input_dtype)
+            return model.to(self.device)
+
+    def _grower(self) -> Grower:
+        backbone, options = self.settings.name("backbone"), self.settings.growth.event
+        inputs = self.sample.some(CHECKED)
+        try:
+            return Grower(
+                self.model,
+                inputs,
+                self.method,
+                **options,
+                seed=self.seed,
+                name=self.settings.name("method"),
+                build=self._build,
+            )
+        except NothingToGrow as error:
+            raise ConfigError("backbone", backbone, f"a network with channels to split ({error.reasons})") from None
 
     def _provenance(self, data: str) -> Provenance:
         growth, here = self.settings.growth, describe(self.device)
@@ -99,7 +122,9 @@ class Run:
         if (cost := costs[growth.cost]).source.module.partition(".")[0] != "bench":
             sources["growth.cost"] = cost.source
         machine = f"{here.device}, {here.threads} threads" if growth.cost == LATENCY else ""
-        return Provenance(NUMERICS, sources, self.graph.structure, data, self.data.files, machine)
+        path = self.settings.options["backbone"].get(WEIGHTS)
+        weights = "" if path is None else digest(path)
+        return Provenance(NUMERICS, sources, self.graph.structure, data, self.data.files, machine, weights)
 
     def _ladder(self) -> Ladder:
         machine, options = describe(self.device), self.settings.options
@@ -107,9 +132,6 @@ class Run:
         key |= {"network": self.provenance.network}
         key |= {"device": machine.device, "torch": machine.torch}
         return Ladder(self.graph, self.settings.growth, self.device, self.folder, key)
-
-    def _seed_lineage(self) -> dict[str, Tensor]:
-        return {name: torch.ones(n, dtype=torch.float64) for name, n in self.seed_widths.items()}
 
     def _stream(self, purpose: str) -> torch.Generator:
         return stream(self.seed, purpose)
@@ -160,6 +182,7 @@ class Run:
         self._train(self._save)
         self._finish()
         self._save()
+        self._keep_network()
 
     def _train_seed(self) -> None:
         """The seed network: trained once for all methods, then read from its file."""
@@ -182,8 +205,8 @@ class Run:
                 leftover.unlink(missing_ok=True)
         first = self.progress.stages[0]  # whoever trained the seed may have climbed another ladder
         first.target_cost, first.costs = self.ladder.rungs[0], self.ladder.costs(self.graph)
-        self.progress.lineage = self._seed_lineage()
         self._save()
+        self._keep_network()
 
     def _of_seed(self) -> Provenance:
         """What made the seed network: the same for all methods."""
@@ -193,28 +216,12 @@ class Run:
     def _grow(self) -> None:
         settings, progress = self.settings, self.progress
         started = time.perf_counter()
-        event = GrowthEvent(
-            graph=self.graph,
-            optimizer=self.optimizer,
-            method=self.method,
-            name=settings.name("method"),
-            config=settings.growth,
-            costs=self.ladder.models,
-            sample=self.sample,
-            lineage=progress.lineage,
-            seed_widths=self.seed_widths,
-            history=[Trained(macs, epochs) for macs, epochs in progress.history],
-            epochs=settings.train.epochs,
-            generator=self._stream(f"method {progress.stage}"),
+        grown = self.grower.grow_to(
+            self.ladder.rungs[progress.stage], self.sample, [self.optimizer], epochs=settings.train.epochs
         )
-        record, plan = event.grow(self.ladder.rungs[progress.stage])
-        self.graph = event.graph
+        record, plan = grown.record, grown.plan
         give_back_memory()
-        if plan.restart:
-            purpose = f"restart {progress.stage}"
-            draw_parameters(self.model, lambda: self._build(purpose), self._stream(purpose))
-            self.optimizer = make_optimizer(self.model, settings.train)
-        elif settings.growth.refresh_norm:
+        if settings.growth.refresh_norm and not plan.restart:
             images = refresh_norm(
                 self.model,
                 self.data,
@@ -291,9 +298,8 @@ class Run:
         self.progress = Progress(
             stage=progress.stage + 1,
             stages=[*progress.stages, record],
-            history=[*progress.history, (self._macs(), progress.epochs)],
-            lineage=progress.lineage,
         )
+        self.grower.history.append(Trained(self._macs(), progress.epochs))
         self.callback.on_stage_end(record)
 
     def _macs(self) -> float:
@@ -304,14 +310,28 @@ class Run:
     def _owner(self) -> Owner:
         return Owner(self.folder.id, self.provenance)
 
-    def _save(self, path: Path | None = None, owner: Owner | None = None) -> None:
-        state = {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "state": self.progress.state_dict(),
+    def _network(self) -> dict[str, Any]:
+        return {
+            **self.grower.state_dict(),
             "input_shape": list(self.data.input_shape),
             "input_dtype": str(self.data.input_dtype).removeprefix("torch."),
             "outputs": self.data.outputs,
+            "dataset": to_builtins(self.data.record()),
+            "raw_dtype": str(self.data.train.inputs.dtype).removeprefix("torch."),
+        }
+
+    def _keep_network(self) -> None:
+        """Keep the network of the stage that has ended, unless it is the last, which the checkpoint has."""
+        if self.settings.run.keep_stages and self.progress.stage < len(self.ladder.rungs):
+            stage = self.progress.stages[-1]
+            kept = {**self._network(), "record": plain(stage)}
+            checkpoint.save(self.folder.stage_path(stage.stage), kept, self._owner())
+
+    def _save(self, path: Path | None = None, owner: Owner | None = None) -> None:
+        state = {
+            **self._network(),
+            "optimizer": self.optimizer.state_dict(),
+            "state": self.progress.state_dict(),
         }
         checkpoint.save(path or self.folder.checkpoint_path, state, owner or self._owner())
         if path is None:
@@ -339,9 +359,8 @@ class Run:
             set_aside(path)
             return False
         try:
-            load_shapes(self.model, found["model"], self.graph.groups.values())
-            self.graph = self.graph.grown()
-        except PlanError as error:
+            self.grower.load_state_dict(found)
+        except BenchError as error:
             raise BenchError(f"{path}: {error}") from None
         self.optimizer = make_optimizer(self.model, self.settings.train)
         self.optimizer.load_state_dict(found["optimizer"])
@@ -365,6 +384,7 @@ class Run:
             layers={name: group.kind for name, group in self.graph.groups.items()},
             latency=self.ladder.table,
             provenance=self.provenance,
+            dataset=self.data.record(),
         )
         self.folder.write_stages(record.stages)
         self.folder.write_record(record)

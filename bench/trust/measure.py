@@ -116,7 +116,7 @@ def _measured(case: Case) -> Found:
     costs, widths = cost_models(graph), graph.widths()
     event = GrowthEvent(
         graph=graph,
-        optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
+        optimizers=[torch.optim.SGD(model.parameters(), lr=0.1)],
         method=Halves(),
         name="s2d",
         config=GrowthConfig(epsilon=EPSILON),

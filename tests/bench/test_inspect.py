@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from bench import inspect
 from bench.backbones import build
-from bench.inspect import shortened
 from bench.network.cost import cost_models
 from bench.network.graph import Graph
 from bench.network.groups import theta
+from bench.network.overview import shortened
 from bench.network.share import causes, share
 
 NET = """

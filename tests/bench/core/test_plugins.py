@@ -139,7 +139,7 @@ def test_one_file_adds_a_method_a_cost_a_backbone_a_data_set_a_logger(folder: Pa
     for method in ("largest", "s2d"):
         (path,) = folder.glob(f"results/runs/halves-tiny-{method}-*/run.json")
         record = json.loads(path.read_text())
-        assert record["config"]["backbone"] == {"name": "tiny", "hidden": 4}
+        assert record["config"]["backbone"] == {"name": "tiny", "hidden": 4, "weights": None}
         assert [stage["costs"]["neurons"] for stage in record["stages"]] == [4, 6]
         assert path.with_name("lines.txt").read_text() == "0\n1\n"
     again = run("bench", folder, "method=largest", *plugins, *SHORT)

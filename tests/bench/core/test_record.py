@@ -16,6 +16,7 @@ from bench.core.identity import identity
 from bench.core.provenance import Provenance, Source
 from bench.core.record import (
     SCHEMA,
+    DataRecord,
     Environment,
     Flops,
     GrowthRecord,
@@ -110,6 +111,7 @@ def whole() -> RunRecord:
         layers={"1": "Linear", "3": "Linear"},
         latency=LatencyTable(8, 1.5, {"1": 0.5}, [("1", "3", 0.25)], [Reading({"1": 4}, 17.0, 0.5, 16.5)], 0.125),
         provenance=Provenance(2, {"method": Source("mine", {"f": "00"}, "1.0")}, "ab", "cd", {"raw": [9, 8]}, "cpu"),
+        dataset=DataRecord("classification", 2, [1, 8], {"train": 3}, ["test"], [0.5], [0.25], ["cat", "dog"]),
     )
 
 
@@ -172,7 +174,7 @@ def put(root: Any, name: str, new: object) -> None:
 
 CONTENT: Json = json.loads(msgspec.json.encode(whole()))
 PLACES = [name for name in places(CONTENT) if not name.startswith("config.")]
-OPEN = ("widths", "costs", "notes", "layers", "linear", "sources", "files")
+OPEN = ("widths", "costs", "notes", "layers", "linear", "sources", "files", "examples")
 """Objects whose keys are free; in messages they stand as ``[...]``."""
 
 
@@ -185,7 +187,7 @@ def shown(name: str) -> str:
 
 def test_every_place_is_tried() -> None:
     kinds = {RunRecord, StageRecord, GrowthRecord, Seconds, Flops, History, Environment, LatencyTable, Reading}
-    kinds |= {Provenance}
+    kinds |= {Provenance, DataRecord}
     fields = {field for kind in kinds for field in kind.__struct_fields__}
     assert fields == {name for place in PLACES for name in re.findall(r"[a-z_]+", place)} & fields
     structs = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, msgspec.Struct)]

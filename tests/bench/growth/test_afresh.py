@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn.init import kaiming_normal_
 
 from bench.backbones import backbones, build
+from bench.growth.afresh import draw_parameters
 from bench.network.graph import Graph
 from bench.network.plan import GrowthPlan, Split
 from bench.network.surgery import apply
-from bench.run.afresh import draw_parameters
 from tests.runs import numbers, prepared
 
 Build = Callable[[], nn.Module]

@@ -1,0 +1,356 @@
+"""A network grown in a caller's own loop, by the engine that the protocol is built on."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, TensorDataset
+
+import bench
+from bench.growth.grower import Grower, Growth
+from bench.growth.method import GrowthContext, methods
+from bench.network.plan import GrowthPlan, Split
+
+torch.manual_seed(0)
+INPUTS = torch.randn(240, 1, 8, 8)
+TARGETS = (INPUTS[:, 0, :4].sum((1, 2)) > 0).long() + (INPUTS[:, 0, 4:].sum((1, 2)) > 0).long()
+
+
+def network(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    start = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.SiLU(), nn.AvgPool2d(2), nn.Flatten()
+    return nn.Sequential(*start, nn.Linear(36, 6), nn.SiLU(), nn.Linear(6, 3))
+
+
+def trained(model: nn.Module, optimizer: Optimizer, after_step: Callable[[], object] = lambda: None) -> float:
+    """The loss of the last batch of an epoch."""
+    for rows in torch.arange(len(INPUTS)).split(40):
+        loss = F.cross_entropy(model(INPUTS[rows]), TARGETS[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        after_step()
+    return float(loss.detach())
+
+
+def grown(grower: Grower, **options: Any) -> Growth:
+    return grower.grow(INPUTS, TARGETS, F.cross_entropy, **{"ratio": 1.6, **options})
+
+
+@pytest.mark.parametrize("optimizer", [SGD, Adam, AdamW, RMSprop, Adagrad])
+def test_a_plain_loop_grows_in_place_and_trains_on(optimizer: Callable[..., Optimizer]) -> None:
+    model = network()
+    optim = optimizer(model.parameters(), lr=1e-2)
+    grower = Grower(model, INPUTS[:1], "s3d", c=2)
+    losses = []
+    for _ in range(3):
+        losses.append(trained(model, optim))
+        before = sum(parameter.numel() for parameter in model.parameters())
+        growth = grown(grower, optimizer=optim)
+        now = sum(parameter.numel() for parameter in model.parameters())
+        assert growth.after["params"] == grower.costs["params"] == now
+        assert before < now <= 1.6 * before
+        assert growth.predicted_drop == pytest.approx(growth.measured_drop, rel=0.05)
+    assert trained(model, optim) < losses[0]
+    held = {id(parameter) for group in optim.param_groups for parameter in group["params"]}
+    assert held == {id(parameter) for parameter in model.parameters()} >= {id(one) for one in optim.state}
+
+
+@pytest.mark.parametrize("method", methods.names())
+def test_every_method_grows_a_callers_network(method: str) -> None:
+    model = network()
+    grower = Grower(model, INPUTS[:2], method, build=network)
+    optim = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    trained(model, optim)
+    growth = grown(grower, optimizer=optim, epochs=1)
+    assert growth.widths == grower.widths != growth.widths_before
+    assert growth.after["params"] <= growth.target
+    trained(model, optim)
+
+
+def test_growing_again_from_the_same_state_gives_the_same_numbers() -> None:
+    parameters = []
+    for _ in range(2):
+        model = network()
+        grown(Grower(model, INPUTS[:1], "random_split", seed=5))
+        parameters.append([parameter.detach() for parameter in model.parameters()])
+    for one, two in zip(*parameters, strict=True):
+        assert torch.equal(one, two)
+
+
+def test_what_is_printed_says_what_was_grown() -> None:
+    text = str(grown(Grower(network(), INPUTS[:1], "s2d")))
+    assert "s2d: 291 to " in text
+    assert "parameters of 466 allowed" in text
+    assert "loss drop" in text
+    assert "neurons" in text
+
+
+def test_a_grower_prints_what_can_grow() -> None:
+    text = str(Grower(network(), INPUTS[:1]))
+    assert text.startswith("Sequential, inputs (1, 8, 8)")
+    for said in ("Conv2d 3x3", "291 parameters", "cannot be split"):
+        assert said in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_planning_changes_nothing() -> None:
+    model = network()
+    grower = Grower(model, INPUTS[:1], "s2d")
+    before = copy.deepcopy(model.state_dict())
+    plan = grower.plan(INPUTS, TARGETS, F.cross_entropy, ratio=1.6)
+    assert plan.splits
+    assert grower.events == 0
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    after = grown(grower)
+    assert after.plan.added() == plan.added()
+
+
+def test_examples_are_drawn_from_a_loader() -> None:
+    loader = DataLoader(TensorDataset(INPUTS, TARGETS), batch_size=64)
+    one, two = Grower(network(), INPUTS[:1], "s2d", sample=100), Grower(network(), INPUTS[:1], "s2d")
+    drawn = one.grow(loader, loss=F.cross_entropy, ratio=1.6)
+    given = two.grow(INPUTS[:100], TARGETS[:100], F.cross_entropy, ratio=1.6)
+    assert drawn.record.sample == 100
+    assert drawn.predicted_drop == given.predicted_drop
+
+
+def test_schedulers_scalers_and_averages_go_on() -> None:
+    model = network()
+    optim = AdamW(model.parameters(), lr=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optim, 1e-2, total_steps=40)
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.5))
+    scaler = torch.amp.GradScaler("cpu")
+
+    def step() -> None:
+        scaler.scale(F.cross_entropy(model(INPUTS), TARGETS)).backward()
+        scaler.step(optim)
+        scaler.update()
+        optim.zero_grad()
+        schedule.step()
+        average.update_parameters(model)
+
+    grower = Grower(model, INPUTS[:1], "s3d")
+    for _ in range(3):
+        step()
+        kept = average.eval()(INPUTS).detach()
+        before = optim.param_groups[0]["lr"]
+        growth = grown(grower, optimizer=optim, averages=average)
+        assert optim.param_groups[0]["lr"] == before
+        assert growth.widths != growth.widths_before
+        assert torch.allclose(average(INPUTS), kept, atol=1e-3)  # but for the step along the plan's directions
+    shapes = [parameter.shape for parameter in average.parameters()]
+    assert shapes == [parameter.shape for parameter in model.parameters()]
+    step()
+
+
+def test_several_optimizers_of_one_model_all_go_on() -> None:
+    model = network()
+    first, second = SGD(model[0].parameters(), lr=0.1), Adam(model[5].parameters(), lr=0.1)
+    rest = SGD([*model[1].parameters(), *model[7].parameters()], lr=0.1)
+    grown(Grower(model, INPUTS[:1], "net2net"), optimizer=[first, second, rest])
+    own = {id(parameter) for parameter in model.parameters()}
+    for one in (first, second, rest):
+        assert {id(parameter) for group in one.param_groups for parameter in group["params"]} <= own
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu", torch.bfloat16)])
+def test_growing_inside_a_hook_that_has_gradients_off_is_the_same(mode: Callable[[], Any]) -> None:
+    model = network()
+    grower = Grower(model, INPUTS[:1], "s2d")
+    with mode():
+        growth = grown(grower)
+    assert growth.predicted_drop == grown(Grower(network(), INPUTS[:1], "s2d")).predicted_drop
+    trained(model, SGD(model.parameters(), lr=0.1))  # nothing of it is an inference tensor
+
+
+def test_a_grower_is_kept_and_goes_on_with_the_same_numbers() -> None:
+    model = network()
+    grower = Grower(model, INPUTS[:1], "s3d", c=1.5)
+    grown(grower)
+    state = {**grower.state_dict(), "model": copy.deepcopy(model.state_dict())}
+    again = Grower(network(seed=9), INPUTS[:1], "s3d", c=1.5)
+    again.load_state_dict(state)
+    assert again.widths == grower.widths
+    assert torch.equal(again.model(INPUTS), model(INPUTS))
+    one, two = grown(grower), grown(again)
+    assert one.widths == two.widths
+    assert one.predicted_drop == two.predicted_drop
+    assert all(torch.equal(again.lineage[name], shares) for name, shares in grower.lineage.items())
+
+
+class Twice:
+    """Splits the first neuron of each group once."""
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        if max(context.widths.values()) > 6:
+            return GrowthPlan()
+        return GrowthPlan(tuple(Split(group, 0, (0.5, 0.5)) for group in context.groups))
+
+
+def test_a_method_may_be_an_object() -> None:
+    assert grown(Grower(network(), INPUTS[:1], Twice()), ratio=3.0).widths == {"0": 5, "5": 7}
+
+
+class Trainer:
+    """As Lightning's does: asks the module for its optimisers, and may be told to ask again."""
+
+    def __init__(self, module: nn.Module, on_epoch_end: Callable[[Trainer], object]) -> None:
+        self.module, self.on_epoch_end = module, on_epoch_end
+        self.optimizers = self.configured()
+
+    def configured(self) -> list[Optimizer]:
+        return [Adam(self.module.parameters(), lr=1e-2)]
+
+    def fit(self, epochs: int) -> float:
+        for _ in range(epochs):
+            loss = trained(self.module, self.optimizers[0])
+            self.on_epoch_end(self)
+        return loss
+
+
+def test_a_loop_that_makes_its_optimizers_anew_grows_too() -> None:
+    model = network()
+    grower = Grower(model, INPUTS[:1], "s2d")
+
+    def grow(trainer: Trainer) -> None:
+        grown(grower)
+        trainer.optimizers = trainer.configured()
+
+    losses = [Trainer(model, grow).fit(epochs) for epochs in (1, 3)]
+    assert losses[1] < losses[0]
+    assert grower.events == 4
+
+
+# -- what does not suit ------------------------------------------------------------------------------------------------
+
+STALE = "one of 8 parameters"
+
+
+def stepped(model: nn.Module, kind: Callable[..., Optimizer]) -> Optimizer:
+    optimizer = kind(model.parameters(), lr=1e-2)
+    trained(model, optimizer)
+    return optimizer
+
+
+BROKEN: dict[str, tuple[Callable[[nn.Module], dict[str, Any]], str]] = {
+    "sum": (lambda _: {"loss": nn.CrossEntropyLoss(reduction="sum")}, "loss=.*expected the mean over the examples"),
+    "none": (lambda _: {"loss": nn.CrossEntropyLoss(reduction="none")}, r"loss=shape \(64,\)"),
+    "weights": (lambda _: {"loss": nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2, 9]))}, "no sum, no weights"),
+    "no loss": (lambda _: {"loss": None}, "loss=None: expected a function"),
+    "loss that raises": (lambda _: {"loss": lambda outputs, targets: outputs @ targets}, "^loss: RuntimeError"),
+    "targets short": (lambda _: {"targets": TARGETS[:5]}, r"targets=shape \(5,\): expected one for each of 240"),
+    "no targets": (lambda _: {"targets": None}, "targets=NoneType"),
+    "inputs' shape": (lambda _: {"inputs": INPUTS[:, 0]}, "inputs=shape .*expected the shape that was read"),
+    "inputs' dtype": (lambda _: {"inputs": INPUTS.double()}, "inputs=torch.float64: expected the dtype"),
+    "inputs' device": (lambda _: {"inputs": INPUTS.to("meta")}, "inputs=meta: expected the model's device, cpu"),
+    "targets' device": (lambda _: {"targets": TARGETS.to("meta")}, "targets=meta: expected the inputs' device"),
+    "no batches": (lambda _: {"inputs": [], "targets": None}, "inputs=no batch"),
+    "batches of one": (lambda _: {"inputs": [INPUTS], "targets": None}, "inputs=batches of Tensor"),
+    "ratio": (lambda _: {"ratio": 1.0}, "ratio=1.0: expected a finite number above 1"),
+    "budget": (lambda _: {"ratio": None, "budget": 17}, "budget=17: expected at least the network's params, 291"),
+    "both": (lambda _: {"budget": 1e4}, "ratio=1.6: expected a number above 1, or None and a budget"),
+    "neither": (lambda _: {"ratio": None}, "ratio=None"),
+    "averages": (lambda _: {"averages": nn.Linear(2, 2)}, "averages=Linear: expected a copy of the model"),
+    "another's optimizer": (lambda _: {"optimizer": SGD(network().parameters(), lr=1.0)}, "optimizer=one of 8 param"),
+    "no optimizer": (lambda model: {"optimizer": [model]}, "optimizer=Sequential: expected a torch.optim.Optimizer"),
+    "hidden parameters": (lambda model: {"optimizer": torch.optim.LBFGS(model.parameters())}, "optimizer=LBFGS"),
+    "unknown state": (
+        lambda model: {"optimizer": stepped(model, torch.optim.Adadelta)},
+        "optimizer state acc_delta|av",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_what_does_not_suit_is_said_in_one_line_and_changes_nothing(case: str) -> None:
+    model = network()
+    grower = Grower(model, INPUTS[:1], "s2d")
+    make, message = BROKEN[case]
+    arguments = {"inputs": INPUTS, "targets": TARGETS, "loss": F.cross_entropy, "ratio": 1.6, **make(model)}
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(bench.BenchError, match=message) as raised:
+        grower.grow(arguments.pop("inputs"), arguments.pop("targets"), arguments.pop("loss"), **arguments)
+    assert "\n" not in str(raised.value)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert grower.events == 0
+    assert not grower.history
+
+
+class Branches(nn.Module):
+    """Goes another way by what its inputs are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Its output."""
+        made: Tensor = self.layer(x) if x.sum() > 0 else x
+        return made
+
+
+UNSUITED: dict[str, tuple[Callable[[], Iterable[Any]], dict[str, Any], str]] = {
+    "no such method": (lambda: (network(), INPUTS), {"method": "nope"}, "method=nope: expected one of"),
+    "no such option": (lambda: (network(), INPUTS), {"method": "s3d", "k": 2}, "method.k=2: expected one of"),
+    "value": (lambda: (network(), INPUTS), {"method": "s3d", "c": 0.5}, "method.c=0.5"),
+    "step": (lambda: (network(), INPUTS), {"epsilon": -1}, "growth.epsilon=-1"),
+    "type": (lambda: (network(), INPUTS), {"memory": "much"}, "growth.memory=much"),
+    "cost": (lambda: (network(), INPUTS), {"cost": "joules"}, "growth.cost=joules: expected one of"),
+    "no method": (lambda: (network(), INPUTS), {"method": 3}, "method=int"),
+    "options of an object": (lambda: (network(), INPUTS), {"method": Twice(), "c": 2}, "c=2"),
+    "no module": (lambda: (abs, INPUTS), {}, "model=builtin_function_or_method: expected a torch.nn.Module"),
+    "compiled": (lambda: (torch.compile(network()), INPUTS), {}, "model=torch.compile"),
+    "wrapped": (lambda: (nn.DataParallel(network()), INPUTS), {}, "model=DataParallel"),
+    "half": (lambda: (network().bfloat16(), INPUTS.bfloat16()), {}, "float32 or float64; 0.weight has torch.bfloat16"),
+    "no batch": (lambda: (nn.Linear(8, 8), torch.randn(8)), {}, "inputs=shape .*expected a batch"),
+    "other inputs": (lambda: (network(), torch.randn(2, 3, 8, 8)), {}, "the model cannot be read on inputs of shape"),
+    "data in branches": (lambda: (Branches(), torch.randn(2, 4)), {}, "the model cannot be read"),
+    "nothing to grow": (lambda: (nn.Linear(8, 8), torch.randn(2, 8)), {}, "nothing of the model can grow"),
+    "frozen": (lambda: (network().requires_grad_(False), INPUTS), {}, "model=Sequential: expected parameters that are"),
+}
+
+
+@pytest.mark.parametrize("case", UNSUITED)
+def test_a_network_or_option_that_does_not_suit_is_said_in_one_line(case: str) -> None:
+    make, options, message = UNSUITED[case]
+    with pytest.raises(bench.BenchError, match=message) as raised:
+        Grower(*make(), **options)
+    assert "\n" not in str(raised.value)
+
+
+def test_starting_afresh_needs_to_know_how() -> None:
+    model = network()
+    grower = Grower(model, INPUTS[:1], "static")
+    with pytest.raises(bench.BenchError, match="build=FUNCTION"):
+        grown(grower)
+    assert grower.widths == grower.seed_widths
+
+
+def test_a_state_of_another_network_is_refused() -> None:
+    grower = Grower(network(), INPUTS[:1])
+    other = Grower(nn.Sequential(nn.Linear(4, 4), nn.SiLU(), nn.Linear(4, 2)), torch.randn(2, 4))
+    with pytest.raises(bench.BenchError, match="another network"):
+        grower.load_state_dict(other.state_dict())
+    with pytest.raises(bench.BenchError, match=r"the state has no model; expected what Grower.state_dict\(\) gave"):
+        grower.load_state_dict({})
+
+
+def test_the_package_offers_its_names_and_loads_neither_torch_nor_hydra_alone() -> None:
+    code = (
+        "import sys, bench; assert 'torch' not in sys.modules; bench.Grower; "
+        "assert 'hydra' not in sys.modules; assert set(bench.__all__) <= set(dir(bench))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = bench.nothing
