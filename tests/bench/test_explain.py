@@ -101,7 +101,7 @@ def test_every_option_without_a_file_has_a_line_in_its_docstring() -> None:
 
 def test_comments_of_a_file_and_of_a_docstring(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text(
-        "# above\na: 1  # one\nb: '#'  # two,\n  # on two lines\nc: [1, 2]\nd:\n  e: 1  # no\n"
+        "# above\na: 1  # one\nb: '#'  # two,\n  # on two lines\nc: [1, 2]\nd:\n  e: 1  # inside\n"
     )
     assert comments.of_file(tmp_path / "x.yaml") == {"a": "one", "b": "two, on two lines", "c": "", "d.e": "inside"}
 
