@@ -38,12 +38,12 @@ class Watch:
     def __init__(self, found: Sequence[Cell], left: Sequence[Cell]) -> None:
         self.found, self.open = found, {cell.id: cell for cell in left}
         self.ended = {cell.id: cell.state for cell in found if cell.id not in self.open}
-        self.spent = {cell.id: cell.folder.seconds() for cell in found if cell.id in self.ended}
+        kept = [cell for cell in found if cell.id in self.ended or cell.record is None]  # others are done anew
+        self.spent, self.begun = {cell.id: cell.folder.seconds() for cell in kept}, set[str]()
         self.before = {cell.id: (_stamp(cell.folder.record_path), _stamp(cell.folder.config_path)) for cell in left}
         self.began = self.spoken = time.monotonic()
         self.already, self.said = work(found, self.spent, self.ended).done, (0, 0)
         self.error: Exception | None = None
-        self.working = False
         self.stopped, self.thread = Event(), Thread(target=self._watch, daemon=True)
         console = Console(stderr=True)
         columns = BarColumn(20), MofNCompleteColumn(), TextColumn("runs {task.fields[note]}"), TimeElapsedColumn()
@@ -87,8 +87,9 @@ class Watch:
                 if standing.state is not RunState.FAILED:  # of those the sweep tells at its end
                     print(summary(standing.record), flush=True)
             elif _stamp(cell.folder.config_path) not in (None, config_before):
-                if not self.working:  # workers take seconds to start
-                    self.working, self.began = True, time.monotonic()
+                if not self.begun:  # workers take seconds to start
+                    self.began = time.monotonic()
+                self.begun.add(name)
                 self.spent[name] = cell.folder.seconds()
 
     def _say(self) -> None:
@@ -100,7 +101,7 @@ class Watch:
         state = len(self.ended), sum(map(len, self.spent.values()))
         since = time.monotonic() - self.spoken
         if self.bar.disable and state != self.said and since > max(PAUSE, elapsed / 20):
-            running = sum(name in self.open for name in self.spent)
+            running = len(self.begun & self.open.keys())
             note(f"{len(self.ended)} of {len(self.found)} runs, {running} running{left and ', ' + left}")
             self.spoken, self.said = time.monotonic(), state
 

@@ -103,12 +103,11 @@ def test_a_broken_plugin_is_answered_with_its_reason(monkeypatch: pytest.MonkeyP
 
 def test_the_help_lists_them(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["bench", "--help"])
-    with pytest.raises(SystemExit):
-        cli.main()
-    shown = capfd.readouterr().out
+    cli.main()
+    shown = " ".join(capfd.readouterr().out.split())
     for group in REGISTRIES:
-        (line,) = (line for line in shown.splitlines() if line.startswith(f"{group}: "))
-        assert "mine" in line.partition(": ")[2].split(", ")
+        names = shown.partition(f" {group}=")[2].partition(" one of ")[2].partition(f" {group}.")[0]
+        assert "mine" in names.replace(",", "").split()
     assert "torchvision:NAME" in shown
 
 

@@ -92,6 +92,15 @@ def test_a_log_has_a_line_now_and_then(
         assert line.count("\n") == 1
 
 
+def test_what_was_done_before_is_not_taken_for_this_sweeps_work(tmp_path: Path) -> None:
+    one = cell(tmp_path, "seed=3")
+    one.folder.path.mkdir()
+    one.folder.stages_path.write_text('{"seconds": {"train": 7, "grow": 0}}\n{"seconds": {"train": 5, "grow": 1}}\n')
+    watched = Watch([one], [one])
+    assert watched.already == work([one], watched.spent, {}).done == 13
+    assert work([one], watched.spent, {}).left == pytest.approx(6)
+
+
 def test_what_cannot_be_printed_is_the_sweeps_to_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def closed(*_: Any) -> None:
         raise OSError(32, "Broken pipe")
