@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 from bench.core.errors import BenchError, ConfigError, NothingToGrow, PlanError, require
 from bench.core.identity import LATENCY
 from bench.core.options import typed
-from bench.core.record import GrowthRecord, Number
+from bench.core.record import EXACT, GrowthRecord, Number
 from bench.core.streams import stream
 from bench.curvature.sample import Loss, Sample
 from bench.growth import caller
@@ -82,7 +82,9 @@ class Growth:
         before, after, target = (known.text(n) for n in (self.before[self.cost], self.after[self.cost], self.target))
         first = f"{self.method}: {before} to {after} {known.unit} {known.title}".replace("  ", " ")
         first += f" of {target} allowed" + (f" ({self.record.stopped})" if self.record.stopped else "")
-        drops = [(self.predicted_drop, "predicted"), (self.measured_drop, "measured")]
+        limit = "" if self.record.trust in (None, EXACT) else f" (not exact: {self.record.trust})"
+        against = " (contradicts the prediction)" * (self.record.contradicted > 0)
+        drops = [(self.predicted_drop, f"predicted{limit}"), (self.measured_drop, f"measured{against}")]
         told = [f"{drop:.3g} {word}" for drop, word in drops if drop is not None]
         lines = [first, *([f"    loss drop {', '.join(told)}"] if told else [])]
         grown = [(name, old, self.widths[name]) for name, old in self.widths_before.items() if old != self.widths[name]]

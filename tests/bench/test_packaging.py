@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tarfile
 import zipfile
-from configparser import ConfigParser
 from pathlib import Path
 
-import pytest
+from tests.bench.conftest import built
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT = ("train.epochs=1", "train.seed_epochs=1", "growth.stages=1", "growth.sample=64")
