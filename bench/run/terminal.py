@@ -12,6 +12,9 @@ from bench.network.cost import cost
 ABOUT = "~"
 CONTRADICTED = " !"
 
+GUESSING = 1.5
+"""Up to this many times the accuracy of guessing, trained weights are taken not to know the data."""
+
 
 def table(record: RunRecord) -> Folding:
     """One row per stage: costs, accuracy, loss drop predicted and measured, seconds of training and of growing."""
@@ -68,6 +71,19 @@ def _remarks(record: RunRecord) -> Iterator[str]:
         yield f"left out, as they contradicted the prediction: {', '.join(left_out)}"
     if (warning := unconverged(record)) is not None:
         yield warning
+    if (warning := guessing(record)) is not None:
+        yield warning
+
+
+def guessing(record: RunRecord) -> str | None:
+    """A warning where the weights that a run starts from know nothing of its data; None where they do."""
+    path, first = record.config["backbone"].get("weights"), record.stages[0] if record.stages else None
+    if path is None or first is None or first.epochs or first.val_accuracy is None or record.dataset is None:
+        return None
+    if first.val_accuracy > GUESSING / record.dataset.outputs:
+        return None
+    found = f"{100 * first.val_accuracy:.1f} % of {record.dataset.outputs} classes"
+    return f"backbone.weights={path}: no better than guessing ({found}): another normalisation, or order of classes?"
 
 
 def summary(record: RunRecord) -> str:

@@ -17,6 +17,7 @@ from bench.core.provenance import changes
 from bench.core.record import RunRecord
 from bench.run.cell import run_folder
 from bench.run.command import run
+from bench.run.terminal import guessing
 from bench.run.weights import seed_network
 from tests.runs import numbers, options, prepared
 
@@ -78,6 +79,17 @@ def test_a_runs_own_checkpoint_with_its_grown_sizes(tmp_path: Path) -> None:
     assert after[0].widths == before.widths
     assert (after[0].val_accuracy, after[0].test_loss) == (before.val_accuracy, before.test_loss)
     assert after[1].params > before.params
+
+
+def test_weights_that_know_nothing_of_the_data_are_said_to(tmp_path: Path) -> None:
+    torch.save(network().state_dict(), tmp_path / "random.pt")
+    record, _ = started(tmp_path, tmp_path / "random.pt")
+    assert "no better than guessing" in str(guessing(record))
+    trained = prepared(tmp_path / "own", "growth.stages=0", "train.seed_epochs=30")
+    trained.execute()
+    torch.save(trained.model.state_dict(), tmp_path / "trained.pt")
+    record, _ = started(tmp_path, tmp_path / "trained.pt")
+    assert guessing(record) is None
 
 
 def test_the_seed_is_trained_where_that_is_typed(tmp_path: Path) -> None:
