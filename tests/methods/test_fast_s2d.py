@@ -9,8 +9,10 @@ import pytest
 from bench.backbones import build
 from bench.core.errors import ConfigError
 from bench.growth.method import check_options
+from bench.growth.select import relaxed
 from bench.methods.fast_s2d import Config as FastConfig
 from bench.methods.fast_s2d import FastS2D
+from bench.methods.s2d import candidates
 from bench.network.graph import Graph
 from bench.network.surgery import apply
 from tests.methods.made import COSTS, context_of, method
@@ -92,6 +94,18 @@ def test_caps_and_budgets_are_checked_against_the_network(options: dict[str, Any
         check_options(method("fast_s2d", **options), graph)
     assert str(error.value) == message
     check_options(method("s2d"), graph)  # has nothing to check
+
+
+def test_each_group_of_layers_has_a_budget_of_its_own_in_the_methods_plan() -> None:
+    """What the linear programme makes of them, and not what it makes of one budget for all."""
+    added = {}
+    for layer_groups in (None, [1, 1, 1]):
+        context = context_of(named("two_consumers"), ratio=1.6)
+        plan = method("fast_s2d", solver="relaxed", layer_groups=layer_groups).propose(context)
+        expected = relaxed(candidates(context), context.budget(), None, "sqrt", layer_groups or ())
+        assert [(s.group.name, s.neuron) for s in plan.splits] == [(c.group.name, c.neuron) for c in expected]
+        added[layer_groups is None] = plan.added()
+    assert added[True] != added[False]
 
 
 @pytest.mark.parametrize("solver", ["exact", "relaxed"])
