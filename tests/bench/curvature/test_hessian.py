@@ -35,6 +35,21 @@ class Pick(nn.Module):
 PICK = Net("pick", Pick, (2, 10, 10), {"first": 3, "second": 4}, bias=frozenset({"first", "second"}))
 
 
+class Square(nn.Module):
+    """A tensor times itself, which bends, and behind it one that is divided by a number, which does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.depth, self.head = nn.Conv2d(2, 3, 3), nn.Conv2d(3, 3, 3, groups=3), nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.depth(torch.tanh(self.first(x)) / 2)
+        return self.head((h * h).mean((2, 3)))
+
+
+SQUARE = Net("square", Square, (2, 6, 6), {"first": 3})
+
+
 def tensors(found: object) -> Iterator[Tensor]:
     """All that a part of a Hessian refers to."""
     if isinstance(found, Tensor):
@@ -63,7 +78,7 @@ def double_backward(
 
 
 @pytest.mark.parametrize("published", [False, True])
-@pytest.mark.parametrize("net", [*NETS, PICK, *WIDE], ids=str)
+@pytest.mark.parametrize("net", [*NETS, PICK, SQUARE, *WIDE], ids=str)
 def test_products_are_those_of_double_backward(net: Net, published: bool) -> None:
     graph = net.graph()
     graph.model.eval()
