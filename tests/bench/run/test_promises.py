@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from bench.data.base import Dataset
 from bench.growth import event as growth_event
 from bench.network.plan import GrowthPlan
+from bench.run import protocol
 from bench.run.protocol import Run
 from bench.train import evaluate
 from tests.runs import prepared
@@ -129,3 +131,28 @@ def test_streams_of_a_seed_are_independent(tmp_path: Path) -> None:
     }
     values = list(drawn.values())
     assert all(not a.equal(b) for i, a in enumerate(values) for b in values[:i])
+
+
+@pytest.mark.parametrize("method", ["net2net", "static"])
+def test_no_two_stages_draw_the_same_numbers(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The method, a control's fresh parameters and the batches of fresh statistics have a stream for every stage."""
+    seeds: list[int] = []
+    own = growth_event.GrowthEvent.grow
+
+    def grow(self: growth_event.GrowthEvent, target: float) -> Any:
+        seeds.append(self.generator.initial_seed())
+        return own(self, target)
+
+    def heard(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            seeds.append(arguments[-1].initial_seed())
+            return function(*arguments)
+
+        return call
+
+    monkeypatch.setattr(growth_event.GrowthEvent, "grow", grow)
+    for name in ("draw_parameters", "refresh_norm"):
+        monkeypatch.setattr(protocol, name, heard(getattr(protocol, name)))
+    quick = ["backbone=convnet", "growth.refresh_norm=1", "train.epochs=0", "train.seed_epochs=0"]
+    prepared(tmp_path, f"method={method}", *quick).execute()
+    assert len(set(seeds)) == len(seeds) == 2 * 2
