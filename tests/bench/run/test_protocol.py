@@ -55,6 +55,17 @@ def test_each_stage_states_every_cost_and_the_layers_have_names(tmp_path: Path) 
         assert old.items() <= written.items()
 
 
+def test_training_costs_six_operations_for_each_multiply_add_of_each_example(tmp_path: Path) -> None:
+    """Two for the pass forward, four for the one back, at the size that was trained; growing is counted apart."""
+    made = prepared(tmp_path, "train.epochs=3")
+    seed, *grown = made.execute().stages
+    for stage in (seed, *grown):
+        assert stage.flops.train == 6 * stage.macs * stage.epochs * len(made.data.train)
+    assert [stage.epochs for stage in (seed, *grown)] == [2, 3, 3]
+    assert seed.flops.grow == 0
+    assert all(stage.growth is not None and stage.flops.grow == stage.growth.flops > 0 for stage in grown)
+
+
 @pytest.mark.parametrize("data", ["digits", "rbf"])
 def test_the_whole_training_set_is_a_sample(data: str, tmp_path: Path) -> None:
     made = prepared(tmp_path, "method=s2d", f"data={data}", "backbone=mlp", "growth.sample=all", "growth.stages=1")
