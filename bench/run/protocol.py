@@ -179,7 +179,6 @@ class Run:
                 leftover.unlink(missing_ok=True)
         first = self.progress.stages[0]  # whoever trained the seed may have climbed another ladder
         first.target_cost, first.costs = self.ladder.rungs[0], self.ladder.costs(self.graph)
-        self.progress.lineage = self._seed_lineage()
         self._save()
 
     def _of_seed(self) -> Provenance:

@@ -194,6 +194,18 @@ def test_refresh_norm_and_precision(precision: str, tmp_path: Path) -> None:
     assert extra == 2 * record.stages[1].macs * 2 * 64
 
 
+def test_precision_is_that_of_training_and_of_measuring(tmp_path: Path) -> None:
+    found = {}
+    for precision in ("fp32", "bf16"):
+        made = prepared(tmp_path / precision, f"precision={precision}", "growth.stages=0")
+        (stage,) = made.execute().stages
+        found[precision] = stage.history.train_loss
+        for part, loss in ((made.data.validation, stage.val_loss), (made.data.test, stage.test_loss)):
+            assert loss == evaluate(made.model, made.data, part, precision).loss
+        assert stage.history.val_loss[-1] == stage.val_loss
+    assert all(a != b for a, b in zip(*found.values(), strict=True))
+
+
 def test_regression_leaves_accuracies_null(tmp_path: Path) -> None:
     record = prepared(tmp_path, "data=rbf", "backbone=rbf").execute()
     assert all(stage.test_accuracy is None and stage.val_accuracy is None for stage in record.stages)

@@ -43,6 +43,17 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(at: int, undisturbe
         assert heard.epochs <= 8 - at + 1
 
 
+def test_seconds_before_a_kill_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kill(tmp_path, 7, ALWAYS)
+    own = Progress.from_state_dict
+    monkeypatch.setattr(
+        Progress, "from_state_dict", lambda state: own({**state, "train_seconds": 1e4, "eval_seconds": 1e3})
+    )
+    stage = prepared(tmp_path, THREE, ALWAYS).execute().stages[-1]
+    assert 1e4 < stage.seconds.train < 1e4 + 100
+    assert 1e3 < stage.seconds.eval < 1e3 + 100
+
+
 def test_without_checkpoints_inside_a_stage_the_stage_is_done_again(undisturbed: RunRecord, tmp_path: Path) -> None:
     kill(tmp_path, 7)
     heard = Counting()
