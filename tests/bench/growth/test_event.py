@@ -106,6 +106,25 @@ def test_proposing_carries_nothing_out() -> None:
     assert event.graph.widths() == event.seed_widths
 
 
+def test_growing_looks_at_the_network_as_it_is_evaluated_and_leaves_it_as_it_was() -> None:
+    """Training ends in training mode, where normalisation would go by the batch and dropout would draw."""
+
+    class Looking(Net2Net):
+        def propose(self, context: GrowthContext) -> GrowthPlan:
+            assert not any(module.training for module in context.graph.model.modules())
+            return super().propose(context)
+
+    network = torch.nn.Sequential(torch.nn.Dropout(0.3), NETWORKS["norm, pooling and flatten"]())
+    event, target = trial(Looking(Net2NetConfig()), network, 1.5)
+    model = event.graph.model.eval()
+    with torch.no_grad():
+        expected = event.sample.loss(model(event.sample.inputs), event.sample.targets)
+    model.train()
+    assert event.measure(GrowthPlan(), 0.0)[0] == pytest.approx(float(expected), rel=1e-12)
+    event.grow(target)
+    assert all(module.training for module in event.graph.model.modules())
+
+
 def test_nothing_without_a_reason_is_on_record_as_that() -> None:
     class Silent:
         def propose(self, context: GrowthContext) -> GrowthPlan:
