@@ -156,8 +156,8 @@ def test_another_seed_changes_the_network_the_parts_and_the_sample(tmp_path: Pat
     assert all(a.equal(b) for a, b in zip(drawn(one), drawn(again), strict=True))
     assert not any(a.equal(b) for a, b in zip(drawn(one), drawn(two), strict=True))
     assert one.data.test.inputs.equal(two.data.test.inputs)
-    for size in (None, 64):  # the sample is drawn too, from the same training part
-        assert not one.data.sample(size, 0).inputs.equal(one.data.sample(size, 1).inputs)
+    for made in (one, two):  # the sample is drawn by the seed too
+        assert made.sample.inputs.equal(made.data.sample(64, made.seed).inputs)
 
 
 def test_streams_of_a_seed_are_independent(tmp_path: Path) -> None:
