@@ -117,3 +117,19 @@ def test_fast_s2d_keeps_each_group_below_its_own_cap(solver: str) -> None:
         plan = method("fast_s2d", solver=solver, caps=caps).propose(grow_context(graph, *sample, ratio=9.0))
         apply(graph.model, None, plan, 0.1)
     assert list(graph.widths().values()) == caps
+
+
+@pytest.mark.parametrize("solver", ["exact", "relaxed"])
+def test_what_a_cap_leaves_room_for_are_the_most_negative_neurons(solver: str) -> None:
+    net = named("norm")
+    context = context_of(net, ratio=9.0)
+    lowest: dict[str, float] = {}
+    for candidate in candidates(context):
+        lowest[candidate.group.name] = min(lowest.get(candidate.group.name, 0.0), candidate.gain)
+    caps = [n + 1 for n in net.widths.values()]
+    plan = method("fast_s2d", solver=solver, caps=caps).propose(context)
+    assert {split.group.name: split.gain for split in plan.splits} == lowest
+    firsts = {}
+    for candidate in candidates(context):
+        firsts.setdefault(candidate.group.name, candidate.gain)
+    assert firsts != lowest  # which the order of neurons alone would not give

@@ -12,6 +12,7 @@ import torch
 
 from bench.core.errors import BenchError
 from bench.core.record import RunRecord
+from bench.growth.event import GrowthEvent
 from bench.run import checkpoint
 from bench.run.progress import Progress
 from tests.runs import Counting, Fatal, Killed, numbers, prepared
@@ -52,6 +53,20 @@ def test_seconds_before_a_kill_are_counted(tmp_path: Path, monkeypatch: pytest.M
     stage = prepared(tmp_path, THREE, ALWAYS).execute().stages[-1]
     assert 1e4 < stage.seconds.train < 1e4 + 100
     assert 1e3 < stage.seconds.eval < 1e3 + 100
+
+
+def test_a_growth_that_is_done_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in the first epoch after it, with no checkpoint inside the stage."""
+    kill(tmp_path, 3)
+    own, targets = GrowthEvent.grow, list[float]()
+
+    def grow(self: GrowthEvent, target: float) -> Any:
+        targets.append(target)
+        return own(self, target)
+
+    monkeypatch.setattr(GrowthEvent, "grow", grow)
+    record = prepared(tmp_path, THREE).execute()
+    assert targets == [record.stages[2].target_cost]
 
 
 def test_without_checkpoints_inside_a_stage_the_stage_is_done_again(undisturbed: RunRecord, tmp_path: Path) -> None:
