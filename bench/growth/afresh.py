@@ -53,7 +53,7 @@ class Call:
             return
         factor = _scale(self.arguments, self.shape, tuple(parameter.shape))
         given = {n: v * factor if isinstance(v, float) and n != "mean" else v for n, v in self.arguments.items()}
-        self.function(parameter.data, **(self.arguments if factor == 1 else given))
+        self.function(parameter.data, **given)
 
 
 def draw_parameters(model: nn.Module, build: Callable[[], nn.Module], generator: torch.Generator) -> None:

@@ -9,8 +9,10 @@ import pytest
 from bench.backbones import build
 from bench.core.errors import ConfigError
 from bench.growth.method import check_options
+from bench.growth.select import relaxed
 from bench.methods.fast_s2d import Config as FastConfig
 from bench.methods.fast_s2d import FastS2D
+from bench.methods.s2d import candidates
 from bench.network.graph import Graph
 from bench.network.surgery import apply
 from tests.methods.made import COSTS, context_of, method
@@ -94,6 +96,18 @@ def test_caps_and_budgets_are_checked_against_the_network(options: dict[str, Any
     check_options(method("s2d"), graph)  # has nothing to check
 
 
+def test_each_group_of_layers_has_a_budget_of_its_own_in_the_methods_plan() -> None:
+    """What the linear programme makes of them, and not what it makes of one budget for all."""
+    added = {}
+    for layer_groups in (None, [1, 1, 1]):
+        context = context_of(named("two_consumers"), ratio=1.6)
+        plan = method("fast_s2d", solver="relaxed", layer_groups=layer_groups).propose(context)
+        expected = relaxed(candidates(context), context.budget(), None, "sqrt", layer_groups or ())
+        assert [(s.group.name, s.neuron) for s in plan.splits] == [(c.group.name, c.neuron) for c in expected]
+        added[layer_groups is None] = plan.added()
+    assert added[True] != added[False]
+
+
 @pytest.mark.parametrize("solver", ["exact", "relaxed"])
 def test_fast_s2d_keeps_each_group_below_its_own_cap(solver: str) -> None:
     net = named("two_consumers")
@@ -103,3 +117,19 @@ def test_fast_s2d_keeps_each_group_below_its_own_cap(solver: str) -> None:
         plan = method("fast_s2d", solver=solver, caps=caps).propose(grow_context(graph, *sample, ratio=9.0))
         apply(graph.model, None, plan, 0.1)
     assert list(graph.widths().values()) == caps
+
+
+@pytest.mark.parametrize("solver", ["exact", "relaxed"])
+def test_what_a_cap_leaves_room_for_are_the_most_negative_neurons(solver: str) -> None:
+    net = named("norm")
+    context = context_of(net, ratio=9.0)
+    lowest: dict[str, float] = {}
+    for candidate in candidates(context):
+        lowest[candidate.group.name] = min(lowest.get(candidate.group.name, 0.0), candidate.gain)
+    caps = [n + 1 for n in net.widths.values()]
+    plan = method("fast_s2d", solver=solver, caps=caps).propose(context)
+    assert {split.group.name: split.gain for split in plan.splits} == lowest
+    firsts = {}
+    for candidate in candidates(context):
+        firsts.setdefault(candidate.group.name, candidate.gain)
+    assert firsts != lowest  # which the order of neurons alone would not give

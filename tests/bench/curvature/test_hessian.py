@@ -35,6 +35,37 @@ class Pick(nn.Module):
 PICK = Net("pick", Pick, (2, 10, 10), {"first": 3, "second": 4}, bias=frozenset({"first", "second"}))
 
 
+class Square(nn.Module):
+    """A tensor times itself, which bends, and behind it one that is divided by a number, which does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.depth, self.head = nn.Conv2d(2, 3, 3), nn.Conv2d(3, 3, 3, groups=3), nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.depth(torch.tanh(self.first(x)) / 2)
+        return self.head((h * h).mean((2, 3)))
+
+
+class Joined(nn.Module):
+    """Numbers of the network's own are added to tensors that they spread, and put beside others, before they mix."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(4, 3), nn.Linear(3, 4), nn.Linear(4, 3)
+        self.place, self.token = nn.Parameter(torch.randn(1, 5, 3)), nn.Parameter(torch.randn(1, 1, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.tanh(self.first(x).mean(1, keepdim=True) + self.place)
+        h = self.second(F.silu(h))
+        h = torch.cat([h, self.token.expand(len(h), -1, -1)], 1).mean(1)
+        return self.head(torch.tanh(h))
+
+
+SQUARE = Net("square", Square, (2, 6, 6), {"first": 3})
+JOINED = Net("joined", Joined, (6, 4), {"first": 3, "second": 4})
+
+
 def tensors(found: object) -> Iterator[Tensor]:
     """All that a part of a Hessian refers to."""
     if isinstance(found, Tensor):
@@ -63,7 +94,7 @@ def double_backward(
 
 
 @pytest.mark.parametrize("published", [False, True])
-@pytest.mark.parametrize("net", [*NETS, PICK, *WIDE], ids=str)
+@pytest.mark.parametrize("net", [*NETS, PICK, SQUARE, JOINED, *WIDE], ids=str)
 def test_products_are_those_of_double_backward(net: Net, published: bool) -> None:
     graph = net.graph()
     graph.model.eval()

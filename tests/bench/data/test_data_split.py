@@ -26,6 +26,17 @@ def test_parts_are_of_the_asked_size_and_disjoint(data: st.DataObject, validatio
         assert part.inputs.flatten().long().equal(part.targets)
 
 
+def test_the_seed_alone_decides_which_examples_are_held_out() -> None:
+    """Not what was drawn before from the global stream; and they are the same ones for every size of training part."""
+
+    def held_out(seed: int, drawn: int, size: int | None = None) -> list[int]:
+        torch.manual_seed(drawn)
+        return hold_out(POOL, 8, size, seed)[1].targets.tolist()
+
+    assert held_out(0, 1) == held_out(0, 2) == held_out(0, 3, size=5)
+    assert held_out(0, 1) != held_out(1, 1)
+
+
 @pytest.mark.parametrize(
     ("validation", "train_size", "message"),
     [

@@ -6,10 +6,12 @@ from math import exp, log
 
 import pytest
 import torch
+from torch import Tensor
 
+from bench.core.record import GrowthRecord
 from bench.core.registry import NoOptions
 from bench.growth.config import LINE_SEARCH, GrowthConfig
-from bench.growth.event import STEP_RANGE, line_search
+from bench.growth.event import STEP_RANGE, GrowthEvent, line_search
 from bench.growth.method import GrowthContext
 from bench.growth.trial import EXAMPLES, NETWORKS, trial
 from bench.methods.net2net import Config as Net2NetConfig
@@ -35,6 +37,43 @@ def test_every_measuring_pass_is_counted_at_the_size_it_runs_at() -> None:
     record, _ = event.grow(target)
     large = event.costs["macs"].of(event.graph.widths())
     assert record.flops == 2 * EXAMPLES * (small + 2 * large)
+
+
+def test_every_pass_and_product_of_every_round_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured, products = [], []
+    own_measure, own_account = GrowthEvent.measure, GrowthEvent._account
+
+    def measure(self: GrowthEvent, plan: GrowthPlan, epsilon: float) -> tuple[float, Tensor]:
+        added = plan.added()
+        widths = {name: n + added.get(name, 0) for name, n in self.graph.widths().items()}
+        measured.append(EXAMPLES * self.costs["macs"].of(widths))
+        return own_measure(self, plan, epsilon)
+
+    def account(self: GrowthEvent, context: GrowthContext, record: GrowthRecord, macs: float) -> None:
+        products.append(context.curvature.flops(macs))
+        own_account(self, context, record, macs)
+
+    monkeypatch.setattr(GrowthEvent, "measure", measure)
+    monkeypatch.setattr(GrowthEvent, "_account", account)
+    event, target = trial(S2D(S2DConfig()), NETWORKS["linear"](), 3.0)
+    record, _ = event.grow(target)
+    assert record.rounds > 1
+    assert min(products) > 0
+    assert record.flops == pytest.approx(sum(products) + 2 * sum(measured), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("choice", "left", "still"), [("carry", True, False), ("zero", True, True), ("reset", False, False)]
+)
+def test_the_optimisers_state_becomes_what_the_option_says(choice: str, left: bool, still: bool) -> None:
+    event, target = trial(Net2Net(Net2NetConfig()), NETWORKS["linear"](), 1.5, GrowthConfig(optimizer_state=choice))
+    torch.nn.functional.cross_entropy(event.graph.model(event.sample.inputs), event.sample.targets).backward()
+    event.optimizer.step()
+    record, _ = event.grow(target)
+    momenta = [state["momentum_buffer"] for state in event.optimizer.state.values()]
+    assert bool(momenta) == left
+    resting = sum(int((momentum == 0).all(dim=1).sum()) for momentum in momenta if momentum.dim() == 2)
+    assert resting == (record.added_neurons if still else 0)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -65,6 +104,25 @@ def test_proposing_carries_nothing_out() -> None:
     event, target = trial(S2D(S2DConfig()), NETWORKS["linear"](), 3.0)
     assert event.propose(target).splits
     assert event.graph.widths() == event.seed_widths
+
+
+def test_growing_looks_at_the_network_as_it_is_evaluated_and_leaves_it_as_it_was() -> None:
+    """Training ends in training mode, where normalisation would go by the batch and dropout would draw."""
+
+    class Looking(Net2Net):
+        def propose(self, context: GrowthContext) -> GrowthPlan:
+            assert not any(module.training for module in context.graph.model.modules())
+            return super().propose(context)
+
+    network = torch.nn.Sequential(torch.nn.Dropout(0.3), NETWORKS["norm, pooling and flatten"]())
+    event, target = trial(Looking(Net2NetConfig()), network, 1.5)
+    model = event.graph.model.eval()
+    with torch.no_grad():
+        expected = event.sample.loss(model(event.sample.inputs), event.sample.targets)
+    model.train()
+    assert event.measure(GrowthPlan(), 0.0)[0] == pytest.approx(float(expected), rel=1e-12)
+    event.grow(target)
+    assert all(module.training for module in event.graph.model.modules())
 
 
 def test_nothing_without_a_reason_is_on_record_as_that() -> None:

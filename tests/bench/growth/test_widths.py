@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.growth.widths import KEPT, Programme, lower_hull, message, solve, undominated
+from bench.growth.widths import KEPT, Programme, _Relaxation, lower_hull, message, solve, undominated
 
 
 @st.composite
@@ -99,6 +99,18 @@ def test_it_is_no_worse_than_where_it_starts(kept: tuple[int, ...], seed: int) -
     best = solve(programme).widths
     again = solve(programme, [best], kept=kept)
     assert again.bound <= again.gain <= programme.gain(best)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_bound_is_reached_at_the_widths_that_it_names(seed: int) -> None:
+    """Along a chain the minimum at a price is exact: the sum of gains there, and the price of what is over budget."""
+    programme = chain(8, 12, False, seed)
+    relaxation = _Relaxation(programme)
+    relaxation.raise_bound()
+    assert len(relaxation.priced) > 2
+    for one in relaxation.priced:
+        reached = programme.gain(one.widths) + one.price * (programme.cost(one.widths) - programme.budget)
+        assert one.bound == pytest.approx(reached, rel=1e-12)
 
 
 @given(st.lists(st.none() | st.integers(-30, 30), min_size=1, max_size=12).filter(any), st.integers(0, 9))

@@ -78,7 +78,15 @@ def test_reset_undoes_what_an_earlier_run_left(monkeypatch: pytest.MonkeyPatch) 
     assert clean[1:] == again[1:]
 
 
-@pytest.mark.parametrize(("option", "variable", "expected"), [(2, "3", 2), (None, "3", 3), (None, "3,2", 3)])
+@pytest.mark.parametrize(
+    ("option", "variable", "expected"),
+    [
+        *((2, "3", 2), (None, "3", 3), (None, "3,2", 3)),
+        *(
+            (None, variable, environment._THREADS) for variable in ("", "0", "-1", "all")
+        ),  # say nothing: PyTorch's choice
+    ],
+)
 def test_threads_by_option_or_environment(
     option: int | None, variable: str, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

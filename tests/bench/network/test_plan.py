@@ -27,6 +27,7 @@ def test_good_plans_pass() -> None:
     check()
     check(GOOD, replace(GOOD, neuron=0), Split(GRAPH.groups["2"], 3, (2.0, -0.5, -0.5)))
     check(replace(GOOD, weights=(0.1,) * 10, directions=None))
+    check(replace(GOOD, weights=(2, -1), gain=-1))  # whole numbers are numbers
 
 
 BAD = {
@@ -53,6 +54,7 @@ BAD = {
     "directions of torch.int64; expected a tensor of floating": [replace(GOOD, directions=UNIT.long())],
     "directions of list; expected a tensor of floating": [replace(GOOD, directions=UNIT.tolist())],
     "the plan has a tuple among its splits": [(GROUP, 1)],
+    "the plan has a Split among its splits; expected a Split of a Group": [replace(GOOD, group="0")],
     "the plan splits group other: expected one of 0, 2": [Split(bare("other"), 0, (0.5, 0.5))],
 }
 

@@ -17,7 +17,7 @@ from bench.network.graph import Graph
 from bench.network.groups import theta
 from bench.network.plan import GrowthPlan, Split, validate
 from bench.network.surgery import apply, load
-from tests.nets import NETS, Net, named
+from tests.nets import CLASSES, NETS, Net, named
 from tests.reference import plan_offspring, split_outputs, velocity
 from tests.wide import ALL, WIDE
 
@@ -156,6 +156,34 @@ def test_a_grown_state_loads_into_a_fresh_seed_net(net: Net) -> None:
     assert str(fresh) == str(graph.model)
     state = graph.model.state_dict()
     assert all(p.data_ptr() != state[name].data_ptr() for name, p in fresh.named_parameters())
+
+
+class ThreeHeadsOfThree(nn.Module):
+    """Attention with a number per head, and its sizes under the usual names: as many heads as a head has channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_heads, self.head_dim, self.inner_dim = 3, 3, 9
+        self.qkv, self.proj = nn.Linear(5, 27), nn.Linear(9, CLASSES)
+        self.bias = nn.Parameter(torch.randn(3, 16))
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, t, _ = x.shape
+        q, k, v = self.qkv(x).reshape(n, t, 3, self.num_heads, self.head_dim).permute(2, 0, 3, 1, 4).unbind(0)
+        scores = q @ k.transpose(-2, -1) + self.bias.view(self.num_heads, t, t)
+        y = torch.softmax(scores, -1) @ v
+        return self.proj(y.transpose(1, 2).reshape(n, t, self.inner_dim)).mean(1)
+
+
+def test_a_head_keeps_its_size_where_heads_are_split() -> None:
+    torch.manual_seed(0)
+    graph = Graph(ThreeHeadsOfThree().double().eval(), (4, 5))
+    inputs = torch.randn(6, 4, 5, dtype=torch.float64)
+    before = graph.model(inputs)
+    (group,) = graph.groups.values()
+    apply(graph.model, None, GrowthPlan((Split(group, 0, (0.5, 0.25, 0.25)),)), 0.0)
+    assert (graph.model.num_heads, graph.model.head_dim, graph.model.inner_dim) == (5, 3, 15)
+    assert gap(graph.model(inputs), before) < 1e-12
 
 
 # -- the optimiser --------------------------------------------------------------------------------------------------

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.data.base import Dataset
 from bench.growth import event as growth_event
 from bench.network.plan import GrowthPlan
+from bench.run import protocol
 from bench.run.protocol import Run
 from bench.train import evaluate
 from tests.runs import prepared
@@ -121,11 +123,73 @@ def test_every_method_starts_from_the_same_bytes_and_climbs_the_same_ladder(tmp_
     assert [t / first.stages[0].params for t in (s.target_cost for s in first.stages)] == pytest.approx([1, 1.5, 2.25])
 
 
+def test_a_seed_network_is_held_against_the_ladder_of_the_run_that_reads_it(tmp_path: Path) -> None:
+    prepared(tmp_path, "growth.stages=0").execute()
+    made = prepared(tmp_path, "growth.cost=macs", "growth.stages=0")
+    (stage,) = made.execute().stages
+    assert len(list((tmp_path / "seeds").glob("*.pt"))) == 1
+    assert stage.target_cost == made.ladder.rungs[0] == stage.macs != stage.params
+
+
+def test_a_control_starts_with_an_optimiser_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From scratch is without the momentum of the stage before, which grown networks keep."""
+    own, kept = protocol.train, list[bool]()
+
+    def train(model: nn.Module, optimizer: torch.optim.Optimizer, *more: Any, **options: Any) -> Any:
+        kept.append(bool(optimizer.state))
+        assert {id(p) for group in optimizer.param_groups for p in group["params"]} == {*map(id, model.parameters())}
+        return own(model, optimizer, *more, **options)
+
+    monkeypatch.setattr(protocol, "train", train)
+    prepared(tmp_path / "grown", "method=net2net").execute()
+    prepared(tmp_path / "static", "method=static").execute()
+    assert kept == [False, True, True, False, False, False]
+
+
+def test_another_seed_changes_the_network_the_parts_and_the_sample(tmp_path: Path) -> None:
+    one, again, two = (prepared(tmp_path, f"seed={seed}", "growth.sample=64") for seed in (0, 0, 1))
+
+    def drawn(made: Run) -> list[Tensor]:
+        parts = made.data.train, made.data.validation, made.sample
+        return [*made.model.parameters(), *(part.inputs for part in parts)]
+
+    assert all(a.equal(b) for a, b in zip(drawn(one), drawn(again), strict=True))
+    assert not any(a.equal(b) for a, b in zip(drawn(one), drawn(two), strict=True))
+    assert one.data.test.inputs.equal(two.data.test.inputs)
+    for made in (one, two):  # the sample is drawn by the seed too
+        assert made.sample.inputs.equal(made.data.sample(64, made.seed).inputs)
+
+
 def test_streams_of_a_seed_are_independent(tmp_path: Path) -> None:
-    """Another seed changes network, order, validation part and method; the purposes do not share their draws."""
+    """The purposes do not share their draws."""
     made = prepared(tmp_path)
     drawn = {
         purpose: torch.rand(4, generator=made._stream(purpose)) for purpose in ("init", "method 1", "stage 1", "norm 1")
     }
     values = list(drawn.values())
     assert all(not a.equal(b) for i, a in enumerate(values) for b in values[:i])
+
+
+@pytest.mark.parametrize("method", ["net2net", "static"])
+def test_no_two_stages_draw_the_same_numbers(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The method, a control's fresh parameters and the batches of fresh statistics have a stream for every stage."""
+    seeds: list[int] = []
+    own = growth_event.GrowthEvent.grow
+
+    def grow(self: growth_event.GrowthEvent, target: float) -> Any:
+        seeds.append(self.generator.initial_seed())
+        return own(self, target)
+
+    def heard(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            seeds.append(arguments[-1].initial_seed())
+            return function(*arguments)
+
+        return call
+
+    monkeypatch.setattr(growth_event.GrowthEvent, "grow", grow)
+    for name in ("draw_parameters", "refresh_norm"):
+        monkeypatch.setattr(protocol, name, heard(getattr(protocol, name)))
+    quick = ["backbone=convnet", "growth.refresh_norm=1", "train.epochs=0", "train.seed_epochs=0"]
+    prepared(tmp_path, f"method={method}", *quick).execute()
+    assert len(set(seeds)) == len(seeds) == 2 * 2

@@ -55,6 +55,17 @@ def test_each_stage_states_every_cost_and_the_layers_have_names(tmp_path: Path) 
         assert old.items() <= written.items()
 
 
+def test_training_costs_six_operations_for_each_multiply_add_of_each_example(tmp_path: Path) -> None:
+    """Two for the pass forward, four for the one back, at the size that was trained; growing is counted apart."""
+    made = prepared(tmp_path, "train.epochs=3")
+    seed, *grown = made.execute().stages
+    for stage in (seed, *grown):
+        assert stage.flops.train == 6 * stage.macs * stage.epochs * len(made.data.train)
+    assert [stage.epochs for stage in (seed, *grown)] == [2, 3, 3]
+    assert seed.flops.grow == 0
+    assert all(stage.growth is not None and stage.flops.grow == stage.growth.flops > 0 for stage in grown)
+
+
 @pytest.mark.parametrize("data", ["digits", "rbf"])
 def test_the_whole_training_set_is_a_sample(data: str, tmp_path: Path) -> None:
     made = prepared(tmp_path, "method=s2d", f"data={data}", "backbone=mlp", "growth.sample=all", "growth.stages=1")
@@ -181,6 +192,18 @@ def test_refresh_norm_and_precision(precision: str, tmp_path: Path) -> None:
     without = prepared(tmp_path, "backbone=convnet", f"precision={precision}", "growth.stages=1").execute()
     extra = record.stages[1].flops.grow - without.stages[1].flops.grow
     assert extra == 2 * record.stages[1].macs * 2 * 64
+
+
+def test_precision_is_that_of_training_and_of_measuring(tmp_path: Path) -> None:
+    found = {}
+    for precision in ("fp32", "bf16"):
+        made = prepared(tmp_path / precision, f"precision={precision}", "growth.stages=0")
+        (stage,) = made.execute().stages
+        found[precision] = stage.history.train_loss
+        for part, loss in ((made.data.validation, stage.val_loss), (made.data.test, stage.test_loss)):
+            assert loss == evaluate(made.model, made.data, part, precision).loss
+        assert stage.history.val_loss[-1] == stage.val_loss
+    assert all(a != b for a, b in zip(*found.values(), strict=True))
 
 
 def test_regression_leaves_accuracies_null(tmp_path: Path) -> None:

@@ -22,3 +22,22 @@ def test_fresh_statistics_do_not_depend_on_dropout() -> None:
         found.append(statistics.clone())
     assert torch.equal(*found)
     assert model.training
+
+
+def test_they_are_plain_averages_over_batches_of_the_training_part() -> None:
+    """What was there before is forgotten, and each norm's momentum is its own again."""
+    data, norm = load({"name": "digits"}, 0), nn.BatchNorm1d(64, momentum=0.3)
+    norm.running_mean.fill_(9.0)
+    images = refresh_norm(nn.Sequential(nn.Flatten(), norm), data, 3, 50, torch.Generator().manual_seed(0))
+    order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))
+    batches = [data.batch(data.train, index)[0].flatten(1) for index in order[:150].split(50)]
+    assert images == 150
+    torch.testing.assert_close(norm.running_mean, torch.stack([batch.mean(0) for batch in batches]).mean(0))
+    torch.testing.assert_close(norm.running_var, torch.stack([batch.var(0) for batch in batches]).mean(0))
+    assert norm.momentum == 0.3
+
+
+def test_without_batch_norm_nothing_is_seen() -> None:
+    data = load({"name": "digits"}, 0)
+    model = nn.Sequential(nn.Flatten(), nn.LayerNorm(64), nn.BatchNorm1d(64, track_running_stats=False))
+    assert refresh_norm(model, data, 3, 50, torch.Generator()) == 0

@@ -12,6 +12,7 @@ import torch
 
 from bench.core.errors import BenchError
 from bench.core.record import RunRecord
+from bench.growth.event import GrowthEvent
 from bench.run import checkpoint
 from bench.run.progress import Progress
 from tests.runs import Counting, Fatal, Killed, numbers, prepared
@@ -41,6 +42,31 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(at: int, undisturbe
     assert [len(stage.history.val_loss) for stage in record.stages] == [2, 3, 3]
     if at > 2:  # the seed network was kept, and so were the epochs before the last checkpoint
         assert heard.epochs <= 8 - at + 1
+
+
+def test_seconds_before_a_kill_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kill(tmp_path, 7, ALWAYS)
+    own = Progress.from_state_dict
+    monkeypatch.setattr(
+        Progress, "from_state_dict", lambda state: own({**state, "train_seconds": 1e4, "eval_seconds": 1e3})
+    )
+    stage = prepared(tmp_path, THREE, ALWAYS).execute().stages[-1]
+    assert 1e4 < stage.seconds.train < 1e4 + 100
+    assert 1e3 < stage.seconds.eval < 1e3 + 100
+
+
+def test_a_growth_that_is_done_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in the first epoch after it, with no checkpoint inside the stage."""
+    kill(tmp_path, 3)
+    own, targets = GrowthEvent.grow, list[float]()
+
+    def grow(self: GrowthEvent, target: float) -> Any:
+        targets.append(target)
+        return own(self, target)
+
+    monkeypatch.setattr(GrowthEvent, "grow", grow)
+    record = prepared(tmp_path, THREE).execute()
+    assert targets == [record.stages[2].target_cost]
 
 
 def test_without_checkpoints_inside_a_stage_the_stage_is_done_again(undisturbed: RunRecord, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from bench.core.errors import TrainingDiverged
+from bench.core.streams import stream
 from bench.data.base import Part
 from bench.train import TrainConfig, evaluate, make_optimizer, train
 from bench.train.loop import batch_sizes
@@ -73,6 +74,19 @@ def test_learns_images_and_counts_them(images):
     assert [epoch for epoch, _ in calls] == list(range(12))
     assert calls[-1][1] == result.loss < calls[0][1] / 2
     assert evaluate(model, images, images.validation).accuracy > 0.8
+
+
+def test_no_two_epochs_share_their_order_augmentation_or_dropout(images, monkeypatch):
+    drawn = []
+
+    def heard(seed, purpose):
+        drawn.append(stream(seed, purpose))
+        return drawn[-1]
+
+    monkeypatch.setattr("bench.train.loop.stream", heard)
+    run(images, epochs=3)
+    seeds = [generator.initial_seed() for generator in drawn]
+    assert len(set(seeds)) == len(seeds) == 3 * 3
 
 
 def test_learns_a_regression(curve):
