@@ -44,12 +44,14 @@ def composed(*overrides: str) -> dict[str, dict[str, object]]:
 
 @pytest.mark.parametrize("group", REGISTRIES)
 def test_a_typed_name(group: str) -> None:
-    assert composed(f"{group}=mine", f"{group}.level=4")[group] == {"name": "mine", "level": 4}
+    common = {"weights": None} if group == "backbone" else {}
+    assert composed(f"{group}=mine", f"{group}.level=4")[group] == {"name": "mine", "level": 4, **common}
 
 
 def test_networks_from_elsewhere() -> None:
-    assert composed("backbone=torchvision:resnet18")["backbone"] == {"name": "torchvision:resnet18", "size": 224}
-    assert composed("backbone=import:no.such:thing")["backbone"] == {"name": "import:no.such:thing", "options": {}}
+    theirs = {"backbone=torchvision:resnet18": {"size": 224}, "backbone=import:no.such:thing": {"options": {}}}
+    for typed, options in theirs.items():
+        assert composed(typed)["backbone"] == {"name": typed.removeprefix("backbone="), "weights": None, **options}
 
 
 def test_a_preset_and_its_sweep(tmp_path: Path) -> None:

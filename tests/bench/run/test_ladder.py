@@ -152,7 +152,7 @@ def test_each_stage_shows_what_was_measured_beside_what_was_allowed(tmp_path: Pa
         tmp_path, "growth.cost=latency", "growth.ratio=1.5", "growth.stages=1", "train.epochs=0"
     ).execute()
     shown = table(record)
-    headings = [str(column.header) for column in shown.columns]
+    headings = [str(column.heading) for column in shown.columns]
     at = headings.index("latency\nallowed")
     allowed, measured = (list(shown.columns[i].cells) for i in (at, at - 1))
     assert [float(str(one)) for one in allowed] == pytest.approx([s.target_cost for s in record.stages], rel=0.01)

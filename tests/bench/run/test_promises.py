@@ -83,7 +83,7 @@ def test_the_lineage_is_the_product_of_the_shares(tmp_path: Path, monkeypatch: p
             grown: dict[str, list[float]] = {}
             for split in plan.splits:
                 name = split.group.name
-                line = shares.setdefault(name, [1.0] * len(made.progress.lineage[name]))
+                line = shares.setdefault(name, [1.0] * len(made.grower.lineage[name]))
                 parent = line[split.neuron]
                 line[split.neuron] = parent * abs(split.weights[0])
                 grown.setdefault(name, []).extend(parent * abs(weight) for weight in split.weights[1:])
@@ -96,7 +96,7 @@ def test_the_lineage_is_the_product_of_the_shares(tmp_path: Path, monkeypatch: p
     made.execute()
     assert shares
     for name, values in shares.items():
-        assert sorted(made.progress.lineage[name].tolist()) == pytest.approx(sorted(values))
+        assert sorted(made.grower.lineage[name].tolist()) == pytest.approx(sorted(values))
         assert max(values) <= 4 * (1 + 1e-9)
     assert max(max(values) for values in shares.values()) > 1
 
@@ -107,8 +107,8 @@ def test_a_resumed_run_remembers_its_lineage(tmp_path: Path) -> None:
     made.folder.record_path.unlink()
     again = prepared(tmp_path, "method=s3d", "method.c=3", "growth.stages=2", "train.epochs=0")
     again.execute()
-    for name, values in made.progress.lineage.items():
-        assert again.progress.lineage[name].equal(values)
+    for name, values in made.grower.lineage.items():
+        assert again.grower.lineage[name].equal(values)
         assert float(values.max()) > 1 or float(values.min()) < 1
 
 

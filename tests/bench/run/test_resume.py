@@ -112,14 +112,12 @@ def test_the_checkpoint_before_a_damaged_one_is_taken(undisturbed: RunRecord, tm
     assert numbers(made.execute()) == numbers(undisturbed)
 
 
-def test_progress_survives_as_tensors_and_plain_data(tmp_path: Path) -> None:
+def test_progress_survives_as_plain_data(tmp_path: Path) -> None:
     made = prepared(tmp_path, THREE)
     made.execute()
     state = made.progress.state_dict()
-    json.dumps({name: value for name, value in state.items() if name != "lineage"})
-    again = Progress.from_state_dict(state)
-    assert {**vars(again), "lineage": None} == {**vars(made.progress), "lineage": None}
-    assert all(torch.equal(again.lineage[name], value) for name, value in made.progress.lineage.items())
+    json.dumps(state)
+    assert vars(Progress.from_state_dict(state)) == vars(made.progress)
 
 
 # -- checkpoints of earlier versions ----------------------------------------------------------------------------------
