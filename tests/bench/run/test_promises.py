@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bench.data.base import Dataset
 from bench.growth import event as growth_event
+from bench.growth import grower as growth_grower
 from bench.network.plan import GrowthPlan
 from bench.run import protocol
 from bench.run.protocol import Run
@@ -188,8 +189,8 @@ def test_no_two_stages_draw_the_same_numbers(method: str, tmp_path: Path, monkey
         return call
 
     monkeypatch.setattr(growth_event.GrowthEvent, "grow", grow)
-    for name in ("draw_parameters", "refresh_norm"):
-        monkeypatch.setattr(protocol, name, heard(getattr(protocol, name)))
+    for module, name in ((growth_grower, "draw_parameters"), (protocol, "refresh_norm")):
+        monkeypatch.setattr(module, name, heard(getattr(module, name)))
     quick = ["backbone=convnet", "growth.refresh_norm=1", "train.epochs=0", "train.seed_epochs=0"]
     prepared(tmp_path, f"method={method}", *quick).execute()
     assert len(set(seeds)) == len(seeds) == 2 * 2

@@ -55,7 +55,7 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edit]:
 
 
 def chosen(folder: Path, *overrides: str) -> dict[str, Any]:
-    mine = {"name": "import:mine:net", "options": {}}
+    mine = {"name": "import:mine:net", "options": {}, "weights": None}
     return {**options(folder / "runs", "growth.stages=1", *overrides), "backbone": mine}
 
 
