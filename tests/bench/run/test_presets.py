@@ -24,10 +24,14 @@ def test_the_promised_presets_are_there() -> None:
 def test_its_cells_can_be_run(name: str) -> None:
     found = cells([f"experiment={name}"])
     assert len({cell.id for cell in found}) == len(found) > 0
+    seeds = {int(cell.options["seed"]) for cell in found}
     for cell in found:
-        settings = Settings.of(cell.options)
-        registry[settings.name("method")].configure(cell.options["method"])
-        data = settings.name("data")
+        if cell.options["seed"] == min(seeds):  # which changes nothing here
+            settings = Settings.of(cell.options)
+            registry[settings.name("method")].configure(cell.options["method"])
+    networks = {str((cell.options["backbone"], cell.name("data"))): cell for cell in found}
+    for cell in networks.values():
+        data = cell.name("data")
         build(cell.options["backbone"], SHAPES.get(data, (3, 32, 32)), 100 if data == "cifar100" else 10)
 
 
