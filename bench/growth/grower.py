@@ -179,9 +179,7 @@ class Grower:
         caller.require_module(model)
         if build is None and not self.config.conditioning.is_none:
             kind = self.config.conditioning.kind
-            raise ConfigError(
-                "growth.condition", kind, "a function build=..., which makes a fresh network like the model"
-            )
+            raise ConfigError("growth.condition", kind, "build=FUNCTION, which makes a fresh network of its kind")
         self.model, self.seed, self.build = model, seed, build
         caller.require_trainable(model, "model", type(model).__name__)
         inputs = caller.require_inputs(model, inputs)
