@@ -120,6 +120,8 @@ class GrowthRecord(Struct, kw_only=True):
         flops: Floating-point operations of the event, products and passes over the sample.
         stopped: Why growing stopped short of the rung, e.g. ``stable``; None where it is full.
         restart: Whether the network started from fresh parameters.
+        condition: What was done to the weights after growing (`bench.growth.condition`); None for nothing.
+        conditioned: Change of the sample's loss by that.
         notes: What the method put on record; of several rounds, the last that said it.
     """
 
@@ -146,6 +148,8 @@ class GrowthRecord(Struct, kw_only=True):
     flops: float = 0.0
     stopped: str | None = None
     restart: bool = False
+    condition: str | None = None
+    conditioned: float | None = None
     notes: dict[str, float] = {}
 
 

@@ -9,6 +9,7 @@
     untouched   what a method must leave as it finds it
     event       ask a method for plans until the rung is full, carry them out, measure what they did
     afresh      fresh parameters, as the backbone draws them, for methods that start again
+    condition   shrink, perturb or rescale a grown network before it is trained on
     grower      a network that grows, event by event: the engine behind the protocol and the Python interface
     caller      what a caller brings: do network, examples, loss, optimisers and averages suit?
     trial       an event in miniature

@@ -9,6 +9,7 @@ from typing import Any
 from bench.core.errors import ConfigError, require, require_choice
 from bench.curvature.eigensolvers import eigensolver
 from bench.curvature.passes import FORMS
+from bench.growth.condition import Condition
 from bench.network.cost import costs
 from bench.network.surgery import OPTIMIZER_STATES
 
@@ -46,6 +47,10 @@ class GrowthConfig:
         contradicted: What becomes of a plan whose measured drop contradicts the predicted one: carried out all the same
             (keep), by a step halved until it does not (smaller), or without the layers at fault (leave_out).
         optimizer_state: What happens to it at a split: carry, zero (for newborn neurons) or reset.
+        condition: What is done to the weights after growing (`bench.growth.condition`): none, shrink_perturb, rescale;
+            None for what shrink and perturb say.
+        shrink: Factor of the weights, from 0 to 1; None for 1, or 0.5 where perturb says nothing either.
+        perturb: Factor of a fresh network's weights, which are added; None for 0, or 0.5 where shrink says nothing.
         refresh_norm: Training batches on which batch-norm statistics are estimated again after growing; 0 for none.
     """
 
@@ -62,6 +67,9 @@ class GrowthConfig:
     memory: float = 2.0
     contradicted: str = KEEP
     optimizer_state: str = "carry"
+    condition: str | None = None
+    shrink: float | None = None
+    perturb: float | None = None
     refresh_norm: int = 0
 
     def __post_init__(self) -> None:
@@ -88,6 +96,7 @@ class GrowthConfig:
         require(0 < self.memory <= MOST_MEMORY, "growth.memory", self.memory, memory)
         require_choice("growth.contradicted", self.contradicted, (KEEP, SMALLER, LEAVE_OUT))
         require_choice("growth.optimizer_state", self.optimizer_state, OPTIMIZER_STATES)
+        _ = self.conditioning
         batches = f"a whole number of at least 0 and at most {MOST_BATCHES}"
         require(0 <= self.refresh_norm <= MOST_BATCHES, "growth.refresh_norm", self.refresh_norm, batches)
 
@@ -101,6 +110,11 @@ class GrowthConfig:
         if self.ratio > usual.ratio and self.stages <= usual.stages:
             raise ConfigError("growth.ratio", self.ratio, f"at most {ratio:g} with growth.stages={self.stages}{end}")
         raise ConfigError("growth.stages", self.stages, f"at most {stages} with growth.ratio={self.ratio:g}{end}")
+
+    @property
+    def conditioning(self) -> Condition:
+        """What is done to the weights after growing."""
+        return Condition.of(self.condition, self.shrink, self.perturb)
 
     @property
     def event(self) -> dict[str, Any]:

@@ -324,6 +324,10 @@ class GrowthEvent:
         targets = as_precise(self.sample.targets)
         return float(self.sample.loss(outputs, targets)), outputs
 
+    def loss(self) -> float:
+        """Loss on the sample of the network as it is."""
+        return self.measure(GrowthPlan(), 0.0)[0]
+
     def _account(self, context: GrowthContext, record: GrowthRecord, macs: float) -> None:
         curvature = context.curvature
         record.products += curvature.products

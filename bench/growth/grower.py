@@ -8,6 +8,7 @@ for stage in range(5):
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from bench.curvature.sample import Loss, Sample
 from bench.growth import caller
 from bench.growth.afresh import draw_parameters
 from bench.growth.caller import Examples
+from bench.growth.condition import condition
 from bench.growth.config import GrowthConfig
 from bench.growth.event import GrowthEvent
 from bench.growth.method import GrowthMethod, Trained, check_options, make
@@ -107,10 +109,13 @@ class Grower:
         memory: GiB that products with the splitting matrix may hold.
         contradicted: What becomes of a plan whose measured drop contradicts the prediction: keep, smaller, leave_out.
         optimizer_state: What happens to it at a split: carry, zero (for newborn neurons) or reset.
+        condition: What is done to the weights after growing (`bench.growth.condition`): none, shrink_perturb, rescale.
+        shrink: Factor of the weights, from 0 to 1.
+        perturb: Factor of a fresh network's weights, which are added.
         latency_batch: Inputs that latency is measured on at once.
         seed: Of the method's random streams, one for each event.
         name: What messages call the method; None for its name or that of its class.
-        build: Makes a fresh network like ``model`` at the start; for methods that start again (``static``).
+        build: Makes a fresh network like ``model`` at the start; for conditioning, and methods that start again.
         **options: The method's options, e.g. ``c=2`` for s3d.
 
     Attributes:
@@ -144,6 +149,9 @@ class Grower:
         memory: float = 2.0,
         contradicted: str = "keep",
         optimizer_state: str = "carry",
+        condition: str | None = None,
+        shrink: float | None = None,
+        perturb: float | None = None,
         latency_batch: int = 1,
         seed: int = 0,
         name: str | None = None,
@@ -160,12 +168,18 @@ class Grower:
             "memory": memory,
             "contradicted": contradicted,
             "optimizer_state": optimizer_state,
+            "condition": condition,
+            "shrink": shrink,
+            "perturb": perturb,
             "latency_batch": latency_batch,
         }
         self.config = typed("growth.", GrowthConfig, own)
         self.method = _method(method, options)
         self.name = name or (method if isinstance(method, str) else type(method).__name__)
         caller.require_module(model)
+        if build is None and not self.config.conditioning.is_none:
+            kind = self.config.conditioning.kind
+            raise ConfigError("growth.condition", kind, "build=FUNCTION, which makes a fresh network of its kind")
         self.model, self.seed, self.build = model, seed, build
         caller.require_trainable(model, "model", type(model).__name__)
         inputs = caller.require_inputs(model, inputs)
@@ -285,6 +299,8 @@ class Grower:
             self.graph = event.graph
         if plan.restart:
             self._restart(optimizers, averages)
+        elif not self.config.conditioning.is_none:
+            self._condition(event, averages, record)
         self.events += 1
         return Growth(
             self.name, self.config.cost, target, before, self.costs, widths, self.widths, plan=plan, record=record
@@ -325,6 +341,17 @@ class Grower:
         device = next(self.model.parameters()).device.type
         with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device, enabled=False):
             yield
+
+    def _condition(self, event: GrowthEvent, averages: Sequence[nn.Module], record: GrowthRecord) -> None:
+        """Shrink, perturb or rescale the grown network."""
+        assert self.build is not None
+        fresh, how = copy.deepcopy(self.model), self.config.conditioning
+        draw_parameters(fresh, self.build, stream(self.seed, f"condition {self.events + 1}"))
+        before = event.loss()
+        for one in (self.model, *averages):
+            condition(one, fresh, how)
+        record.condition, record.conditioned = how.kind, event.loss() - before
+        record.flops += 2 * event.measured
 
     def _sample(self, inputs: Examples, targets: Tensor | None, loss: Loss | None) -> Sample:
         return caller.sample(self.graph, inputs, targets, loss, self.config.examples)

@@ -1,0 +1,105 @@
+"""Condition a grown network before it is trained on: give its weights back some of what a fresh network's have.
+
+A network that was trained small has long rows, its siblings are parallel, and its rank per width is low; training on
+starts from there. Shrinking towards, and adding, a fresh network of the new widths undoes some of that
+(J. Ash and R. Adams, "On warm-starting neural network training", arXiv 1910.08475):
+
+    theta <- shrink * theta + perturb * fresh
+
+``rescale`` gives each layer the norm of a fresh one's alone. Scales of normalisations, which a fresh network has at
+one, are left alone, and so are their shifts: behind them the function does not feel that the rows before are shorter,
+but training does, whose steps are then longer for its weights. Their running statistics follow in training; before,
+they are off (``growth.refresh_norm`` estimates them again).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from bench.core.errors import require, require_choice
+
+NONE, SHRINK_PERTURB, RESCALE = "none", "shrink_perturb", "rescale"
+CONDITIONS = (NONE, SHRINK_PERTURB, RESCALE)
+HALF = 0.5
+"""Of either, where nothing is said of both."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is done to the weights after growing.
+
+    Attributes:
+        kind: One of `CONDITIONS`.
+        shrink: Factor of the weights.
+        perturb: Factor of a fresh network's weights, which are added.
+    """
+
+    kind: str = NONE
+    shrink: float = 1.0
+    perturb: float = 0.0
+
+    @classmethod
+    def of(cls, kind: str | None, shrink: float | None, perturb: float | None) -> Condition:
+        """From the options of ``growth``: without a kind, what is given of shrink and perturb says it.
+
+        Raises:
+            ConfigError: They contradict each other, or are out of range.
+        """
+        given = {"growth.shrink": shrink, "growth.perturb": perturb}
+        require_choice("growth.condition", NONE if kind is None else kind, CONDITIONS)
+        for option, value in given.items():
+            require(value is None or 0 <= value <= 1, option, value, "a number from 0 to 1, or null")
+            alone = kind in (None, SHRINK_PERTURB) or value is None
+            require(alone, option, value, f"null with growth.condition={kind}; shrink_perturb takes it")
+        if kind not in (None, SHRINK_PERTURB) or (kind is None and shrink is None and perturb is None):
+            return cls(kind or NONE)
+        if shrink is None and perturb is None:
+            return cls(SHRINK_PERTURB, HALF, HALF)
+        made = cls(SHRINK_PERTURB, 1.0 if shrink is None else shrink, 0.0 if perturb is None else perturb)
+        require(made.shrink > 0 or made.perturb > 0, "growth.shrink", shrink, "above 0 where growth.perturb is 0")
+        return made
+
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing is done."""
+        return self.kind == NONE or (self.kind == SHRINK_PERTURB and (self.shrink, self.perturb) == (1.0, 0.0))
+
+
+def condition(model: nn.Module, fresh: nn.Module, how: Condition) -> None:
+    """Condition a network in place.
+
+    Args:
+        model: The network; parameters that are not trained are left alone.
+        fresh: A network of the same widths with parameters as they are drawn.
+        how: What to do.
+    """
+    with torch.no_grad():
+        for weight, drawn, bias, drawn_bias in _layers(model, fresh):
+            if how.kind == SHRINK_PERTURB:
+                for own, other in ((weight, drawn), (bias, drawn_bias)):
+                    if own is not None and other is not None:
+                        own.mul_(how.shrink).add_(other, alpha=how.perturb)
+            elif how.kind == RESCALE:
+                norm, wanted = torch.linalg.vector_norm(weight), torch.linalg.vector_norm(drawn)
+                factor = wanted / norm if norm > 0 and wanted > 0 else 1.0
+                for own in (weight, bias):
+                    if own is not None:
+                        own.mul_(factor)
+
+
+def _layers(model: nn.Module, fresh: nn.Module) -> Iterator[tuple[Tensor, Tensor, Tensor | None, Tensor | None]]:
+    """Trained weights and the fresh ones, each with the biases of its module; no normalisation is among them."""
+    for path, module in model.named_modules():
+        own = {name: one for name, one in module.named_parameters(recurse=False) if one.requires_grad}
+        drawn = dict(fresh.get_submodule(path).named_parameters(recurse=False))
+        if any(bool((drawn[name] == 1).all()) for name in own):
+            continue
+        for name, weight in own.items():
+            partner = name.replace("weight", "bias") if "weight" in name else ""
+            if name.replace("bias", "weight") in own and "bias" in name:
+                continue  # goes with its weight
+            yield weight, drawn[name], own.get(partner), drawn.get(partner)
