@@ -90,6 +90,8 @@ def growth() -> GrowthRecord:
         flops=50.0,
         stopped="stable",
         restart=True,
+        condition="shrink_perturb",
+        conditioned=0.125,
         notes={"gap": 0.5},
     )
 
@@ -345,6 +347,7 @@ def test_an_early_record_is_read_with_the_same_numbers(text: bytes) -> None:
         assert after.pop("history") == {"train_loss": [], "val_loss": []}
         if after["growth"] is not None:
             new = {"searched": 0, "unconverged": 0, "judged": 0, "contradicted": 0, "trust": None, "left_out": []}
+            new |= {"condition": None, "conditioned": None}
             assert {name: after["growth"].pop(name) for name in new} == new
         assert after == before
     for key in set(old) - {"sha256", "stages"}:

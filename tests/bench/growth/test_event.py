@@ -68,9 +68,9 @@ def test_every_pass_and_product_of_every_round_is_counted_once(monkeypatch: pyte
 def test_the_optimisers_state_becomes_what_the_option_says(choice: str, left: bool, still: bool) -> None:
     event, target = trial(Net2Net(Net2NetConfig()), NETWORKS["linear"](), 1.5, GrowthConfig(optimizer_state=choice))
     torch.nn.functional.cross_entropy(event.graph.model(event.sample.inputs), event.sample.targets).backward()
-    event.optimizer.step()
+    event.optimizers[0].step()
     record, _ = event.grow(target)
-    momenta = [state["momentum_buffer"] for state in event.optimizer.state.values()]
+    momenta = [state["momentum_buffer"] for state in event.optimizers[0].state.values()]
     assert bool(momenta) == left
     resting = sum(int((momentum == 0).all(dim=1).sum()) for momentum in momenta if momentum.dim() == 2)
     assert resting == (record.added_neurons if still else 0)
