@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from bench import status
 from bench.core import provenance
 from bench.core.errors import BenchError
 from bench.core.record import RunRecord
 from bench.report.read.folder import read
 from bench.run import command, protocol
-from bench.run.cell import run_folder
+from bench.run.cell import Cell, run_folder
 from bench.run.command import run
 from bench.run.load import load_network
 from tests.bench.data.conftest import write_idx
@@ -73,6 +74,17 @@ def test_a_network_that_was_edited_is_said_to_be_another(
     assert again.stages[0].params == 64 * 8 + 8 + 8 * 10 + 10
     assert again.stages[0].target_cost == again.stages[0].params
     assert run(chosen(tmp_path)) == again
+
+
+def test_a_cell_of_other_code_counts_as_old_and_not_as_done(edit: Edit, tmp_path: Path) -> None:
+    wanted = chosen(tmp_path)
+    run(wanted)
+    cell = Cell(wanted, run_folder(wanted), [])
+    assert (cell.changes, status._state(cell), status.seconds_left([cell])) == ([], "done", 0)
+    edit(sizes="WIDTH = 8")
+    again = Cell(wanted, run_folder(wanted), [])
+    assert again.changes == ["backbone (sizes.py)"]
+    assert (status._state(again), status.seconds_left([again])) == (status.OLD, None)
 
 
 def test_seed_networks_of_two_versions_are_two(edit: Edit, tmp_path: Path) -> None:

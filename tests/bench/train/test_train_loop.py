@@ -89,6 +89,12 @@ def test_no_two_epochs_share_their_order_augmentation_or_dropout(images, monkeyp
     assert len(set(seeds)) == len(seeds) == 3 * 3
 
 
+@pytest.mark.parametrize("augmented", [{"crop": 1}, {"flip": True}])
+def test_crops_and_flips_each_do_something_alone(images, augmented):
+    plain = replace(images, crop=0, flip=False)
+    assert run(replace(plain, **augmented), epochs=1)[1].loss != run(plain, epochs=1)[1].loss
+
+
 def test_learns_a_regression(curve):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 16), nn.SiLU(), nn.Linear(16, 2))
