@@ -186,7 +186,7 @@ def with_what_follows(overrides: Sequence[str]) -> list[str]:
 
 
 def left_to_the_cells(arguments: Sequence[str]) -> list[str]:
-    """A sweep's arguments, with each option of a plugin as a sweep over one value.
+    """A sweep's arguments, with each option of a plugin as a sweep over one value, and any backbone's resources added.
 
     Before Hydra hands a sweep over it composes what is not swept over, with one plugin of each group; the option may be
     of another.
@@ -195,6 +195,8 @@ def left_to_the_cells(arguments: Sequence[str]) -> list[str]:
 
 
 def _as_choice(argument: str) -> str:
+    if argument.startswith("hydra.launcher.by_backbone"):
+        return f"++{argument}"  # which backbones there are no launcher's file can know
     if plugin_option(argument) is None:
         return argument
     try:
