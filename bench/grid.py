@@ -35,6 +35,9 @@ MOST_CELLS = 10_000
 CHOOSING = (*(f"{group}=" for group in (*REGISTRIES, "experiment")), "hydra.")
 """How overrides begin that choose plugins, or say where they are found."""
 
+OPEN = ("hydra.launcher.by_backbone", "hydra.launcher.additional_parameters")
+"""Options whose own names no launcher's file can know."""
+
 JOINS = "method"
 """What is typed for it joins a preset's values where it is none of them; for all else it takes their place."""
 
@@ -195,8 +198,8 @@ def left_to_the_cells(arguments: Sequence[str]) -> list[str]:
 
 
 def _as_choice(argument: str) -> str:
-    if argument.startswith("hydra.launcher.by_backbone"):
-        return f"++{argument}"  # which backbones there are no launcher's file can know
+    if argument.startswith(OPEN):
+        return f"++{argument}"
     if plugin_option(argument) is None:
         return argument
     try:

@@ -72,7 +72,8 @@ class CellSweeper(Sweeper):
         found = cells(arguments, self.params)
         left = pending(found)
         require_right(left)
-        self._alike(left)  # what is wrong with it comes before any run
+        for more in groups(left, self.by_backbone):
+            self.make(more)  # what is wrong with it comes before any run
         print(f"{plural(len(found), 'run')}: {len(found) - len(left)} ended already, {len(left)} to do", flush=True)
         with Watch(found, left) if left else nullcontext():
             returns = self._run(left)
@@ -105,7 +106,7 @@ class CellSweeper(Sweeper):
         try:
             if not isinstance(self.launcher, Cluster):
                 return self.launcher.launch([cell.overrides for cell in left], initial_job_idx=0)
-            jobs = [job for launcher, alike in self._alike(left) for job in _submitted(launcher, alike)]
+            jobs = self._submit(left)
         except Exception as error:
             if type(error).__module__.partition(".")[0] not in LAUNCHERS:
                 raise
@@ -121,9 +122,13 @@ class CellSweeper(Sweeper):
                 self.lost[cell.id] = str(error)
         return returns
 
-    def _alike(self, left: Sequence[Cell]) -> list[tuple[Launcher, list[Cell]]]:
-        """Cells that are given the same resources, with their launcher."""
-        return [(self.make(more), alike) for more, alike in groups(left, self.by_backbone).items()]
+    def _submit(self, left: Sequence[Cell]) -> list[tuple[Cell, Job]]:
+        jobs = list[tuple[Cell, Job]]()
+        for more, alike in groups(left, self.by_backbone).items():
+            launcher = self.make(more)
+            assert isinstance(launcher, Cluster)
+            jobs += zip(alike, launcher.submit([[*cell.overrides, *more] for cell in alike]), strict=True)
+        return jobs
 
 
 def offer_sweeper() -> None:
@@ -146,11 +151,6 @@ def offer_launchers() -> None:
     entries = ConfigStore.instance().repo.get("hydra", {}).get("launcher", {})
     for path in (CONF / "hydra" / "launcher").glob("*.yaml"):
         entries.pop(path.name, None)
-
-
-def _submitted(launcher: Launcher, alike: Sequence[Cell]) -> list[tuple[Cell, Job]]:
-    assert isinstance(launcher, Cluster)
-    return list(zip(alike, launcher.submit([cell.overrides for cell in alike]), strict=True))
 
 
 def _conclude(found: Sequence[Cell], lost: Mapping[str, str]) -> None:

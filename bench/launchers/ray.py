@@ -68,8 +68,8 @@ def connect(options: Any) -> None:
     try:
         ray.init(**options)
     except ConnectionError as error:
-        hint = "a cluster that asks for a token is joined with RAY_AUTH_MODE=token; null takes what is here"
-        raise BenchError(f"{INIT}.address={address}: {_line(error)}; {hint}") from None
+        hint = "; one that asks for a token is joined with RAY_AUTH_MODE=token" if ":" in str(address) else ""
+        raise BenchError(f"{INIT}.address={address}: {_line(error)}{hint}") from None
     except Exception as error:
         raise BenchError(f"{INIT}: {_line(error)}") from None
 

@@ -5,7 +5,7 @@ What is below a backbone's name are options of the launcher, in place of its own
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from bench.core.errors import ConfigError, did_you_mean
 from bench.core.options import as_typed
@@ -30,16 +30,8 @@ def groups(found: Sequence[Cell], by_backbone: Mapping[str, object]) -> dict[tup
             raise ConfigError(f"{TYPED}.{name}", options, f"options of the launcher, as in {TYPED}.{name}.OPTION=VALUE")
         if "init" in options.get("ray", {}):
             raise ConfigError(f"{TYPED}.{name}.ray.init", options["ray"]["init"], "options of single runs, ray.remote")
-        more[name] = tuple(_overrides("hydra.launcher", options))
+        more[name] = tuple(f"hydra.launcher.{key}={as_typed(value)}" for key, value in options.items())
     grouped = dict[tuple[str, ...], list[Cell]]()
     for cell in found:
         grouped.setdefault(more.get(cell.name("backbone"), ()), []).append(cell)
     return grouped
-
-
-def _overrides(parent: str, options: Mapping[str, object]) -> Iterator[str]:
-    for key, value in options.items():
-        if isinstance(value, Mapping) and value:
-            yield from _overrides(f"{parent}.{key}", value)
-        else:
-            yield f"{parent}.{key}={as_typed(value)}"

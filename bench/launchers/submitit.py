@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from functools import partial
+from io import StringIO
 from types import FrameType
 from typing import Any
 
@@ -95,9 +97,11 @@ class SubmititLauncher(BaseSubmititLauncher):
             strict=True,
         )
         try:
-            return [partial(_result, job) for job in executor.map_array(self, *columns)]
+            with redirect_stderr(StringIO()):  # sbatch's, which is in the error
+                jobs = executor.map_array(self, *columns)
         except FailedJobError as error:  # what sbatch says
             raise BenchError(str(error).strip().replace("\n", "; ")) from None
+        return [partial(_result, job) for job in jobs]
 
     def __call__(self, *arguments: Any) -> JobReturn:
         """In the job: do a run; when its time is over it ends at once, wherever it is, for its checkpoint is written.
