@@ -37,6 +37,9 @@ ENDED = {
 }
 """Slurm's states of a job that does not go on; it forgets an ended one after some minutes."""
 
+MAY_HAVE_A_RESULT = {"COMPLETED", "FAILED", "FORGOTTEN"}
+"""Of these the states in which its result may still be on its way through a shared file system."""
+
 LOOK = 30
 """Seconds between two looks at the queue at most."""
 
@@ -150,7 +153,10 @@ class LocalLauncher(SubmititLauncher):
 
 
 def _result(job: submitit.Job[JobReturn]) -> JobReturn:
+    job.wait()
     try:
+        if job.state in ENDED - MAY_HAVE_A_RESULT and not job.paths.result_pickle.exists():
+            raise UncompletedJobError
         return job.results()[0]
     except UncompletedJobError:
         raise Lost(f"job {job.job_id} ended ({job.state.lower()}) before the run did: {job.paths.stderr}") from None

@@ -64,9 +64,9 @@ def test_a_time_limit_and_a_cancelled_job_lose_nothing(
     command = begin(folder, *arguments, variables=cluster)
     until(lambda: len(list(folder.glob("*/checkpoint.pt"))) == 2, "the runs do not begin")
     first, second = sorted(jobs(cluster, "running"))
-    ask(cluster, "scancel", "--signal=USR2", first)  # what Slurm sends before a time limit
+    ask(cluster, "scancel", "--signal=USR2", first, second)  # what Slurm sends before a time limit
+    until(lambda: sorted(jobs(cluster, "pending")) == [first, second], "the jobs are not queued again")
     ask(cluster, "scancel", second)
-    until(lambda: jobs(cluster, "pending") == [first], "the job is not queued again")
     ask(cluster, "scontrol", "update", f"JobId={first}", "StartTime=now")  # without that, in two minutes
     ended = end(command, 100)
     *named, last = ended.stderr.splitlines()
