@@ -199,7 +199,8 @@ def one_line(error: Exception, arguments: list[str], config_name: str) -> str:
 
 def _siblings(option: str, arguments: list[str], config_name: str) -> list[str]:
     """The options that exist where ``option`` does not."""
-    groups = [a for a in arguments if re.fullmatch(r"\w+=\S+", a) and (CONF / a.split("=")[0]).is_dir()]
+    chosen = [a.partition(",")[0] for a in arguments if re.fullmatch(r"[\w/]+=\S+", a)]
+    groups = [a for a in chosen if (CONF / a.partition("=")[0]).is_dir()]
     hydras = option.startswith("hydra.")
     with composition():
         try:

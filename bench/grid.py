@@ -35,6 +35,9 @@ MOST_CELLS = 10_000
 CHOOSING = (*(f"{group}=" for group in (*REGISTRIES, "experiment")), "hydra.")
 """How overrides begin that choose plugins, or say where they are found."""
 
+OPEN = ("hydra.launcher.by_backbone", "hydra.launcher.additional_parameters")
+"""Options whose own names no launcher's file can know."""
+
 JOINS = "method"
 """What is typed for it joins a preset's values where it is none of them; for all else it takes their place."""
 
@@ -186,7 +189,7 @@ def with_what_follows(overrides: Sequence[str]) -> list[str]:
 
 
 def left_to_the_cells(arguments: Sequence[str]) -> list[str]:
-    """A sweep's arguments, with each option of a plugin as a sweep over one value.
+    """A sweep's arguments, with each option of a plugin as a sweep over one value, and any backbone's resources added.
 
     Before Hydra hands a sweep over it composes what is not swept over, with one plugin of each group; the option may be
     of another.
@@ -195,6 +198,8 @@ def left_to_the_cells(arguments: Sequence[str]) -> list[str]:
 
 
 def _as_choice(argument: str) -> str:
+    if argument.startswith(OPEN):
+        return f"++{argument}"
     if plugin_option(argument) is None:
         return argument
     try:

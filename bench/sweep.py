@@ -6,10 +6,9 @@ Finished ones are left out before any worker is started.
 from __future__ import annotations
 
 import importlib
-import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from itertools import chain, zip_longest
 from types import ModuleType
@@ -20,7 +19,7 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from bench.core.errors import BenchError
 from bench.core.identity import seed_identity
@@ -29,13 +28,13 @@ from bench.core.options import CONF
 from bench.core.provenance import outdated
 from bench.core.record import RunState
 from bench.grid import cells, require_right
+from bench.launchers import Cluster, Job, Lost
+from bench.launchers.make import by_backbone, maker
+from bench.launchers.resources import groups
 from bench.run.cell import Cell
 from bench.watch import Watch
 
 NAMESPACE = "hydra_plugins.growth_bench"
-
-EXTRAS = {"joblib": "joblib", "submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray"}
-"""The extra of this package that brings a launcher."""
 
 LAUNCHERS = ("joblib", "submitit", "ray")
 """Packages whose errors say that a worker was lost."""
@@ -56,19 +55,12 @@ class CellSweeper(Sweeper):
     def __init__(self, max_batch_size: int | None = None, params: dict[str, str] | None = None) -> None:
         self.launcher: Launcher | None = None
         self.params = params or {}
+        self.lost: dict[str, str] = {}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Hydra's set-up: make the configured launcher."""
-        if not isinstance(OmegaConf.select(config, "hydra.launcher._target_"), str):
-            raise BenchError(f"hydra.launcher={config.hydra.launcher}: expected its options; hydra/launcher=NAME")
-        target = str(config.hydra.launcher._target_)
-        if target.startswith("hydra_plugins.") and target not in Plugins.instance().class_name_to_class:
-            raise missing_launcher(str(config.hydra.runtime.choices["hydra/launcher"]))
-        if target.endswith("SlurmLauncher") and shutil.which("srun") is None:
-            raise BenchError("hydra/launcher=submitit_slurm: there is no srun here; run it on a machine of the cluster")
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
+        self.make, self.by_backbone = maker(hydra_context, task_function, config), by_backbone(config)
+        self.launcher = self.make([])
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Launch what is left, by the configured launcher.
@@ -80,36 +72,41 @@ class CellSweeper(Sweeper):
         found = cells(arguments, self.params)
         left = pending(found)
         require_right(left)
+        for more in groups(left, self.by_backbone):
+            self.make(more)  # what is wrong with it comes before any run
         print(f"{plural(len(found), 'run')}: {len(found) - len(left)} ended already, {len(left)} to do", flush=True)
         with Watch(found, left) if left else nullcontext():
             returns = self._run(left)
-        _conclude(found)
+        _conclude(found, self.lost)
         return [returns]
 
     def _run(self, left: Sequence[Cell]) -> list[JobReturn]:
         returns: list[JobReturn] = []
         while left:
-            jobs = self._launch([cell.overrides for cell in left])
+            jobs = self._launch(left)
             for job in jobs:
                 try:
                     _ = job.return_value
                 except Exception as error:  # what the job raised and nobody caught is a bug of ours
                     raise RuntimeError("a run failed in a way that nobody expected") from error
             returns += jobs
+            left = [cell for cell in left if cell.id not in self.lost]
             left = [cell for cell in left if cell.folder.standing().state is RunState.RUNNING]
             if left:  # other processes are at them; look again, and take over if one dies
                 time.sleep(2)
         return returns
 
-    def _launch(self, jobs: Sequence[Sequence[str]]) -> Sequence[JobReturn]:
-        """Launch; a launcher that loses a worker is no bug of ours.
+    def _launch(self, left: Sequence[Cell]) -> Sequence[JobReturn]:
+        """Launch, and wait for all; a launcher that loses a worker is no bug of ours.
 
         Raises:
             BenchError: The launcher gave up.
         """
         assert self.launcher is not None
         try:
-            return self.launcher.launch(jobs, initial_job_idx=0)
+            if not isinstance(self.launcher, Cluster):
+                return self.launcher.launch([cell.overrides for cell in left], initial_job_idx=0)
+            jobs = self._submit(left)
         except Exception as error:
             if type(error).__module__.partition(".")[0] not in LAUNCHERS:
                 raise
@@ -117,6 +114,21 @@ class CellSweeper(Sweeper):
             raise BenchError(
                 f"{type(error).__name__}: {reason} The same command goes on from the last checkpoints"
             ) from None
+        returns = list[JobReturn]()
+        for cell, job in jobs:
+            try:
+                returns.append(job())
+            except Lost as error:
+                self.lost[cell.id] = str(error)
+        return returns
+
+    def _submit(self, left: Sequence[Cell]) -> list[tuple[Cell, Job]]:
+        jobs = list[tuple[Cell, Job]]()
+        for more, alike in groups(left, self.by_backbone).items():
+            launcher = self.make(more)
+            assert isinstance(launcher, Cluster)
+            jobs += zip(alike, launcher.submit([[*cell.overrides, *more] for cell in alike]), strict=True)
+        return jobs
 
 
 def offer_sweeper() -> None:
@@ -141,25 +153,23 @@ def offer_launchers() -> None:
         entries.pop(path.name, None)
 
 
-def missing_launcher(name: str) -> BenchError:
-    """What to say when a launcher is not installed."""
-    extra = EXTRAS.get(name)
-    if extra is None:
-        return BenchError(f"hydra/launcher={name}: its plugin is not installed")
-    return BenchError(f"hydra/launcher={name}: not installed; pip install growth-bench[{extra}]")
-
-
-def _conclude(found: Sequence[Cell]) -> None:
+def _conclude(found: Sequence[Cell], lost: Mapping[str, str]) -> None:
     open_cells = [(cell, cell.folder.standing()) for cell in found]
     old = [cell for cell in found if cell.changes and not cell.standing.is_due(cell.options["rerun"])]
     for cell in old:
         print(f"old: {cell.command}: {outdated(cell.changes, str(cell.folder.path))}", file=sys.stderr)
     open_cells = [(cell, now) for cell, now in open_cells if now.state not in (RunState.DONE, RunState.REFUSED)]
+    failed = [cell for cell, now in open_cells if now.state is RunState.FAILED]
     for cell, now in open_cells:
-        failed = now.state is RunState.FAILED
-        print(f"failed: {cell.command}: {now.reason}" if failed else f"not done: {cell.command}", file=sys.stderr)
+        reason = f": {lost[cell.id]}" if cell.id in lost else ""
+        line = f"failed: {cell.command}: {now.reason}" if cell in failed else f"not done: {cell.command}{reason}"
+        print(line, file=sys.stderr)
+    undone = f"{len(open_cells) - len(failed)} of {len(found)} runs are not done; the same command goes on"
+    if failed:
+        also = f"; {undone}" if len(open_cells) > len(failed) else ""
+        raise BenchError(f"{len(failed)} of {len(found)} runs failed; rerun=failed tries those again{also}")
     if open_cells:
-        raise BenchError(f"{len(open_cells)} of {len(found)} runs failed; rerun=failed tries those again")
+        raise BenchError(undone)
     if old:
         raise BenchError(
             f"{len(old)} of {len(found)} runs are old: what made them has changed; rerun=all makes all anew"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import re
 import subprocess
 import sys
 import warnings
@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from bench.core.options import CONF
 from bench.sweep import offer_launchers, offer_sweeper
 from tests.bench.launchers.plugins import PLUGINS, installed
+from tests.bench.launchers.sweeps import sweep
 from tests.chaos import ROOT
 
 LAUNCHERS = sorted(path.stem for path in (CONF / "hydra" / "launcher").glob("*.yaml"))
@@ -44,13 +46,13 @@ def test_no_option_of_the_plugin_is_unknown(launcher: str) -> None:
     if not installed({"submitit_slurm": "submitit_local"}.get(launcher, launcher)):
         pytest.skip("not installed")
     found = composed(launcher)
-    made = Plugins.instance()._instantiate(found.launcher)
-    assert type(made).__name__.endswith("Launcher")
+    options = {key: value for key, value in found.launcher.items() if key != "by_backbone"}
+    assert isinstance(instantiate(options, _recursive_=False), Launcher)
     if launcher.startswith("submitit"):
         from hydra_plugins.hydra_submitit_launcher import config
 
         schema = config.LocalQueueConf if launcher == "submitit_local" else config.SlurmQueueConf
-        assert set(found.launcher) <= set(OmegaConf.structured(schema))
+        assert set(options) <= set(OmegaConf.structured(schema))
 
 
 @pytest.mark.parametrize("launcher", [*PLUGINS, "submitit_slurm"])
@@ -68,13 +70,40 @@ def test_a_missing_plugin_is_one_line_that_names_the_extra(launcher: str, tmp_pa
     assert list(tmp_path.iterdir()) == [blocked.parent]
 
 
-@pytest.mark.skipif(shutil.which("srun") is not None, reason="this is a Slurm machine")
 @pytest.mark.skipif(not installed("submitit_local"), reason="not installed")
 def test_slurm_where_there_is_none_is_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "-m", "hydra/launcher=submitit_slurm", "seed=0,1", "runs_dir=runs"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": str(tmp_path)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == (
         "error: hydra/launcher=submitit_slurm: there is no srun here; run it on a machine of the cluster\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("by_backbone.mpl.timeout_min=7", "hydra.launcher.by_backbone=mpl: expected one of .*did you mean mlp"),
+        ("by_backbone.mlp.timeout_mi=7", "hydra.launcher.timeout_mi: no such option; .*did you mean .*timeout_min"),
+        ("timeout_min=long", "hydra.launcher.timeout_min=long: .* could not be converted to Integer"),
+    ],
+)
+@pytest.mark.skipif(not installed("submitit_local"), reason="not installed")
+def test_a_mistake_in_resources_is_one_line_before_any_run(typed: str, said: str, tmp_path: Path) -> None:
+    ended = sweep(tmp_path / "runs", "seed=0,1", "hydra/launcher=submitit_local", f"hydra.launcher.{typed}")
+    assert ended.returncode == 1
+    assert re.fullmatch(f"error: {said}.*\n", ended.stderr)
+    assert ended.stdout == ""
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_resources_by_backbone_where_runs_have_none(launcher: str, tmp_path: Path) -> None:
+    if launcher == "joblib" and not installed(launcher):
+        pytest.skip("not installed")
+    resources = "hydra.launcher.by_backbone.mlp.timeout_min=7"
+    ended = sweep(tmp_path / "runs", "seed=0,1", f"hydra/launcher={launcher}", resources)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(f"error: hydra.launcher.by_backbone: hydra/launcher={launcher} has no such option; ")
+    assert ended.stderr.count("\n") == 1

@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.bench.launchers.plugins import PLUGINS, installed
-from tests.chaos import ROOT, measured
+from tests.bench.launchers.sweeps import RECIPE, records, sweep
+from tests.chaos import measured
 
 GRID = ["method=s2d,static", "seed=0,1"]
-RECIPE = ["train.epochs=1", "train.seed_epochs=1", "growth.stages=1", "growth.sample=64"]
 SETTINGS = {
     "joblib": ["hydra.launcher.n_jobs=2"],
     "ray": ["+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.init.include_dashboard=false"],
 }
 
 
-def sweep(folder: Path, launcher: str, *more: str) -> subprocess.CompletedProcess[str]:
-    """Type a sweep, in an environment that says nothing of threads."""
-    plain = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
-    environment = {**plain, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    chosen = [f"hydra/launcher={launcher}", *SETTINGS.get(launcher, []), f"runs_dir={folder}"]
-    command = [sys.executable, "-m", "bench", "-m", *GRID, *RECIPE, *chosen, *more]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, cwd=folder.parent)
-
-
-def records(folder: Path) -> dict[str, Any]:
-    """Records by run."""
-    return {path.parent.name: json.loads(path.read_text()) for path in folder.glob("*/run.json")}
-
-
-@pytest.fixture(scope="module")
-def serial(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The sweep without a launcher, on one thread."""
-    folder = tmp_path_factory.mktemp("serial") / "runs"
-    ended = sweep(folder, "basic", "threads=1")
-    assert ended.returncode == 0, ended.stderr
-    return {name: measured(record) for name, record in records(folder).items()}
+def typed(launcher: str) -> list[str]:
+    """The small sweep by a launcher."""
+    return [*GRID, *RECIPE, f"hydra/launcher={launcher}", *SETTINGS.get(launcher, [])]
 
 
 def agree(folder: Path, serial: dict[str, Any], cells: int) -> None:
@@ -60,7 +38,7 @@ def test_every_launcher_gives_the_runs_of_the_serial_sweep(
 ) -> None:
     if not installed(launcher):
         pytest.skip(f"{PLUGINS[launcher]} is not installed")
-    ended = sweep(tmp_path / "runs", launcher, "seed=1")
+    ended = sweep(tmp_path / "runs", *typed(launcher), "seed=1")
     assert ended.returncode == 0, ended.stderr
     agree(tmp_path / "runs", serial, cells=2)
 
@@ -68,7 +46,7 @@ def test_every_launcher_gives_the_runs_of_the_serial_sweep(
 @pytest.mark.skipif(not installed("joblib"), reason="hydra_joblib_launcher is not installed")
 def test_joblib_workers_are_used_again_and_a_failing_job_stops_no_other(serial: dict[str, Any], tmp_path: Path) -> None:
     usual = next(iter(serial.values()))["config"]["train"]["lr"]
-    ended = sweep(tmp_path / "runs", "joblib", f"train.lr=1e12,{usual}")
+    ended = sweep(tmp_path / "runs", *typed("joblib"), f"train.lr=1e12,{usual}")
     assert ended.returncode == 1
     assert sorted(record["status"] for record in records(tmp_path / "runs").values()) == ["done"] * 4 + ["failed"] * 4
     agree(tmp_path / "runs", serial, cells=4)
