@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.cli import application
 from bench.core.errors import ConfigError, require
-from bench.core.options import Options, typed
+from bench.core.options import Options, as_typed, typed
 
 HELP = """\
 Write a run's network for use without this package: a torch.export program, ONNX (pip install "growth-bench[onnx]"),
@@ -55,8 +55,7 @@ def main() -> None:
     for at, argument in enumerate(sys.argv[1:], 1):
         is_option = argument.startswith(("-", "+", "~")) or ("=" in argument and not Path(argument).is_dir())
         if not is_option:
-            quoted = argument.replace("\\", "\\\\").replace("'", "\\'")
-            sys.argv[at] = f"run='{quoted}'"
+            sys.argv[at] = f"run={as_typed(argument)}"
     application(_task, "export", HELP)()
 
 

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from bench.core.callbacks import Callback
 from bench.core.options import CONF
 from bench.core.record import RunRecord
+from bench.core.record import numbers as measured
 from bench.run.cell import run_folder
 from bench.run.config import Settings
 from bench.run.protocol import Run
@@ -70,9 +71,5 @@ def prepared(folder: Path, *overrides: str, callback: Callback | None = None) ->
 def numbers(record: RunRecord) -> dict[str, Any]:
     """A record without what may differ between two equal runs: times, and where they lie."""
     plain: dict[str, Any] = msgspec.to_builtins(record)
-    for stage in plain["stages"]:
-        del stage["seconds"]
-        if stage["growth"]:
-            del stage["growth"]["seconds"]
     del plain["config"]
-    return plain
+    return {**plain, "stages": measured(record)}

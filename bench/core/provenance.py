@@ -109,6 +109,16 @@ def source_of(module: str, is_library: bool = False) -> Source:
     return Source(module, release=_release(module)) if is_library else Source(module, _files(module))
 
 
+def digest_of_file(path: str | Path) -> str:
+    """Sixteen hex digits that name a file's content; ``~`` is the home folder.
+
+    Raises:
+        OSError: There is no such file.
+    """
+    with Path(path).expanduser().open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
 def digest_of(content: object) -> str:
     """SHA-256 of plain data."""
     return hashlib.sha256(json.dumps(to_builtins(content), sort_keys=True).encode()).hexdigest()

@@ -79,9 +79,7 @@ def source(model: nn.Module, about: str, inputs: str) -> str:
         node.type = None  # annotations are no code
     lines = [f"        self.place({json.dumps(path)}, {text})" for path, text in dict(_parts(model, graph)).items()]
     code = graph.python_code("self")
-    others = [
-        name for name in code.globals if name not in ("torch", *dir(builtins)) and re.search(rf"\b{name}\b", code.src)
-    ]
+    others = [name for name in code.globals if name not in KNOWN and re.search(rf"\b{name}\b", code.src)]
     if others:
         raise Unwritable(f"its code calls {others[0]}")
     forward = "\n".join(f"    {line}".rstrip() for line in code.src.strip().splitlines())

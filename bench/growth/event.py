@@ -211,7 +211,7 @@ class GrowthEvent:
         if plan.has_directions:
             record.epsilon = [*(record.epsilon or []), epsilon]
         change = plan.predicted_change(epsilon)
-        after = self.measure(GrowthPlan(), 0.0)[0]
+        after = self.loss()
         if not isfinite(after):
             raise BenchError(f"the loss became {after} by growing with growth.epsilon={epsilon:g}: try a smaller one")
         predicts = change is not None and (record.rounds == 1 or record.predicted_drop is not None)

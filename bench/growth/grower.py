@@ -1,8 +1,8 @@
-"""A network that grows, event by event: the engine behind the protocol and the Python interface.
+"""A network that grows, event by event: the engine behind the protocol and the Python interface::
 
 grower = Grower(model, inputs[:1], method="s3d", cost="params", epsilon=0.01)
 for stage in range(5):
-    train(model, optimizer)                                # the caller's own loop
+    train(model, optimizer)  # the caller's own loop
     print(grower.grow(inputs, targets, loss, optimizer=optimizer, ratio=1.5))
 """
 
@@ -256,8 +256,7 @@ class Grower:
         require(epochs >= 0, "epochs", epochs, "a whole number of at least 0")
         with self._usual():
             measured_on = self._sample(inputs, targets, loss)
-            trained = Trained(self.models["macs"].of(self.widths), epochs)
-            self.history.append(trained)
+            self.history.append(Trained(self.models["macs"].of(self.widths), epochs))
             return self.grow_to(target, measured_on, listed, twins, epochs)
 
     def plan(

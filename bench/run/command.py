@@ -11,7 +11,7 @@ from bench.core.errors import BenchError, Busy
 from bench.core.files import locked
 from bench.core.loading import load_torch
 from bench.core.options import Options, check_form
-from bench.core.provenance import WEIGHTS, changes, outdated, stamp
+from bench.core.provenance import WEIGHTS, changes, digest_of_file, outdated, stamp
 from bench.core.record import RunRecord, RunState
 from bench.core.store import RunFolder
 from bench.core.table import screen
@@ -70,11 +70,8 @@ def _other_weights(record: RunRecord, options: Options) -> list[str]:
     path = options["backbone"].get("weights")
     if path is None or not Path(str(path)).expanduser().is_file():
         return []
-    load_torch()
-    from bench.run.weights import digest
-
     assert record.provenance is not None, "looked at before"
-    return [] if digest(str(path)) == record.provenance.weights else [WEIGHTS]
+    return [] if digest_of_file(str(path)) == record.provenance.weights else [WEIGHTS]
 
 
 def _other_data(record: RunRecord, options: Options) -> list[str]:

@@ -20,7 +20,7 @@ from bench.core.errors import BenchError, ConfigError, NothingToGrow, Refused, S
 from bench.core.files import PARTIAL, is_locked, locked, set_aside, write_atomic
 from bench.core.identity import LATENCY, seed_identity
 from bench.core.output import note
-from bench.core.provenance import NUMERICS, Provenance
+from bench.core.provenance import NUMERICS, Provenance, digest_of_file
 from bench.core.record import SCHEMA, Flops, History, RunRecord, RunState, Seconds, StageRecord, plain
 from bench.core.store import RunFolder
 from bench.core.streams import stream
@@ -41,7 +41,7 @@ from bench.run.ladder import Ladder
 from bench.run.progress import Progress
 from bench.run.refresh import refresh_norm
 from bench.run.start import require_finite_loss
-from bench.run.weights import digest, seed_network
+from bench.run.weights import seed_network
 from bench.train import evaluate, loss_function, make_optimizer, train
 
 
@@ -123,7 +123,7 @@ class Run:
             sources["growth.cost"] = cost.source
         machine = f"{here.device}, {here.threads} threads" if growth.cost == LATENCY else ""
         path = self.settings.options["backbone"].get(WEIGHTS)
-        weights = "" if path is None else digest(path)
+        weights = "" if path is None else digest_of_file(path)
         return Provenance(NUMERICS, sources, self.graph.structure, data, self.data.files, machine, weights)
 
     def _ladder(self) -> Ladder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -47,18 +46,6 @@ def seed_network(options: Options, input_shape: tuple[int, ...], outputs: int, d
     if (path := options.get(WEIGHTS)) is not None:
         start_from(model, path, input_shape, dtype)
     return model
-
-
-def digest(path: str) -> str:
-    """Sixteen hex digits that name a file's content.
-
-    Raises:
-        ConfigError: There is no such file.
-    """
-    try:
-        return hashlib.sha256(read_file(Path(path).expanduser(), checkpoint.MOST_BYTES)).hexdigest()[:16]
-    except OSError as error:
-        raise ConfigError(OPTION, path, f"{EXPECTED} ({error.strerror})") from None
 
 
 def start_from(model: nn.Module, path: str, input_shape: tuple[int, ...], dtype: torch.dtype) -> None:

@@ -27,7 +27,7 @@ CASES: list[tuple[dict[str, Any], tuple[int, ...]]] = [
     *(({"name": name}, (3, 32, 32)) for name in backbones.names() if name not in ("rbf", "gpt")),
     ({"name": "rbf"}, (1,)),
     ({"name": "gpt"}, (16,)),
-    *(({"name": f"torchvision:{name}", "size": 32 if name[0] in "vc" else 64}, (3, 32, 32)) for name in NETWORKS),
+    *(({"name": f"torchvision:{name}", "size": 64}, (3, 32, 32)) for name in NETWORKS),
 ]
 
 
