@@ -257,7 +257,11 @@ class Grower:
         with self._usual():
             measured_on = self._sample(inputs, targets, loss)
             self.history.append(Trained(self.models["macs"].of(self.widths), epochs))
-            return self.grow_to(target, measured_on, listed, twins, epochs)
+            try:
+                return self.grow_to(target, measured_on, listed, twins, epochs)
+            except BaseException:
+                self.history.pop()  # the stage goes on, and is counted when it ends
+                raise
 
     def plan(
         self,

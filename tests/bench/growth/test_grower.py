@@ -337,6 +337,27 @@ def test_starting_afresh_needs_to_know_how() -> None:
     assert grower.widths == grower.seed_widths
 
 
+class Failing:
+    """Raises once."""
+
+    tries = 0
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        self.tries += 1
+        if self.tries == 1:
+            raise RuntimeError("not yet")
+        return GrowthPlan()
+
+
+def test_an_event_that_fails_counts_no_training_twice() -> None:
+    grower = Grower(network(), INPUTS[:1], Failing())
+    with pytest.raises(bench.BenchError, match="not yet"):
+        grown(grower, epochs=3)
+    assert not grower.history
+    grown(grower, epochs=3)
+    assert [one.epochs for one in grower.history] == [3]
+
+
 def test_a_state_of_another_network_is_refused() -> None:
     grower = Grower(network(), INPUTS[:1])
     other = Grower(nn.Sequential(nn.Linear(4, 4), nn.SiLU(), nn.Linear(4, 2)), torch.randn(2, 4))
