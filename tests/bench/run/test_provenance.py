@@ -80,11 +80,11 @@ def test_a_cell_of_other_code_counts_as_old_and_not_as_done(edit: Edit, tmp_path
     wanted = chosen(tmp_path)
     run(wanted)
     cell = Cell(wanted, run_folder(wanted), [])
-    assert (cell.changes, status._state(cell), status.seconds_left([cell])) == ([], "done", 0)
+    assert (cell.changes, status._state(cell), status.work_left([cell])) == ([], "done", 0)
     edit(sizes="WIDTH = 8")
     again = Cell(wanted, run_folder(wanted), [])
     assert again.changes == ["backbone (sizes.py)"]
-    assert (status._state(again), status.seconds_left([again])) == (status.OLD, None)
+    assert (status._state(again), status.work_left([again])) == (status.OLD, None)
 
 
 def test_seed_networks_of_two_versions_are_two(edit: Edit, tmp_path: Path) -> None:
