@@ -95,6 +95,7 @@ class GrowthRecord(Struct, kw_only=True):
 
     Attributes:
         splits: Neurons split.
+        births: Neurons added that are nobody's offspring.
         added_neurons: Neurons added, over all groups.
         rounds: Plans carried out until the rung was full.
         epsilon: Step of each round.
@@ -126,6 +127,7 @@ class GrowthRecord(Struct, kw_only=True):
     """
 
     splits: Count = 0
+    births: Count = 0
     added_neurons: Count = 0
     rounds: Count = 0
     epsilon: list[float] | None = None

@@ -11,18 +11,17 @@ from bench.curvature.eigensolvers import eigensolver
 from bench.curvature.passes import FORMS
 from bench.growth.condition import Condition
 from bench.network.cost import costs
+from bench.network.plan import LINE_SEARCH, LONGEST_STEP
 from bench.network.surgery import OPTIMIZER_STATES
 
 MOST_STAGES = 200
 MOST_GROWTH = 1e6
 """How many times the seed network the last rung may be; what asks for more would not end."""
 
-LONGEST_STEP = 1000.0
 MOST_EXAMPLES = 10**9
 MOST_BATCHES = 10**6
 MOST_INPUTS = 2**16
 MOST_MEMORY = 1e6
-LINE_SEARCH = "line_search"
 ALL = "all"
 KEEP, SMALLER, LEAVE_OUT = "keep", "smaller", "leave_out"
 
@@ -39,6 +38,7 @@ class GrowthConfig:
         latency_batch: Inputs that latency is measured on at once.
         epsilon: Step along a plan's directions: a number, or ``line_search`` for the one that lowers the loss on the
             sample most. For equal split it is the size of the noise.
+        epsilon_relative: Whether the step is in units of each split neuron's norm; births have none.
         sample: Training examples on which curvature and loss are measured: a number, or ``all``.
         engine: The eigensolver: dense, lanczos, rayleigh or another package's (`bench.curvature.eigensolvers`).
         engine_options: The eigensolver's own options by name, e.g. ``{limit: 512}``; None for its defaults.
@@ -60,6 +60,7 @@ class GrowthConfig:
     budget: float | None = None
     latency_batch: int = 1
     epsilon: float | str = 0.01
+    epsilon_relative: bool = False
     sample: int | str = 1024
     engine: str = "lanczos"
     engine_options: dict[str, Any] | None = None

@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import exp, inf, isfinite, log
 
 import torch
@@ -19,13 +19,14 @@ from bench.core.record import GrowthRecord
 from bench.curvature.eigensolvers import eigensolver
 from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
-from bench.growth.config import KEEP, LEAVE_OUT, LINE_SEARCH, GrowthConfig
+from bench.growth.config import KEEP, LEAVE_OUT, GrowthConfig
 from bench.growth.judge import LEAST_STEP, ROUNDING, contradicts, opposes
 from bench.growth.method import GrowthContext, GrowthMethod, Trained
 from bench.growth.untouched import remembered
 from bench.network.graph import CHECKED, Graph
 from bench.network.modes import evaluation
-from bench.network.plan import GrowthPlan, by_group, validate
+from bench.network.newborn import settle
+from bench.network.plan import LINE_SEARCH, GrowthPlan, relative, validate
 from bench.network.quadratic import CostModel
 from bench.network.surgery import apply
 
@@ -57,7 +58,7 @@ class GrowthEvent:
         can_restart: Whether the network can be given fresh parameters.
         measured: Multiply-adds of passes over the sample that measured a loss, since last counted.
         left_out: Names of groups that are split no more in this event.
-        predicted: Names of groups whose splits stated what they gain.
+        predicted: Names of groups whose splits or births stated what they gain.
     """
 
     graph: Graph
@@ -94,17 +95,17 @@ class GrowthEvent:
             macs = context.macs.of(context.widths)
             plan, left_out = self._propose(context, target), len(self.left_out)
             with self._named():
-                taken = self._carry_out(plan, context, record) if plan.splits else plan
-            if taken.splits or taken.restart:
+                taken = self._carry_out(plan, context, record) if plan.changes else plan
+            if taken.changes or taken.restart:
                 record.restart, last = taken.restart, taken
                 record.notes.update(taken.notes)
             self._account(context, record, macs)
             context.curvature.release()
-            again = taken.splits or len(self.left_out) > left_out
+            again = taken.changes or len(self.left_out) > left_out
             if not again or taken.restart or not self._has_room(target):
                 break
         record.left_out = sorted(self.left_out)
-        if not taken.splits and self._has_room(target):
+        if not taken.changes and self._has_room(target):
             record.stopped = "contradicted" if self.left_out else taken.stopped or "nothing proposed"
         record.seconds = time.perf_counter() - started
         return record, last
@@ -145,7 +146,7 @@ class GrowthEvent:
                 if (what := changed()) is not None:
                     raise BenchError(f"method={self.name}: propose changed {what}; a method looks and changes nothing")
                 self._check(plan, target)
-        return plan
+        return relative(plan, self.graph.model) if self.config.epsilon_relative else plan
 
     def _check(self, plan: GrowthPlan, target: float) -> None:
         if not isinstance(plan, GrowthPlan):
@@ -194,16 +195,21 @@ class GrowthEvent:
         self._keeps_function(plan, outputs, record)
         epsilon = 0.0 if plan.restart else self._step(plan)
         plan, epsilon = self._reconsidered(plan, epsilon, before)
-        if not plan.splits:
+        if not plan.changes:
             return plan
         done = apply(self.graph.model, self.optimizers, plan, epsilon, self.config.optimizer_state)
         for average in self.averages:
             apply(average, None, plan, epsilon)
+        newborn = {name: expansion.newborn for name, expansion in done.expansions.items() if len(expansion.newborn)}
+        for model in (self.graph.model, *self.averages) if newborn and not plan.restart else ():
+            settle(model, self.graph.groups.values(), newborn, self._inputs)
         for name, expansion in done.expansions.items():
-            factors = expansion.factors.abs().cpu()
-            self.lineage[name] = self.lineage[name][expansion.parents.cpu()] * factors
+            before_growing, parents = self.lineage[name], expansion.parents.cpu()
+            inherited = torch.where(parents < 0, 1.0, before_growing[parents.clamp(min=0)])
+            self.lineage[name] = inherited * expansion.factors.abs().cpu()
         self.graph = self.graph.grown(self.sample.some(CHECKED))
         record.splits += done.splits
+        record.births += done.births
         record.added_neurons += sum(done.added.values())
         record.rounds += 1
         if plan.restart:
@@ -218,7 +224,7 @@ class GrowthEvent:
         record.measured_drop = (record.measured_drop or 0.0) + before - after
         record.predicted_drop = (record.predicted_drop or 0.0) - change if predicts and change is not None else None
         if change is not None:
-            self.predicted |= by_group(plan.splits).keys()
+            self.predicted |= plan.groups.keys()
             record.trust = context.curvature.trust(self.predicted)
             self._judge(change, after - before, before, record)
         return plan
@@ -234,11 +240,11 @@ class GrowthEvent:
         record.function_gap = max(record.function_gap or 0.0, gap)
         if gap <= bound:
             return
-        alone = {name: self._gap(GrowthPlan(tuple(own)), outputs) for name, own in by_group(plan.splits).items()}
+        alone = {name: self._gap(plan.of({name}), outputs) for name in plan.groups}
         faulty = {name for name, own in alone.items() if own > bound} or set(alone)
         listed = ", ".join(f"{name} ({self.graph.groups[name].kind})" for name in self.graph.groups if name in faulty)
         raise BenchError(
-            f"method={self.name}: splitting {listed} changes the function by {gap:.1e} of the largest output at "
+            f"method={self.name}: growing {listed} changes the function by {gap:.1e} of the largest output at "
             f"epsilon = 0; expected at most {bound:g}, so nothing was grown"
         )
 
@@ -258,7 +264,7 @@ class GrowthEvent:
         """What to grow of a plan, and by which step, where the copy contradicts it (``growth.contradicted``)."""
         choice = self.config.contradicted
         if choice == LEAVE_OUT:
-            return self._innocent(self._without(plan, self.left_out), epsilon, before), epsilon
+            return self._innocent(plan.of(plan.groups.keys() - self.left_out), epsilon, before), epsilon
         if choice == KEEP or not self._fails(contradicts, plan, epsilon, before):
             return plan, epsilon
         steps = [epsilon]
@@ -270,17 +276,14 @@ class GrowthEvent:
 
     def _innocent(self, plan: GrowthPlan, epsilon: float, before: float) -> GrowthPlan:
         """A plan without the groups at fault: those that contradict alone, or the one that is furthest off."""
-        while plan.splits and self._fails(contradicts, plan, epsilon, before):
-            alone = {name: GrowthPlan(tuple(own)) for name, own in by_group(plan.splits).items()}
+        while plan.changes and self._fails(contradicts, plan, epsilon, before):
+            alone = {name: plan.of({name}) for name in plan.groups}
             faulty = {name for name, own in alone.items() if self._fails(contradicts, own, epsilon, before)}
             if not faulty:
                 faulty = {max(alone, key=lambda name: self._miss(alone[name], epsilon, before))}
             self.left_out |= faulty
-            plan = self._without(plan, faulty)
+            plan = plan.of(plan.groups.keys() - faulty)
         return plan
-
-    def _without(self, plan: GrowthPlan, groups: set[str]) -> GrowthPlan:
-        return replace(plan, splits=tuple(split for split in plan.splits if split.group.name not in groups))
 
     def _miss(self, plan: GrowthPlan, epsilon: float, before: float) -> float:
         """How far a plan that predicts is off."""
@@ -300,8 +303,9 @@ class GrowthEvent:
         """The configured step, or the one along the plan that lowers the sample's loss most."""
         if not plan.has_directions:
             return 0.0
-        if self.config.epsilon != LINE_SEARCH:
-            return float(self.config.epsilon)
+        chosen = self.config.epsilon if plan.epsilon is None else plan.epsilon
+        if chosen != LINE_SEARCH:
+            return float(chosen)
 
         def loss(log_step: float) -> float:
             found = self.measure(plan, exp(log_step))[0]
@@ -320,9 +324,13 @@ class GrowthEvent:
         apply(twin, None, plan, epsilon)
         self.measured += self.costs["macs"].of(self.graph.on(twin).widths()) * len(self.sample)
         with evaluation(twin), torch.no_grad():
-            outputs = torch.cat([twin(as_precise(inputs)) for inputs, _ in self.sample.batches(256)])
+            outputs = torch.cat([twin(as_precise(inputs)) for inputs in self._inputs()])
         targets = as_precise(self.sample.targets)
         return float(self.sample.loss(outputs, targets)), outputs
+
+    def _inputs(self) -> Iterator[Tensor]:
+        """The sample's, batch by batch."""
+        return (inputs for inputs, _ in self.sample.batches(256))
 
     def loss(self) -> float:
         """Loss on the sample of the network as it is."""

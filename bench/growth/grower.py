@@ -102,6 +102,7 @@ class Grower:
         method: A method's name (`bench.methods`), whose options follow by name; or a method (`GrowthMethod`).
         cost: What ``ratio`` and ``budget`` count (`bench.network.cost`): params, macs, energy, latency.
         epsilon: Step along a plan's directions, or ``line_search``.
+        epsilon_relative: Whether the step is in units of each split neuron's norm.
         sample: Examples that are drawn of a ``DataLoader``, or ``all``.
         curvature: The splitting matrix by its definition, or the textbook form (published).
         engine: The eigensolver (`bench.curvature.eigensolvers`).
@@ -142,6 +143,7 @@ class Grower:
         *,
         cost: str = "params",
         epsilon: float | str = 0.01,
+        epsilon_relative: bool = False,
         sample: int | str = 1024,
         curvature: str = "definition",
         engine: str = "lanczos",
@@ -161,6 +163,7 @@ class Grower:
         own = {
             "cost": cost,
             "epsilon": epsilon,
+            "epsilon_relative": epsilon_relative,
             "sample": sample,
             "curvature": curvature,
             "engine": engine,

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.record import EXACT, GrowthRecord
-from bench.growth.config import LINE_SEARCH, GrowthConfig
+from bench.growth.config import GrowthConfig
 from bench.growth.event import GrowthEvent
 from bench.growth.method import GrowthMethod, has_step
 from bench.growth.trial import NETWORKS, USUAL, trial
 from bench.growth.untouched import ASPECTS, Aspect, parameters_and_buffers
 from bench.network.modes import evaluation
-from bench.network.plan import GrowthPlan, validate
+from bench.network.plan import LINE_SEARCH, GrowthPlan, validate
 
 COSTS = ("params", "macs", "energy")
 RATIO = 1.7
@@ -45,7 +45,7 @@ def grows_within_rung(make: Make, network: Network) -> None:
         spent = event.costs[cost].of(event.graph.widths())
         require(spent <= target, f"{spent:.0f} {cost} exceed the rung's {target:.0f}")
         gap = record.function_gap
-        unchanged = record.splits == 0 or (gap is not None and gap < 1e-12)
+        unchanged = record.rounds == 0 or (gap is not None and gap < 1e-12)
         require(unchanged, f"the function changed by {gap or 0:.1e} at epsilon = 0")
 
 
@@ -53,7 +53,7 @@ def says_why_it_stops(make: Make, network: Network) -> None:
     """Proposes something where there is room, or says why not."""
     for cost in COSTS:
         plan = _first_plan(make, network, GrowthConfig(cost=cost))
-        says = bool(plan.splits or plan.restart or plan.stopped)
+        says = bool(plan.changes or plan.restart or plan.stopped)
         require(says, "nothing was proposed although there was room, without a reason")
 
 
@@ -77,7 +77,7 @@ def predicts_its_drop(make: Make, network: Network) -> None:
     if predicted is None or plan.restart:
         return
     measured = event.measure(plan, step)[0] - event.measure(GrowthPlan(), 0.0)[0]
-    scale = step**2 / 2 * sum(abs(split.gain or 0.0) for split in plan.splits)
+    scale = step**2 / 2 * sum(abs(change.gain or 0.0) for change in plan.changes)
     off = abs(predicted - measured) / max(scale, 1e-14)
     require(off < 0.05, f"predicted a change of {predicted:.3e}, measured {measured:.3e}")
 

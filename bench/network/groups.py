@@ -193,8 +193,20 @@ def theta(model: nn.Module, group: Group) -> Tensor:
 
     Each producer's incoming weights flattened, then its bias where that belongs to the neuron.
     """
+    return _entries(model, group, (slot for producer in group.producers for slot in producer.slots))
+
+
+def outgoing(model: nn.Module, group: Group) -> Tensor:
+    """Weights that a group's neurons are read by, one row each, detached: shape ``(neurons, D)``.
+
+    Each consumer's columns flattened: the neuron's entries along the dimension first, then the other dimensions.
+    """
+    return _entries(model, group, group.consumers)
+
+
+def _entries(model: nn.Module, group: Group, slots: Iterable[Slot]) -> Tensor:
     parts = []
-    for slot in (slot for producer in group.producers for slot in producer.slots):
+    for slot in slots:
         rows = tensor_of(model, slot.tensor).detach().movedim(slot.dim, 0)
         if len(slot.axis) > 1 or slot.axis[0].outer * slot.axis[0].block > 1:
             rows = rows[slot.owned(group.name, slot.widths(model)).to(rows.device)]

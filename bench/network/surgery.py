@@ -10,13 +10,18 @@ The optimiser's state goes through the same map: a momentum keeps the function's
 a copied row is ``w`` times the parent's and that of a copied column is the parent's own, so second moments
 of Adam scale by ``w^2`` on rows and stay on columns; its first moments scale by ``|w|`` on rows and ``w`` on
 columns, which keeps the step ``m / sqrt(v)`` of every copy at the parent's on rows and ``w`` times it on columns.
+
+A birth is a split of a null neuron (`bench.network.newborn`): it gets rows and columns of zeros, its parameters come
+with the displacements, its outgoing weights as additions to the columns. These are stated for the network as it is
+before, so they go through the copies of the rows that they lie in. Its optimiser's state is zero.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Literal, get_args
 
 import torch
@@ -25,10 +30,15 @@ from torch.optim import Optimizer
 
 from bench.core.errors import PlanError, require_choice
 from bench.network.groups import Group, Slot, Widths, length, tensor_of, widths
-from bench.network.plan import TOLERANCE, GrowthPlan, Split, by_group
+from bench.network.newborn import at_rest
+from bench.network.plan import TOLERANCE, Birth, GrowthPlan, Split, by_group
 
 OptimizerState = Literal["carry", "zero", "reset"]
 OPTIMIZER_STATES: tuple[str, ...] = get_args(OptimizerState)
+
+
+NULL = -1
+"""The parent of a birth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,23 +46,31 @@ class Expansion:
     """How a group's channels map to the grown group's.
 
     Attributes:
-        parents: For each new channel the index of its parent, shape ``(new width,)``.
-        factors: For each new channel its share ``w`` of the parent's outgoing weights.
+        parents: For each new channel the index of its parent, shape ``(new width,)``; `NULL` for births, which are last.
+        factors: For each new channel its share ``w`` of the parent's outgoing weights; 1 for births.
         shifts: For each new channel its displacement ``epsilon * delta``, shape ``(new width, d)``, or None.
         born: Which new channels are appended ones.
+        outgoing: Outgoing weights of the births, shape ``(births, D)``, or None.
     """
 
     parents: Tensor
     factors: Tensor
     shifts: Tensor | None
     born: Tensor
+    outgoing: Tensor | None = None
+
+    @property
+    def newborn(self) -> Tensor:
+        """Indices of the births."""
+        return (self.parents == NULL).nonzero().flatten()
 
 
 @dataclass(frozen=True)
 class SurgeryResult:
-    """What one surgery did: splits made, neurons added and the `Expansion` by group name."""
+    """What one surgery did: splits and births made, neurons added and the `Expansion` by group name."""
 
     splits: int
+    births: int
     added: dict[str, int]
     expansions: dict[str, Expansion]
 
@@ -64,7 +82,7 @@ def apply(
     epsilon: float,
     optimizer_state: str = "carry",
 ) -> SurgeryResult:
-    """Split neurons in place.
+    """Split neurons, and add new ones, in place.
 
     Args:
         model: The model; its modules stay, their parameters are replaced.
@@ -79,15 +97,21 @@ def apply(
     """
     optimizers = [optimizer] if isinstance(optimizer, Optimizer) else optimizer or []
     editor = _Editor(model, optimizers, optimizer_state)
-    grouped = by_group(plan.splits)
-    groups = {name: splits[0].group for name, splits in grouped.items()}
+    splits, births, groups = by_group(plan.splits), by_group(plan.births), plan.groups
     before = {name: n for group in groups.values() for slot in _slots(group) for name, n in slot.widths(model).items()}
-    expansions: dict[str, Expansion] = {}
-    at = dict(before)
-    for name, splits in grouped.items():
-        expansions[name] = expansion = expand(
-            before[name], splits, epsilon, tensor_of(model, groups[name].rows[0].tensor)
+    expansions = {
+        name: expand(
+            before[name],
+            splits.get(name, []),
+            epsilon,
+            tensor_of(model, group.rows[0].tensor),
+            births.get(name, []),
         )
+        for name, group in groups.items()
+    }
+    editor.grafts = [graft for name, group in groups.items() for graft in _grafts(model, group, expansions[name])]
+    at = dict(before)
+    for name, expansion in expansions.items():
         editor.split_rows(groups[name], expansion, at)
         at[name] = len(expansion.parents)
     at = dict(before)
@@ -95,19 +119,22 @@ def apply(
         for consumer in groups[name].consumers:
             editor.replace(consumer, _Copy(consumer, name, expansion, at, columns=True))
         at[name] = len(expansion.parents)
+    editor.graft(at)
     set_sizes(model, groups.values(), before, at)
-    return SurgeryResult(len(plan.splits), plan.added(), expansions)
+    return SurgeryResult(len(plan.splits), len(plan.births), plan.added(), expansions)
 
 
 def _slots(group: Group) -> list[Slot]:
     return [*group.rows, *group.consumers]
 
 
-def expand(neurons: int, splits: list[Split], epsilon: float, like: Tensor) -> Expansion:
-    """The `Expansion` of a group of ``neurons`` by its splits, on the device and in the dtype of ``like``."""
-    parents = list(range(neurons)) + [s.neuron for s in splits for _ in range(s.added)]
+def expand(
+    neurons: int, splits: Sequence[Split], epsilon: float, like: Tensor, births: Sequence[Birth] = ()
+) -> Expansion:
+    """The `Expansion` of a group of ``neurons`` by its splits and births, on the device and in the dtype of ``like``."""
+    parents = [*range(neurons), *(s.neuron for s in splits for _ in range(s.added)), *(NULL for _ in births)]
     factors = torch.ones(len(parents), dtype=torch.float64)
-    sizes = {s.directions.shape[1] for s in splits if s.directions is not None}
+    sizes = {s.directions.shape[1] for s in splits if s.directions is not None} | {len(b.incoming) for b in births}
     shifts = torch.zeros(len(parents), *sizes, dtype=torch.float64) if sizes else None
     end = neurons
     for split in splits:
@@ -118,13 +145,50 @@ def expand(neurons: int, splits: list[Split], epsilon: float, like: Tensor) -> E
         factors[where] = shares / shares.sum() if rounding else shares
         if shifts is not None and split.directions is not None:
             shifts[where] = epsilon * split.directions.cpu().double()
+    columns = []
+    for where, birth in enumerate(births, start=end):
+        assert shifts is not None
+        shifts[where], column = birth.at(epsilon)
+        columns.append(column)
     born = torch.arange(len(parents)) >= neurons
     return Expansion(
         torch.tensor(parents, device=like.device),
         factors.to(like),
         None if shifts is None else shifts.to(like),
         born.to(like.device),
+        torch.stack(columns).to(like) if columns else None,
     )
+
+
+@dataclass(eq=False)
+class _Graft:
+    """Outgoing weights of a group's births in one consumer.
+
+    Attributes:
+        slot: The consumer.
+        group: The group's name.
+        newborn: Indices of the births.
+        entries: What is added: the consumer's tensor with the births' entries alone along the slot's dimension.
+    """
+
+    slot: Slot
+    group: str
+    newborn: Tensor
+    entries: Tensor
+
+
+def _grafts(model: nn.Module, group: Group, expansion: Expansion) -> Iterator[_Graft]:
+    """One for each consumer, of a group that has births."""
+    offset, outgoing = 0, expansion.outgoing
+    if outgoing is None:
+        return
+    for slot in group.consumers:
+        tensor, block = tensor_of(model, slot.tensor), slot.block(group.name)
+        others = [size for dim, size in enumerate(tensor.shape) if dim != slot.dim]
+        size = block * prod(others)
+        entries = outgoing[:, offset : offset + size].reshape(-1, *others).movedim(0, slot.dim)
+        yield _Graft(slot, group.name, expansion.newborn, entries)
+        offset += size
 
 
 # Scales of an optimiser's state on copied rows and columns, as functions of w, by the state's name.
@@ -151,8 +215,8 @@ class _Copy:
     """
 
     def __init__(self, slot: Slot, group: str, expansion: Expansion, widths: Widths, columns: bool) -> None:
-        self.dim, self.columns = slot.dim, columns
-        new, at = len(expansion.parents), 0
+        self.slot, self.dim, self.columns = slot, slot.dim, columns
+        new, at, parents = len(expansion.parents), 0, expansion.parents.clamp(min=0)
         sources: list[Tensor] = []
         neurons: list[Tensor] = []
         for run in slot.axis:
@@ -160,7 +224,7 @@ class _Copy:
             at += run.length(widths)
             owners = torch.full_like(entries, -1)
             if run.group == group:
-                entries = entries.reshape(run.outer, -1, run.block)[:, expansion.parents].flatten()
+                entries = entries.reshape(run.outer, -1, run.block)[:, parents].flatten()
                 owners = (
                     torch.arange(new, device=entries.device)[None, :, None].expand(run.outer, -1, run.block).flatten()
                 )
@@ -172,19 +236,24 @@ class _Copy:
         self.factors[own] = expansion.factors[owner[own]]
         self.born = torch.zeros_like(own)
         self.born[own] = expansion.born[owner[own]]
+        self.null = owner.new_empty(0)
+        if expansion.outgoing is not None:
+            self.null = (own & (expansion.parents[owner.clamp(min=0)] == NULL)).nonzero().flatten()
 
-    def __call__(self, tensor: Tensor, scale: Tensor | None = None) -> Tensor:
-        """Copy the parents' entries, times ``scale`` per new entry."""
+    def __call__(self, tensor: Tensor, scale: Tensor | None = None, rest: Tensor | None = None) -> Tensor:
+        """Copy the parents' entries, times ``scale`` per new entry; a null neuron's are ``rest``, None for zero."""
         copied = tensor.index_select(self.dim, self.parents)
-        if scale is None:
-            return copied
-        shape = [1] * tensor.dim()
-        shape[self.dim] = -1
-        return copied * scale.to(copied).reshape(shape)
+        if scale is not None:
+            shape = [1] * tensor.dim()
+            shape[self.dim] = -1
+            copied *= scale.to(copied).reshape(shape)
+        if len(self.null):
+            copied.movedim(self.dim, 0)[self.null] = 0 if rest is None else rest
+        return copied
 
-    def parameter(self, tensor: Tensor) -> Tensor:
+    def parameter(self, tensor: Tensor, rest: Tensor | None = None) -> Tensor:
         """Rows are copied, columns take their factors."""
-        return self(tensor, self.factors if self.columns else None)
+        return self(tensor, self.factors if self.columns else None, rest)
 
     def state(self, key: str, tensor: Tensor, newborn_zero: bool) -> Tensor:
         """The optimiser's state ``key`` of the copied entries."""
@@ -198,6 +267,7 @@ class _Editor:
     def __init__(self, model: nn.Module, optimizers: Sequence[Optimizer], policy: str) -> None:
         require_choice("growth.optimizer_state", policy, OPTIMIZER_STATES)
         self.model, self.optimizers, self.policy = model, optimizers, policy
+        self.grafts: list[_Graft] = []
         for optimizer in optimizers:
             if policy == "reset":
                 optimizer.state.clear()
@@ -207,7 +277,7 @@ class _Editor:
         """Copy all that the neurons own, displaced where the plan says so."""
         grown = {**widths, group.name: len(expansion.parents)}
         for slot in group.rows:
-            self.replace(slot, _Copy(slot, group.name, expansion, widths, columns=False))
+            self.replace(slot, _Copy(slot, group.name, expansion, widths, columns=False), chain=slot in group.chain)
         offset = 0
         for slot in (slot for producer in group.producers for slot in producer.slots):
             if expansion.shifts is None:
@@ -219,15 +289,26 @@ class _Editor:
             rows.index_add_(0, places.flatten(), shift)
             offset += size
 
-    def replace(self, slot: Slot, copy: _Copy) -> None:
-        """Put a parameter or buffer through a copy."""
+    def graft(self, widths: Widths) -> None:
+        """Add the births' outgoing weights to the columns as they are now."""
+        for graft in self.grafts:
+            tensor = tensor_of(self.model, graft.slot.tensor).data
+            places = graft.slot.owned(graft.group, widths).to(tensor.device)[graft.newborn]
+            tensor.index_add_(graft.slot.dim, places.flatten(), graft.entries)
+
+    def replace(self, slot: Slot, copy: _Copy, chain: bool = False) -> None:
+        """Put a parameter or buffer through a copy; of the chain, a null neuron owns what `at_rest` says."""
         path, _, name = slot.tensor.rpartition(".")
         layer = self.model.get_submodule(path)
         old = tensor_of(self.model, slot.tensor)
+        rest = at_rest(self.model, slot, old.detach().movedim(slot.dim, 0)) if chain and len(copy.null) else None
+        for graft in self.grafts:
+            if graft.slot.tensor == slot.tensor and graft.slot.dim != slot.dim:
+                graft.entries = copy(graft.entries)
         if not isinstance(old, nn.Parameter):
-            setattr(layer, name, copy(old))
+            setattr(layer, name, copy(old, rest=rest))
             return
-        new = nn.Parameter(copy.parameter(old.detach()), requires_grad=old.requires_grad)
+        new = nn.Parameter(copy.parameter(old.detach(), rest), requires_grad=old.requires_grad)
         setattr(layer, name, new)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
