@@ -13,6 +13,7 @@ from __future__ import annotations
 from bench.core.registry import NoOptions
 from bench.growth.budget import Budget
 from bench.growth.method import GrowthContext
+from bench.growth.places import proportional
 from bench.methods import register
 from bench.network.plan import GrowthPlan, Split
 
@@ -29,12 +30,7 @@ class Static:
     def propose(self, context: GrowthContext) -> GrowthPlan:
         """Widen all groups in proportion, then start afresh."""
         budget = context.budget()
-        added = dict.fromkeys(context.widths, 0)
-        growing = set(added)
-        while growing := {name for name in growing if budget.fits(name, 1)}:
-            least = min(growing, key=lambda name: (budget.widths[budget.index[name]] / context.seed_widths[name], name))
-            budget.add(least, 1)
-            added[least] += 1
+        added = proportional(budget, context.seed_widths, context.widths)
         splits = [s for name, count in added.items() for s in _replicas(context, name, count)]
         return GrowthPlan(tuple(splits), restart=True, epochs=self._epochs(context, budget))
 

@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, fx
 from torch.fx.node import Argument
 
-from bench.curvature.chain import Chain
 from bench.network.graph import Graph
 from bench.network.program import Running
 
 Values = dict[fx.Node, Tensor]
 
 
+class Watched(Protocol):
+    """What is kept: the tensors at some nodes, and the loss's gradients at what some readers read, as of a chain."""
+
+    @property
+    def kept(self) -> Sequence[fx.Node]:
+        """Nodes whose tensors are kept."""
+
+    @property
+    def ends(self) -> Sequence[fx.Node]:
+        """Nodes at which the loss is differentiated."""
+
+    @property
+    def reads(self) -> Collection[tuple[fx.Node, fx.Node]]:
+        """Through which readers, as (end, reader)."""
+
+
 def capture(
-    graph: Graph, chains: Sequence[Chain], inputs: Tensor, loss: Callable[[Tensor], Tensor]
+    graph: Graph, chains: Sequence[Watched], inputs: Tensor, loss: Callable[[Tensor], Tensor]
 ) -> tuple[Values, Values]:
     """Run the network and differentiate its loss.
 
     Args:
         graph: The network's.
-        chains: The chains of interest.
+        chains: Chains, or what else says what is to be kept.
         inputs: A batch, shape ``(B, ...)``.
         loss: Of the network's outputs.
 
     Returns:
-        The tensors at the inputs, sources and ends of the chains and those that they take as given, and
-        ``g_k = dL/du_k`` at the ends.
+        The tensors kept and those at the ends, and ``g_k = dL/du_k`` at the ends.
     """
-    wanted = {n for c in chains for n in (*c.inputs, *c.sources, *c.ends, *c.given)}
+    wanted = {n for c in chains for n in (*c.kept, *c.ends)}
     with torch.enable_grad():
         run = _Run(graph, wanted, {read for c in chains for read in c.reads})
         lost = loss(run.run(inputs))

@@ -254,6 +254,11 @@ class Chain:
         return lambda zs, _: torch.addcmul(per_channel(shift, zs[0]), zs[0], per_channel(scale, zs[0]))
 
     @property
+    def kept(self) -> list[fx.Node]:
+        """Nodes whose tensors of a batch products need: what the producers read and make, and what else is read."""
+        return [*self.inputs, *self.sources, *self.given]
+
+    @property
     def ties(self) -> list[Step]:
         """Steps that select, and whose ties bend."""
         return [step for step in self.steps if step.form == "selecting" and step.bends]

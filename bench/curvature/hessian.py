@@ -80,6 +80,15 @@ class ChainHessian:
         return [back.get(n, torch.zeros_like(t)) for n, t in zip(self.sources, tangents, strict=True)]
 
 
+def pushed(step: Step, inputs: Sequence[Tensor], tangents: Sequence[Tensor], given: Given) -> tuple[Tensor, Tensor]:
+    """What a step makes of its inputs, and of tangents of these."""
+    with torch.enable_grad():
+        leaves = [x.detach().requires_grad_() for x in inputs]
+        output = step.function(leaves, given)
+        part = _PARTS[step.form](step, True, leaves, output, None, given)
+    return output.detach(), part.forward(list(tangents)).detach()
+
+
 def passed_on(chain: Chain) -> list[tuple[Step, bool]]:
     """The steps up to the last that bends on each path, and whether tangents pass on beyond each."""
     wanted: set[fx.Node] = set()

@@ -6,7 +6,7 @@ does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import prod, sqrt
@@ -54,6 +54,23 @@ class Swept:
     gradients: Values
 
 
+def example_bytes(graph: Graph) -> dict[fx.Node, float]:
+    """Bytes of the tensors that each node makes of one example."""
+    size, widths = next(graph.model.parameters()).element_size(), graph.widths()
+    return {
+        node: size * sum(prod(length(axis, widths) for axis in layout) for layout in layouts) / COUNTED
+        for node, layouts in graph.layouts.items()
+        if node not in graph.program.names
+    }
+
+
+def batch_size(example_bytes: Mapping[fx.Node, float], sample: Sample, memory: float) -> int:
+    """Examples in a batch, for a pass over the sample that holds a quarter of the memory at most."""
+    network = 3 * sum(example_bytes.values())
+    most = BATCH if sample.inputs.device.type == "cpu" else BATCH_ON_DEVICE
+    return int(min(max(memory / 4 // max(network, 1), 1), most, len(sample)))
+
+
 class Curvature:
     """Splitting operators of a model's groups on one sample.
 
@@ -67,6 +84,7 @@ class Curvature:
     Attributes:
         chains: The chain of each group, by name.
         passes: Passes over the sample so far, forward and backward.
+        counted: Floating-point operations besides those of passes and products.
         batch_size: Examples in a batch at most.
     """
 
@@ -87,16 +105,9 @@ class Curvature:
         self._cut: int | None = None
         self._narrow = {name for name, chain in self.chains.items() if chain.ties}
         """Groups whose ties have no width yet."""
-        self.passes = 0
-        size, widths = next(graph.model.parameters()).element_size(), graph.widths()
-        self._example_bytes = {
-            node: size * sum(prod(length(axis, widths) for axis in layout) for layout in layouts) / COUNTED
-            for node, layouts in graph.layouts.items()
-            if node not in graph.program.names
-        }
-        network = 3 * sum(self._example_bytes.values())
-        most = BATCH if sample.inputs.device.type == "cpu" else BATCH_ON_DEVICE
-        self.batch_size = int(min(max(memory / 4 // max(network, 1), 1), most, len(sample)))
+        self.passes, self.counted = 0, 0.0
+        self._example_bytes = example_bytes(graph)
+        self.batch_size = batch_size(self._example_bytes, sample, memory)
 
     @property
     def surrogate(self) -> str | None:
@@ -122,7 +133,8 @@ class Curvature:
 
     def flops(self, macs: float) -> float:
         """Floating-point operations so far, for a network of ``macs`` multiply-adds: passes and products."""
-        return 6 * macs * len(self.sample) * self.passes + sum(o.flops for o in self._operators.values())
+        products = sum(operator.flops for operator in self._operators.values())
+        return 6 * macs * len(self.sample) * self.passes + products + self.counted
 
     def operator(self, group: Group) -> Operator:
         """The operator of a group. Its batches are held until another group needs the memory."""
@@ -149,11 +161,12 @@ class Curvature:
         chains, done = [self.chains[name] for name in names], 0
         for inputs, targets in self.sample.batches(self.batch_size, cut):
             share = len(inputs) / len(self.sample)
-            loss = partial(self._loss, targets=targets, share=share)
+            loss = partial(self.loss, targets=targets, share=share)
             done += len(inputs)
             yield Swept(share, done, done == len(self.sample), *capture(self.graph, chains, inputs, loss))
 
-    def _loss(self, outputs: Tensor, targets: Tensor, share: float) -> Tensor:
+    def loss(self, outputs: Tensor, targets: Tensor, share: float) -> Tensor:
+        """A batch's share of the sample's loss."""
         loss = self.sample.loss(outputs, targets)
         if not loss.isfinite():
             raise BenchError(f"the loss on the sample is {loss.item()} before growing; try a lower train.lr")

@@ -9,10 +9,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from bench.core.errors import BenchError, foreign
+from bench.core.errors import BenchError, Refused, foreign
 from bench.core.options import Options
 from bench.core.registry import Registry
 from bench.curvature.operator import Operator
+from bench.curvature.pair import Pair, bears
 from bench.curvature.passes import Curvature
 from bench.curvature.solve import solve
 from bench.curvature.spectrum import Eigensolver, Spectrum
@@ -63,6 +64,7 @@ class GrowthContext:
     epochs: int = 0
     left_out: frozenset[str] = frozenset()
     _spectra: dict[str, Spectrum] = field(default_factory=dict)
+    _pairs: dict[str, Pair] = field(default_factory=dict)
 
     def budget(self) -> Budget:
         """What the rung leaves to spend, nothing of it spent yet."""
@@ -91,6 +93,24 @@ class GrowthContext:
             left = [g for g in self.groups if g.name not in self._spectra]
             self._spectra |= solve(self.eigensolver, self.curvature, group, left, self.generator)
         return self._spectra[group.name]
+
+    def pair(self, group: Group) -> Pair:
+        """What new neurons of a group need of the sample; only of groups that `bears` says yes to."""
+        if group.name not in self._pairs:
+            self._pairs[group.name] = Pair(self.curvature, group)
+        return self._pairs[group.name]
+
+    @property
+    def bearing(self) -> list[Group]:
+        """The groups where a null neuron puts out nothing, so that new ones change the loss by ``epsilon^2``.
+
+        Raises:
+            Refused: There are none.
+        """
+        found = [g for g in self.groups if bears(self.graph, g) and self.pair(g).is_quiet]
+        if not found:
+            raise Refused("no layer whose null neurons put out nothing: their activations are not zero at zero")
+        return found
 
     @property
     def residual(self) -> float | None:

@@ -46,7 +46,8 @@ class Expansion:
     """How a group's channels map to the grown group's.
 
     Attributes:
-        parents: For each new channel the index of its parent, shape ``(new width,)``; `NULL` for births, which are last.
+        parents: For each new channel the index of its parent, `NULL` for births, which are last; shape
+            ``(new width,)``.
         factors: For each new channel its share ``w`` of the parent's outgoing weights; 1 for births.
         shifts: For each new channel its displacement ``epsilon * delta``, shape ``(new width, d)``, or None.
         born: Which new channels are appended ones.
@@ -131,7 +132,7 @@ def _slots(group: Group) -> list[Slot]:
 def expand(
     neurons: int, splits: Sequence[Split], epsilon: float, like: Tensor, births: Sequence[Birth] = ()
 ) -> Expansion:
-    """The `Expansion` of a group of ``neurons`` by its splits and births, on the device and in the dtype of ``like``."""
+    """The `Expansion` of a group of ``neurons`` by splits and births, on the device and in the dtype of ``like``."""
     parents = [*range(neurons), *(s.neuron for s in splits for _ in range(s.added)), *(NULL for _ in births)]
     factors = torch.ones(len(parents), dtype=torch.float64)
     sizes = {s.directions.shape[1] for s in splits if s.directions is not None} | {len(b.incoming) for b in births}
@@ -146,9 +147,9 @@ def expand(
         if shifts is not None and split.directions is not None:
             shifts[where] = epsilon * split.directions.cpu().double()
     columns = []
-    for where, birth in enumerate(births, start=end):
+    for place, birth in enumerate(births, start=end):
         assert shifts is not None
-        shifts[where], column = birth.at(epsilon)
+        shifts[place], column = birth.at(epsilon)
         columns.append(column)
     born = torch.arange(len(parents)) >= neurons
     return Expansion(

@@ -1,0 +1,394 @@
+"""What new neurons need of a sample: how the loss changes with their incoming and outgoing weights together.
+
+A null neuron, whose parameters and outgoing weights are zero, is a saddle of the loss: nothing but the product of both
+changes it. With ``theta = epsilon * incoming`` and outgoing weights ``epsilon * outgoing`` (bench/MATHS.md, section 9)
+
+    L(grown) - L = epsilon^2 / 2 * gain,      gain = 2 outgoing^T M incoming,      M = E[ r u^T ],
+
+where r is the loss's gradient at what the consumers make, and u what a unit weight of each kind puts out: the input b
+of the producer, pushed through the chain behind it at rest. Between two linear layers it is ``M = sigma'(0) E[r b^T]``;
+a convolution takes patches, flattening takes blocks. ``E`` is the mean over the examples and the sum over positions.
+
+What existing outgoing weights could do as well is taken out of ``v = -r`` by least squares:
+
+    v_perp = v - E[v h^T] E[h h^T]^-1 h,      N = E[ v_perp u^T ],      S = E[ b b^T ],
+
+with h what the consumers read, and 1 where they have a bias (TINY, arXiv 2405.19816, section 3).
+
+At rest a kink has the mean slope of its two sides, and maximum pooling takes the mean of its window: the parts that are
+linear in the weights.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.nn import functional as F
+from torch.nn import grad
+
+from bench.curvature.capture import capture
+from bench.curvature.chain import Chain, Given, Step
+from bench.curvature.hessian import pushed
+from bench.curvature.maps import LinearMap, linear_map
+from bench.curvature.passes import Curvature, batch_size, example_bytes
+from bench.curvature.ties import flat
+from bench.network.graph import Graph
+from bench.network.groups import Group, Slot, outgoing, tensor_of, theta
+from bench.network.plan import Birth, GrowthPlan
+from bench.network.program import arguments, operation
+from bench.network.surgery import apply
+
+TOGETHER = 256
+"""Unit weights that are pushed through the chain at once."""
+ASIDE = 1e-12
+"""How far from rest both sides of a kink are looked at."""
+RANK = 1e-9
+"""Share of the largest singular value below which a direction of what the consumers read is none."""
+QUIET = 1e-6
+"""Share of the largest output up to which a null neuron puts out nothing."""
+
+
+class Pair:
+    """Statistics of births in one group, each computed when first asked for; in the parameters' dtype.
+
+    Args:
+        curvature: Of the network; the passes are counted there.
+        group: The group.
+    """
+
+    def __init__(self, curvature: Curvature, group: Group) -> None:
+        self.curvature, self.group, self.sample = curvature, group, curvature.sample
+        graph = curvature.graph
+        self.neurons, self.size = theta(graph.model, group).shape
+        self.outgoing_size = outgoing(graph.model, group).shape[1]
+        self._together = min(self.size, TOGETHER)
+        self._grown = _with_null(graph, group, self._together)
+        self._chain = Chain(self._grown, group)
+        nodes = zip(self._chain.sources, group.producers, strict=True)
+        self._layers = [linear_map(self._grown, node, group, producer) for node, producer in nodes]
+        uses = {layer.weight: node for node, layer in self._grown.layers.items()}
+        self._consumers = [
+            _Consumer(self._grown, uses[slot.tensor], slot, group.name, self.neurons) for slot in group.consumers
+        ]
+
+    @property
+    def M(self) -> Tensor:
+        """``E[r u^T]``, shape ``(D, d)``: the loss's second derivative by outgoing and incoming weights at rest."""
+        return self._first.mixed
+
+    @property
+    def S(self) -> Tensor:
+        """``E[b b^T]``, shape ``(d, d)``; between different producers, or different rows of a neuron, zero."""
+        return self._first.inputs
+
+    @cached_property
+    def N(self) -> Tensor:
+        """``E[v_perp u^T]``, shape ``(D, d)``."""
+        fits = [_least_squares(read, made) for read, made in zip(self._first.read, self._first.reached, strict=True)]
+        found = self.M.new_zeros(self.outgoing_size, self.size)
+        for batch in self._batches():
+            left = [
+                -r - consumer.combined(x, fit, r)
+                for consumer, x, r, fit in zip(self._consumers, batch.read, batch.gradients, fits, strict=True)
+            ]
+            found += self._reached(batch, left)
+        return found
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether a null neuron puts out nothing, so that a birth changes the loss by ``epsilon^2``."""
+        return self._first.rest <= QUIET
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether what a null neuron puts out is linear in small incoming weights: no kink at rest, no maximum."""
+        return not self._chain.kinked and all(step.picks is None for step in self._chain.steps)
+
+    def gain(self, incoming: Tensor, outgoing: Tensor) -> Tensor:
+        """What births gain: ``2 outgoing^T M incoming``, or where that is not linear what the directions themselves do.
+
+        Args:
+            incoming: Shape ``(k, d)``.
+            outgoing: Shape ``(k, D)``.
+
+        Returns:
+            The change of the loss is ``epsilon^2 / 2`` times these, shape ``(k,)``.
+        """
+        if self.is_linear or not len(incoming):
+            return 2 * ((outgoing @ self.M) * incoming).sum(1)
+        found, together = incoming.new_zeros(len(incoming)), self._together
+        for batch in self._batches():
+            for start in range(0, len(incoming), together):
+                part = slice(start, start + together)
+                directions = incoming.new_zeros(self.neurons + together, self.size)
+                directions[self.neurons :][: len(incoming[part])] = incoming[part]
+                put_out = self._at(batch, self._tangents(batch, directions), ASIDE, along=True)
+                reached = self._by_consumers(batch.gradients, put_out)[: len(incoming[part])]
+                found[part] += 2 * (outgoing[part] * reached).sum(1) / len(self.sample)
+        return found
+
+    # -- passes -------------------------------------------------------------------------------------
+
+    @cached_property
+    def _first(self) -> _Moments:
+        like = theta(self.curvature.graph.model, self.group)
+        moments = _Moments(
+            like.new_zeros(self.outgoing_size, self.size),
+            like.new_zeros(self.size, self.size),
+            [torch.zeros((), dtype=like.dtype, device=like.device) for _ in self._consumers],
+            [torch.zeros((), dtype=like.dtype, device=like.device) for _ in self._consumers],
+        )
+        for batch in self._batches():
+            moments.mixed += self._reached(batch, batch.gradients)
+            at = 0
+            for layer, x in zip(self._layers, batch.inputs, strict=True):
+                own, at = slice(at, at + layer.size), at + layer.size
+                moments.inputs[own, own] += _squares(layer, x) / len(self.sample)
+            for k, (consumer, x, r) in enumerate(zip(self._consumers, batch.read, batch.gradients, strict=True)):
+                rows, made = consumer.rows(consumer.existing(x)), consumer.positions(r)
+                moments.read[k] = moments.read[k] + rows.T @ rows / len(self.sample)
+                moments.reached[k] = moments.reached[k] - rows.T @ made / len(self.sample)
+            moments.rest = max(moments.rest, self._rest(batch))
+        return moments
+
+    def _batches(self) -> Iterator[_Batch]:
+        curvature, chain, sample = self.curvature, self._chain, self.sample
+        curvature.passes += 1
+        probe = _Probe(chain, self._consumers)
+        for inputs, targets in sample.batches(batch_size(example_bytes(self._grown), sample, curvature.memory)):
+            share = len(inputs) / len(sample)
+            loss = partial(curvature.loss, targets=targets, share=share)
+            values, gradients = capture(self._grown, [probe], inputs, loss)
+            yield _Batch(
+                [m.prepare(values[n]) for m, n in zip(self._layers, chain.inputs, strict=True)],
+                [values[n] for n in chain.sources],
+                {n: values[n] for n in chain.given},
+                [values[consumer.reads] for consumer in self._consumers],
+                [gradients[consumer.node] * len(sample) for consumer in self._consumers],
+            )
+
+    def _reached(self, batch: _Batch, weights: Sequence[Tensor]) -> Tensor:
+        """``E`` of the weights at what the consumers make, times what unit weights put out; shape ``(D, d)``."""
+        found = []
+        for start in range(0, self.size, self._together):
+            units = batch.values[0].new_zeros(self.neurons + self._together, self.size)
+            count = min(self._together, self.size - start)
+            units[self.neurons : self.neurons + count, start : start + count] = torch.eye(count)
+            tangents = self._tangents(batch, units)
+            put_out = self._at(batch, tangents, ASIDE if self._chain.kinked else 0.0)
+            if self._chain.kinked:
+                other = self._at(batch, tangents, -ASIDE)
+                put_out = {node: (put_out[node] + other[node]) / 2 for node in put_out}
+            found.append(self._by_consumers(weights, put_out)[:count].T / len(self.sample))
+        return torch.cat(found, dim=1)
+
+    def _by_consumers(self, weights: Sequence[Tensor], put_out: dict[fx.Node, Tensor]) -> Tensor:
+        """Gradient of what is put out, times weights at what the consumers make, by their columns: ``(null, D)``."""
+        pairs = zip(self._consumers, weights, strict=True)
+        return torch.cat([consumer.adjoint(put_out[consumer.reads], w) for consumer, w in pairs], dim=1)
+
+    def _tangents(self, batch: _Batch, directions: Tensor) -> list[Tensor]:
+        """What the producers make of directions of shape ``(n + null, d)``."""
+        self.curvature.counted += 4 * directions.numel() * sum(z[:, 0].numel() for z in batch.values)
+        parts = torch.split(directions, [layer.size for layer in self._layers], dim=1)
+        return [m.forward(x, part) for m, x, part in zip(self._layers, batch.inputs, parts, strict=True)]
+
+    def _at(
+        self, batch: _Batch, tangents: Sequence[Tensor], aside: float, along: bool = False
+    ) -> dict[fx.Node, Tensor]:
+        """What tangents of the producers' outputs become in the chain.
+
+        Args:
+            batch: The batch.
+            tangents: One for each producer.
+            aside: How far from rest null neurons are: by so much, or ``along`` so much of their tangents.
+            along: Which of the two; then maxima take the entry that the tangents raise most, else the window's mean.
+        """
+        values, moved = dict[fx.Node, Tensor](), dict(zip(self._chain.sources, tangents, strict=True))
+        for layer, node, z in zip(self._layers, self._chain.sources, batch.values, strict=True):
+            own, values[node] = layer.places[self.neurons :].flatten(), z.clone()
+            way = moved[node].movedim(layer.channel_dim, 0)[own] if along else 1.0
+            values[node].movedim(layer.channel_dim, 0)[own] = aside * way
+        for step in self._chain.steps:
+            inputs, ways = ([of[n] for n in step.inputs] for of in (values, moved))
+            if step.picks is not None and not along:
+                values[step.output] = step.function(inputs, batch.given)
+                moved[step.output] = _mean_of_window(step, ways[0], values[step.output].shape)
+            else:
+                values[step.output], moved[step.output] = pushed(step, inputs, ways, batch.given)
+        return moved
+
+    def _rest(self, batch: _Batch) -> float:
+        """What null neurons put out, as a share of what the others do at most."""
+        found = 0.0
+        for consumer, x in zip(self._consumers, batch.read, strict=True):
+            null = consumer.null(x).abs().max()
+            found = max(found, float(null / consumer.existing(x).abs().max().clamp(min=1e-30)))
+        return found
+
+
+def bears(graph: Graph, group: Group) -> bool:
+    """Whether a `Pair` can be had: the layers before and behind are linear or convolutions in one piece."""
+    uses = {layer.weight: node for node, layer in graph.layers.items()}
+    made = [linear_map(graph, uses[p.weight.tensor], group, p).unfolds for p in group.producers]
+    return all(made) and all(_in_one_piece(uses[slot.tensor]) for slot in group.consumers)
+
+
+def _in_one_piece(node: fx.Node) -> bool:
+    name = operation(node.target)
+    return name == "linear" or (name == "conv2d" and arguments(node)["groups"] == 1)
+
+
+@dataclass(eq=False)
+class _Moments:
+    """Sums over the sample.
+
+    Attributes:
+        mixed: M.
+        inputs: S.
+        read: ``E[h h^T]`` of each consumer.
+        reached: ``E[h v^T]`` of each.
+        rest: What null neurons put out, as a share.
+    """
+
+    mixed: Tensor
+    inputs: Tensor
+    read: list[Tensor]
+    reached: list[Tensor]
+    rest: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """What a pass leaves of one batch.
+
+    Attributes:
+        inputs: What each producer reads.
+        values: What each makes.
+        given: What else the chain reads.
+        read: What each consumer reads.
+        gradients: r at what each makes, of the loss of each example.
+    """
+
+    inputs: list[Tensor]
+    values: list[Tensor]
+    given: Given
+    read: list[Tensor]
+    gradients: list[Tensor]
+
+
+class _Probe:
+    """What `bench.curvature.capture` is to keep: as a chain, but for gradients at what the consumers make."""
+
+    def __init__(self, chain: Chain, consumers: Sequence[_Consumer]) -> None:
+        self.kept = [*chain.kept, *chain.ends]
+        self.ends = [consumer.node for consumer in consumers]
+        self.reads = {(node, user) for node in self.ends for user in node.users}
+
+
+class _Consumer:
+    """A layer that reads a group, as a linear map of its weight.
+
+    Args:
+        graph: With null neurons.
+        node: The layer's use.
+        slot: Its columns.
+        group: The group's name.
+        existing: Neurons that are not null.
+
+    Attributes:
+        reads: The node that it reads.
+    """
+
+    def __init__(self, graph: Graph, node: fx.Node, slot: Slot, group: str, existing: int) -> None:
+        self.node, self.slot, self.group = node, slot, group
+        assert isinstance(node.args[0], fx.Node)
+        self.reads = node.args[0]
+        self.weight = tensor_of(graph.model, slot.tensor).detach()
+        given = arguments(node)
+        self.has_bias, self.is_conv = given["bias"] is not None, operation(node.target) == "conv2d"
+        self.geometry = {name: given[name] for name in ("stride", "padding", "dilation")} if self.is_conv else {}
+        self.dim = 1 if self.is_conv else -1
+        places = slot.owned(group, slot.widths(graph.model)).to(self.weight.device)
+        self.own = places[existing:]
+        kept = torch.ones(self.weight.shape[slot.dim], dtype=torch.bool, device=self.weight.device)
+        kept[self.own.flatten()] = False
+        self.kept = kept.nonzero().flatten()
+
+    def null(self, x: Tensor) -> Tensor:
+        """Of what it reads, the part of null neurons."""
+        return x.index_select(self.dim, self.own.flatten())
+
+    def existing(self, x: Tensor) -> Tensor:
+        """Of what it reads, the rest."""
+        return x.index_select(self.dim, self.kept)
+
+    def adjoint(self, x: Tensor, t: Tensor) -> Tensor:
+        """Gradient of ``< t, layer(x) >`` by the columns of null neurons, shape ``(null, D)``."""
+        own, (null, block) = self.null(x), self.own.shape
+        if self.is_conv:
+            shape = (t.shape[1], null * block, *self.weight.shape[2:])
+            by_weight: Any = grad.conv2d_weight  # has no types
+            made: Tensor = by_weight(own, shape, t, **self.geometry)
+        else:
+            made = t.reshape(-1, t.shape[-1]).T @ own.reshape(-1, own.shape[-1])
+        return made.reshape(-1, null, block, *made.shape[2:]).movedim(0, 2).flatten(1)
+
+    def rows(self, x: Tensor, bias: bool = True) -> Tensor:
+        """What each position is made of: ``(positions, columns)``, and 1 where the layer has a bias."""
+        if self.is_conv:
+            flat = F.unfold(x, self.weight.shape[2:], **self.geometry).transpose(1, 2).flatten(0, 1)
+        else:
+            flat = x.reshape(-1, x.shape[-1])
+        return torch.cat([flat, flat.new_ones(len(flat), 1)], dim=1) if bias and self.has_bias else flat
+
+    def positions(self, t: Tensor) -> Tensor:
+        """What the layer makes, shape ``(positions, rows)``."""
+        return t.movedim(self.dim, -1).reshape(-1, t.shape[self.dim])
+
+    def combined(self, x: Tensor, weights: Tensor, like: Tensor) -> Tensor:
+        """What the layer would make of the existing neurons with weights of shape ``(columns, rows)``."""
+        made = self.rows(self.existing(x)) @ weights
+        return made.reshape(like.movedim(self.dim, -1).shape).movedim(-1, self.dim)
+
+
+def _with_null(graph: Graph, group: Group, count: int) -> Graph:
+    """The graph of a copy of the network with null neurons in a group."""
+    twin, weights = copy.deepcopy(graph.model), theta(graph.model, group)
+    null = Birth(group, weights.new_zeros(weights.shape[1]), weights.new_zeros(outgoing(graph.model, group).shape[1]))
+    apply(twin, None, GrowthPlan(births=(null,) * count), 0.0)
+    found = graph.on(twin)
+    return found.grown() if graph.baked else found
+
+
+def _squares(layer: LinearMap, x: Tensor) -> Tensor:
+    """``b b^T`` summed over positions, for the weights of one neuron and its biases behind them."""
+    rows = layer.rows(x)
+    square, many = rows.T @ rows, layer.places.shape[1]
+    if many == 1:
+        return square
+    apart = torch.kron(torch.eye(many).to(square), square)
+    step = layer.row + layer.bias
+    order = torch.arange(many * step).reshape(many, step)
+    moved = torch.cat([order[:, : layer.row].flatten(), order[:, layer.row :].flatten()])
+    return apart[moved][:, moved]
+
+
+def _least_squares(squares: Tensor, reached: Tensor) -> Tensor:
+    """``squares^+ reached``."""
+    return (torch.linalg.pinv(squares.double(), rtol=RANK, hermitian=True) @ reached.double()).to(reached)
+
+
+def _mean_of_window(step: Step, tangent: Tensor, shape: torch.Size) -> Tensor:
+    """The mean of a tangent over each window that a step selects from."""
+    assert step.picks is not None
+    entries, places = flat(tangent, step.picks), step.picks.places.to(tangent.device)
+    found = entries[..., places.clamp(min=0)].masked_fill(places < 0, 0)
+    mean: Tensor = found.sum(-1) / (places >= 0).sum(-1)
+    return mean.reshape(shape)

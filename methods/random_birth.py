@@ -1,0 +1,81 @@
+"""Control: new neurons with fresh weights, that know nothing of the data.
+
+Their incoming weights are drawn as a layer's are. Their outgoing weights are zero, which a gradient step changes; or
+they come in pairs of equal incoming weights, whose outgoing weights are fresh and opposite, so that both sides train
+from the start. All groups widen in proportion to the seed network, as the static controls do, or at random.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.core.errors import require_choice
+from bench.growth import fresh
+from bench.growth.method import GrowthContext
+from bench.growth.places import at_random, proportional
+from bench.methods import register
+from bench.network.groups import Group
+from bench.network.plan import Birth, GrowthPlan
+
+OUTGOING = ("zero", "pairs")
+WHERE = ("proportional", "random")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of random birth.
+
+    Attributes:
+        outgoing: ``zero``, or ``pairs`` of opposite sign.
+        where: ``proportional`` to the seed network, or ``random`` groups.
+    """
+
+    outgoing: str = "zero"
+    where: str = "proportional"
+
+    def __post_init__(self) -> None:
+        require_choice("method.outgoing", self.outgoing, OUTGOING)
+        require_choice("method.where", self.where, WHERE)
+
+
+@register("random_birth", Config)
+class RandomBirth:
+    """Fresh neurons."""
+
+    step = False
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        """Fill the rung with fresh neurons."""
+        budget, each = context.budget(), 2 if self.config.outgoing == "pairs" else 1
+        names = [group.name for group in context.groups]
+        if self.config.where == "random":
+            widths = {name: context.widths[name] for name in names}
+            added = at_random(budget, widths, context.generator, each)
+        else:
+            added = proportional(budget, context.seed_widths, names, each)
+        make = pairs if self.config.outgoing == "pairs" else silent
+        births = [one for group in context.groups for one in make(context, group, added[group.name])]
+        return GrowthPlan(births=tuple(births), stopped=None if births else "pairs")
+
+
+def silent(context: GrowthContext, group: Group, count: int) -> list[Birth]:
+    """Neurons with fresh incoming and no outgoing weights."""
+    model = context.graph.model
+    drawn = fresh.incoming(model, group, count, context.generator)
+    zero = fresh.outgoing(model, group, 1, context.generator)[0] * 0
+    return [Birth(group, one * 0, zero, base_incoming=one) for one in drawn]
+
+
+def pairs(context: GrowthContext, group: Group, count: int) -> list[Birth]:
+    """An even number of neurons, each two of which have equal incoming and opposite outgoing weights."""
+    model = context.graph.model
+    ins = fresh.incoming(model, group, count // 2, context.generator)
+    outs = fresh.outgoing(model, group, count // 2, context.generator)
+    return [
+        Birth(group, one * 0, other * 0, base_incoming=one, base_outgoing=sign * other)
+        for one, other in zip(ins, outs, strict=True)
+        for sign in (1, -1)
+    ]
