@@ -16,7 +16,7 @@ import torch
 
 from bench.growth.method import GrowthContext
 from bench.methods import register
-from bench.network.groups import theta
+from bench.network.groups import Group, theta
 from bench.network.plan import GrowthPlan, Split
 
 
@@ -49,14 +49,22 @@ class Net2Net:
             choice = neurons[int(torch.randint(len(neurons), (), generator=context.generator))]
             budget.add(choice[0], 1)
             drawn[choice] += 1
-        return GrowthPlan(tuple(self._split(context, name, i, k + 1) for (name, i), k in drawn.items()))
+        groups = context.graph.groups
+        return GrowthPlan(tuple(_split(context, groups[name], i, k + 1, self.step) for (name, i), k in drawn.items()))
 
-    def _split(self, context: GrowthContext, name: str, neuron: int, replicas: int) -> Split:
-        group = context.graph.groups[name]
-        directions = None
-        if self.step:
-            size = theta(context.graph.model, group).shape[1]
-            noise = torch.randn(replicas, size, generator=context.generator, dtype=torch.float64)
-            directions = torch.nn.functional.normalize(noise, dim=1)
-            directions[0] = 0
-        return Split(group, neuron, (1 / replicas,) * replicas, directions)
+
+def replicas(context: GrowthContext, group: Group, count: int) -> list[Split]:
+    """Splits of random neurons of one group, drawn with replacement, that add so many, with noise."""
+    neurons = context.widths[group.name]
+    drawn = Counter(torch.randint(neurons, (count,), generator=context.generator).tolist())
+    return [_split(context, group, i, k + 1, True) for i, k in drawn.items()]
+
+
+def _split(context: GrowthContext, group: Group, neuron: int, replicas: int, noisy: bool) -> Split:
+    directions = None
+    if noisy:
+        size = theta(context.graph.model, group).shape[1]
+        noise = torch.randn(replicas, size, generator=context.generator, dtype=torch.float64)
+        directions = torch.nn.functional.normalize(noise, dim=1)
+        directions[0] = 0
+    return Split(group, neuron, (1 / replicas,) * replicas, directions)

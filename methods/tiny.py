@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import require, require_choice
+from bench.curvature.pair import root_of_inverse
 from bench.growth.budget import Candidate, by_gain, useful
 from bench.growth.method import GrowthContext
 from bench.methods import register
@@ -82,9 +83,7 @@ def decomposed(n: Tensor, s: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
     Returns:
         Shapes ``(k, d)`` and ``(k, D)``, as many as there are singular values above the threshold.
     """
-    values, vectors = torch.linalg.eigh(s)
-    kept = values > threshold**2 * values.max()
-    root = (vectors[:, kept] / values[kept].sqrt()) @ vectors[:, kept].T
+    root = root_of_inverse(s, threshold**2)
     left, sizes, right = torch.linalg.svd(n @ root, full_matrices=False)
     most = int((sizes > threshold * sizes.max()).sum()) if len(sizes) and sizes.max() > 0 else 0
     scale = sizes[:most, None].sqrt()

@@ -100,6 +100,27 @@ class Pair:
             found += self._reached(batch, left)
         return found
 
+    def whitened(self, matrix: Tensor) -> Tensor:
+        """``G^-1/2`` times a matrix ``(D, k)``, with ``G = E[r r^T]`` of each consumer, shape ``(D, k)``."""
+        found, at = [], 0
+        for consumer, squares in zip(self._consumers, self._first.gradients, strict=True):
+            own = matrix[at : at + consumer.entries]
+            entries = own.reshape(consumer.own.shape[1], len(squares), -1, own.shape[1])
+            root = root_of_inverse(squares.to(matrix))
+            found.append(torch.einsum("op,bpek->boek", root, entries).flatten(0, 2))
+            at += consumer.entries
+        return torch.cat(found)
+
+    @property
+    def score(self) -> float:
+        """The consumers' natural expansion score ``tr(G^-1 E[r h^T] E[h h^T]^-1 E[h r^T])`` as they are."""
+        parts = zip(self._first.read, self._first.reached, self._first.gradients, strict=True)
+        halves = [
+            root_of_inverse(read.double()) @ reached.double() @ root_of_inverse(made.double())
+            for read, reached, made in parts
+        ]
+        return float(sum(half.square().sum() for half in halves))
+
     @property
     def is_quiet(self) -> bool:
         """Whether a null neuron puts out nothing, so that a birth changes the loss by ``epsilon^2``."""
@@ -138,12 +159,9 @@ class Pair:
     @cached_property
     def _first(self) -> _Moments:
         like = theta(self.curvature.graph.model, self.group)
-        moments = _Moments(
-            like.new_zeros(self.outgoing_size, self.size),
-            like.new_zeros(self.size, self.size),
-            [torch.zeros((), dtype=like.dtype, device=like.device) for _ in self._consumers],
-            [torch.zeros((), dtype=like.dtype, device=like.device) for _ in self._consumers],
-        )
+        read, reached, gradients = ([like.new_zeros(()) for _ in self._consumers] for _ in range(3))
+        mixed, inputs = like.new_zeros(self.outgoing_size, self.size), like.new_zeros(self.size, self.size)
+        moments = _Moments(mixed, inputs, read, reached, gradients)
         for batch in self._batches():
             moments.mixed += self._reached(batch, batch.gradients)
             at = 0
@@ -154,6 +172,7 @@ class Pair:
                 rows, made = consumer.rows(consumer.existing(x)), consumer.positions(r)
                 moments.read[k] = moments.read[k] + rows.T @ rows / len(self.sample)
                 moments.reached[k] = moments.reached[k] - rows.T @ made / len(self.sample)
+                moments.gradients[k] = moments.gradients[k] + made.T @ made / len(self.sample)
             moments.rest = max(moments.rest, self._rest(batch))
         return moments
 
@@ -254,6 +273,7 @@ class _Moments:
         inputs: S.
         read: ``E[h h^T]`` of each consumer.
         reached: ``E[h v^T]`` of each.
+        gradients: ``E[r r^T]`` of each.
         rest: What null neurons put out, as a share.
     """
 
@@ -261,6 +281,7 @@ class _Moments:
     inputs: Tensor
     read: list[Tensor]
     reached: list[Tensor]
+    gradients: list[Tensor]
     rest: float = 0.0
 
 
@@ -317,6 +338,7 @@ class _Consumer:
         self.dim = 1 if self.is_conv else -1
         places = slot.owned(group, slot.widths(graph.model)).to(self.weight.device)
         self.own = places[existing:]
+        self.entries = self.weight.numel() // self.weight.shape[slot.dim] * places.shape[1]
         kept = torch.ones(self.weight.shape[slot.dim], dtype=torch.bool, device=self.weight.device)
         kept[self.own.flatten()] = False
         self.kept = kept.nonzero().flatten()
@@ -380,6 +402,14 @@ def _squares(layer: LinearMap, x: Tensor) -> Tensor:
     return apart[moved][:, moved]
 
 
+def root_of_inverse(squares: Tensor, threshold: float = RANK) -> Tensor:
+    """``A^-1/2`` of a symmetric ``A``, without the directions whose eigenvalue is below a share of the largest."""
+    values, vectors = torch.linalg.eigh(squares)
+    kept = values > threshold * values.max()
+    root: Tensor = (vectors[:, kept] / values[kept].sqrt()) @ vectors[:, kept].T
+    return root
+
+
 def _least_squares(squares: Tensor, reached: Tensor) -> Tensor:
     """``squares^+ reached``."""
     return (torch.linalg.pinv(squares.double(), rtol=RANK, hermitian=True) @ reached.double()).to(reached)
@@ -390,5 +420,5 @@ def _mean_of_window(step: Step, tangent: Tensor, shape: torch.Size) -> Tensor:
     assert step.picks is not None
     entries, places = flat(tangent, step.picks), step.picks.places.to(tangent.device)
     found = entries[..., places.clamp(min=0)].masked_fill(places < 0, 0)
-    mean: Tensor = found.sum(-1) / (places >= 0).sum(-1)
-    return mean.reshape(shape)
+    valid = (places >= 0).sum(-1).to(found.dtype)
+    return found.sum(-1).div(valid).reshape(shape)

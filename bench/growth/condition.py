@@ -21,8 +21,11 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.errors import require, require_choice
+from bench.network.groups import Group, tensor_of
 
 NONE, SHRINK_PERTURB, RESCALE = "none", "shrink_perturb", "rescale"
+SCALE = "scale"
+"""What a plan's own factors of outgoing weights are called on record (`bench.network.plan.GrowthPlan.scale`)."""
 CONDITIONS = (NONE, SHRINK_PERTURB, RESCALE)
 HALF = 0.5
 """Of either, where nothing is said of both."""
@@ -89,6 +92,14 @@ def condition(model: nn.Module, fresh: nn.Module, how: Condition) -> None:
                 for own in (weight, bias):
                     if own is not None:
                         own.mul_(factor)
+
+
+def scale_outgoing(model: nn.Module, group: Group, neurons: int, factor: float) -> None:
+    """Multiply the outgoing weights of a group's first ``neurons`` neurons, in place."""
+    for slot in group.consumers:
+        tensor = tensor_of(model, slot.tensor).data
+        places = slot.owned(group.name, slot.widths(model))[:neurons].flatten().to(tensor.device)
+        tensor.movedim(slot.dim, 0)[places] *= factor
 
 
 def _layers(model: nn.Module, fresh: nn.Module) -> Iterator[tuple[Tensor, Tensor, Tensor | None, Tensor | None]]:

@@ -19,6 +19,7 @@ from bench.core.record import GrowthRecord
 from bench.curvature.eigensolvers import eigensolver
 from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
+from bench.growth.condition import SCALE, scale_outgoing
 from bench.growth.config import KEEP, LEAVE_OUT, GrowthConfig
 from bench.growth.judge import LEAST_STEP, ROUNDING, contradicts, opposes
 from bench.growth.method import GrowthContext, GrowthMethod, Trained
@@ -197,6 +198,7 @@ class GrowthEvent:
         plan, epsilon = self._reconsidered(plan, epsilon, before)
         if not plan.changes:
             return plan
+        widths = self.graph.widths()
         done = apply(self.graph.model, self.optimizers, plan, epsilon, self.config.optimizer_state)
         for average in self.averages:
             apply(average, None, plan, epsilon)
@@ -227,6 +229,11 @@ class GrowthEvent:
             self.predicted |= plan.groups.keys()
             record.trust = context.curvature.trust(self.predicted)
             self._judge(change, after - before, before, record)
+        if plan.scale:
+            for model in (self.graph.model, *self.averages):
+                for name, factor in plan.scale.items():
+                    scale_outgoing(model, self.graph.groups[name], widths[name], factor)
+            record.condition, record.conditioned = SCALE, (record.conditioned or 0.0) + self.loss() - after
         return plan
 
     def _keeps_function(self, plan: GrowthPlan, outputs: Tensor, record: GrowthRecord) -> None:

@@ -356,7 +356,7 @@ class Grower:
         before = event.loss()
         for one in (self.model, *averages):
             condition(one, fresh, how)
-        record.condition, record.conditioned = how.kind, event.loss() - before
+        record.condition, record.conditioned = how.kind, (record.conditioned or 0.0) + event.loss() - before
         record.flops += 2 * event.measured
 
     def _sample(self, inputs: Examples, targets: Tensor | None, loss: Loss | None) -> Sample:

@@ -40,8 +40,8 @@ def at_rest(model: nn.Module, slot: Slot, entries: Tensor) -> Tensor:
         value = {"weight": (1 + layer.eps) ** 0.5, "running_var": 1.0 if layer.affine else 1 - layer.eps}.get(name, 0)
         found += value
     elif isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d) and name == "weight":
-        middle = tuple(size // 2 for size in layer.weight.shape[2:])
-        found[(slice(None), slice(None), *middle)] = 1
+        kernel = found.flatten(2)
+        kernel[..., kernel.shape[2] // 2] = 1
     elif isinstance(layer, nn.PReLU):
         found += SLOPE
     elif name != "bias" and entries.is_floating_point():

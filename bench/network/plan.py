@@ -111,6 +111,8 @@ class GrowthPlan:
         births: New neurons.
         epsilon: The step where the method's rule has one of its own, a number or `LINE_SEARCH`; None for
             ``growth.epsilon``.
+        scale: Factors of the outgoing weights that are there, by group, once the plan is carried out: not of its
+            prediction, for they change the function.
         stopped: Why a method that could go on in principle proposes nothing, e.g. ``"stable"``.
         restart: Whether the grown network starts again from fresh parameters (the static controls).
         epochs: Training epochs of the stage; None for the recipe's.
@@ -120,6 +122,7 @@ class GrowthPlan:
     splits: tuple[Split, ...] = ()
     births: tuple[Birth, ...] = ()
     epsilon: float | str | None = None
+    scale: Mapping[str, float] = field(default_factory=dict)
     stopped: str | None = None
     restart: bool = False
     epochs: int | None = None
@@ -174,6 +177,10 @@ def validate(plan: GrowthPlan, model: nn.Module, groups: Mapping[str, Group]) ->
     if step is not None and step != LINE_SEARCH and not (_is_number(step) and 0 < cast(float, step) <= LONGEST_STEP):
         expected = f"a number above 0, at most {LONGEST_STEP:g}, {LINE_SEARCH} or None"
         raise PlanError(f"the plan's epsilon is {step!r}; expected {expected}")
+    for name, factor in plan.scale.items():
+        if name not in groups or not _is_number(factor) or factor <= 0:
+            expected = "a number above 0 under a group's name"
+            raise PlanError(f"the plan's scale of {name!r} is {factor!r}; expected {expected}")
     if not isinstance(plan.restart, bool):
         raise PlanError(f"the plan's restart is {plan.restart!r}; expected True or False")
     if not isinstance(plan.stopped, str | None):
