@@ -5,6 +5,10 @@ multiply-adds that a network grown along the ladder has spent by then, this stag
 
     epochs = round( (sum over earlier stages of epochs * macs) / macs now + the stage's epochs )
 
+``shrink_perturb`` trains as long, and in as many cycles as growing has had stages by then: between two it shrinks and
+perturbs the network (``growth.shrink``, ``growth.perturb``; by half and half if nothing is said), and starts the
+schedule again. It is the warm start of growing without growing (Ash and Adams, arXiv 1910.08475).
+
 All groups are widened in proportion to the seed network, up to the rung, and every parameter is drawn anew.
 """
 
@@ -31,8 +35,12 @@ class Static:
         """Widen all groups in proportion, then start afresh."""
         budget = context.budget()
         added = proportional(budget, context.seed_widths, context.widths)
-        splits = [s for name, count in added.items() for s in _replicas(context, name, count)]
-        return GrowthPlan(tuple(splits), restart=True, epochs=self._epochs(context, budget))
+        splits = [s for name, count in added.items() for s in replicas(context, name, count)]
+        epochs, cycles = self._epochs(context, budget), self._cycles(context)
+        return GrowthPlan(tuple(splits), restart=True, epochs=epochs, cycles=cycles)
+
+    def _cycles(self, context: GrowthContext) -> int:
+        return 1
 
     def _epochs(self, context: GrowthContext, budget: Budget) -> int | None:
         return None
@@ -43,12 +51,24 @@ class StaticMatched(Static):
     """From scratch, with the training that a grown network has had."""
 
     def _epochs(self, context: GrowthContext, budget: Budget) -> int | None:
-        seed, *later = context.history
-        spent = seed.epochs * seed.macs + context.epochs * sum(stage.macs for stage in later)
-        return round(spent / context.macs.at(budget.widths)) + context.epochs
+        return matched_epochs(context, budget)
 
 
-def _replicas(context: GrowthContext, name: str, added: int) -> list[Split]:
+@register("shrink_perturb")
+class ShrinkPerturb(StaticMatched):
+    """From scratch, with the training that a grown network has had and as many warm starts."""
+
+    def _cycles(self, context: GrowthContext) -> int:
+        return len(context.history) + 1
+
+
+def matched_epochs(context: GrowthContext, budget: Budget) -> int:
+    """Epochs that spend what growing has spent by then, this stage's included."""
+    spent = sum(stage.planned * stage.macs for stage in context.history)
+    return round(spent / context.macs.at(budget.widths)) + context.epochs
+
+
+def replicas(context: GrowthContext, name: str, added: int) -> list[Split]:
     """Splits into exact copies that add this many neurons, spread evenly."""
     neurons = context.widths[name]
     each, more = divmod(added, neurons)

@@ -24,6 +24,8 @@ PLACES = {"folder": ("root", "cache"), "file": ("root",)}
 """Of data named by a path, as ``folder:PATH``: options that say where it lies."""
 
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
+LATER = ("epochs", "final_share", "when", "patience", "gap", "newborn_lr", "newborn_warmup")
+"""Options of training that concern later stages alone."""
 SEED_GROUPS = ("backbone", "data", "train", "seed", "precision")
 
 
@@ -56,7 +58,7 @@ def identities(options: Options) -> tuple[str, ...]:
 def seed_identity(options: Options) -> str:
     """The hash that names a seed network: backbone, data, recipe, seed and precision."""
     kept = {key: options[key] for key in SEED_GROUPS}
-    kept["train"] = {key: value for key, value in kept["train"].items() if key != "epochs"}  # of later stages
+    kept["train"] = {key: value for key, value in kept["train"].items() if key not in LATER}
     return _digest(kept)
 
 

@@ -238,7 +238,7 @@ class Pair:
             inputs, ways = ([of[n] for n in step.inputs] for of in (values, moved))
             if step.picks is not None and not along:
                 values[step.output] = step.function(inputs, batch.given)
-                moved[step.output] = _mean_of_window(step, ways[0], values[step.output].shape)
+                moved[step.output] = _mean_of_window(step, ways[0], values[step.output])
             else:
                 values[step.output], moved[step.output] = pushed(step, inputs, ways, batch.given)
         return moved
@@ -415,10 +415,10 @@ def _least_squares(squares: Tensor, reached: Tensor) -> Tensor:
     return (torch.linalg.pinv(squares.double(), rtol=RANK, hermitian=True) @ reached.double()).to(reached)
 
 
-def _mean_of_window(step: Step, tangent: Tensor, shape: torch.Size) -> Tensor:
+def _mean_of_window(step: Step, tangent: Tensor, like: Tensor) -> Tensor:
     """The mean of a tangent over each window that a step selects from."""
     assert step.picks is not None
     entries, places = flat(tangent, step.picks), step.picks.places.to(tangent.device)
-    found = entries[..., places.clamp(min=0)].masked_fill(places < 0, 0)
-    valid = (places >= 0).sum(-1).to(found.dtype)
-    return found.sum(-1).div(valid).reshape(shape)
+    found: Tensor = entries[..., places.clamp(min=0)].masked_fill(places < 0, 0)
+    mean = found.sum(-1) / (places >= 0).sum(-1).to(found)
+    return mean.reshape(like.shape)

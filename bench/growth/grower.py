@@ -28,7 +28,7 @@ from bench.curvature.sample import Loss, Sample
 from bench.growth import caller
 from bench.growth.afresh import draw_parameters
 from bench.growth.caller import Examples
-from bench.growth.condition import condition
+from bench.growth.condition import HALF, SHRINK_PERTURB, Condition, condition
 from bench.growth.config import GrowthConfig
 from bench.growth.event import GrowthEvent
 from bench.growth.method import GrowthMethod, Trained, check_options, make
@@ -359,6 +359,18 @@ class Grower:
         record.condition, record.conditioned = how.kind, (record.conditioned or 0.0) + event.loss() - before
         record.flops += 2 * event.measured
 
+    def warm_start(self, stage: int, cycle: int) -> None:
+        """Condition the network as it is, between two cycles of a stage: by half and half where nothing is said.
+
+        Args:
+            stage: The stage's number; with the cycle's it decides what is drawn.
+            cycle: The number of the cycle that begins.
+        """
+        assert self.build is not None
+        fresh, how = copy.deepcopy(self.model), self.config.conditioning
+        draw_parameters(fresh, self.build, stream(self.seed, f"warm start {stage} {cycle}"))
+        condition(self.model, fresh, Condition(SHRINK_PERTURB, HALF, HALF) if how.is_none else how)
+
     def _sample(self, inputs: Examples, targets: Tensor | None, loss: Loss | None) -> Sample:
         return caller.sample(self.graph, inputs, targets, loss, self.config.examples)
 
@@ -380,7 +392,7 @@ class Grower:
         return {
             "model": self.model.state_dict(),
             "lineage": dict(self.lineage),
-            "history": [(one.macs, one.epochs) for one in self.history],
+            "history": [(one.macs, one.epochs, one.recipe) for one in self.history],
             "events": self.events,
         }
 
@@ -398,7 +410,7 @@ class Grower:
         load(self.model, state["model"], self.graph.groups.values())
         self.graph = self.graph.grown()
         self.lineage = dict(state["lineage"])
-        self.history = [Trained(macs, epochs) for macs, epochs in state["history"]]
+        self.history = [Trained(*one) for one in state["history"]]
         self.events = state["events"]
 
 

@@ -26,10 +26,22 @@ from bench.network.quadratic import CostModel
 
 @dataclass(frozen=True)
 class Trained:
-    """What one finished stage trained: multiply-adds of one inference, and epochs."""
+    """What one finished stage trained.
+
+    Attributes:
+        macs: Multiply-adds of one inference.
+        epochs: Epochs.
+        recipe: Those that the recipe has for the stage; None for as many.
+    """
 
     macs: float
     epochs: int
+    recipe: int | None = None
+
+    @property
+    def planned(self) -> int:
+        """Epochs by the recipe."""
+        return self.epochs if self.recipe is None else self.recipe
 
 
 @dataclass(eq=False)

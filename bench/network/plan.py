@@ -116,6 +116,7 @@ class GrowthPlan:
         stopped: Why a method that could go on in principle proposes nothing, e.g. ``"stable"``.
         restart: Whether the grown network starts again from fresh parameters (the static controls).
         epochs: Training epochs of the stage; None for the recipe's.
+        cycles: How often the schedule runs within the stage's epochs; between two the network is conditioned.
         notes: Finite numbers that the method wants on record, by name.
     """
 
@@ -126,6 +127,7 @@ class GrowthPlan:
     stopped: str | None = None
     restart: bool = False
     epochs: int | None = None
+    cycles: int = 1
     notes: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -173,6 +175,8 @@ def validate(plan: GrowthPlan, model: nn.Module, groups: Mapping[str, Group]) ->
     if plan.epochs is not None and not (_is_whole(plan.epochs) and 0 <= plan.epochs <= MOST_EPOCHS):
         expected = f"a whole number of at least 0 and at most {MOST_EPOCHS}, or None"
         raise PlanError(f"the plan asks for {plan.epochs!r} epochs; expected {expected}")
+    if not (_is_whole(plan.cycles) and 1 <= plan.cycles <= MOST_EPOCHS):
+        raise PlanError(f"the plan asks for {plan.cycles!r} cycles; expected a whole number of at least 1")
     step = plan.epsilon
     if step is not None and step != LINE_SEARCH and not (_is_number(step) and 0 < cast(float, step) <= LONGEST_STEP):
         expected = f"a number above 0, at most {LONGEST_STEP:g}, {LINE_SEARCH} or None"

@@ -17,6 +17,7 @@ class Progress:
     Attributes:
         stage: The stage at hand.
         epochs: Its length.
+        cycles: How often its schedule runs.
         epoch: Its epochs done.
         growth: How it grew; None for the seed.
         train_seconds: Its training time so far.
@@ -28,6 +29,7 @@ class Progress:
 
     stage: int = 0
     epochs: int = 0
+    cycles: int = 1
     epoch: int = 0
     growth: GrowthRecord | None = None
     train_seconds: float = 0.0

@@ -37,12 +37,15 @@ from bench.run import checkpoint
 from bench.run.checkpoint import Owner
 from bench.run.config import Settings
 from bench.run.environment import choose_device, describe, give_back_memory, reset
+from bench.run.follow import follow, followed
 from bench.run.ladder import Ladder
 from bench.run.progress import Progress
 from bench.run.refresh import refresh_norm
 from bench.run.start import require_finite_loss
 from bench.run.weights import seed_network
 from bench.train import evaluate, loss_function, make_optimizer, train
+from bench.train.newborn import NewbornRates
+from bench.train.when import is_over, planned
 
 
 class Run:
@@ -60,8 +63,8 @@ class Run:
     def __init__(self, settings: Settings, folder: RunFolder, callback: Callback) -> None:
         self.settings, self.folder, self.callback = settings, folder, callback
         options, self.seed = settings.options, settings.run.seed
-        reset(settings.run.threads, self.seed)
         self.method: GrowthMethod = make_method(options["method"])
+        reset(settings.run.threads, self.seed)
         self.device = choose_device(settings.run.device)
         data = load(options["data"], self.seed)
         self.data = data.to(self.device)
@@ -75,6 +78,7 @@ class Run:
         self.provenance = self._provenance(data.digest())
         self.ladder = self._ladder()
         self.grower.models = self.ladder.models
+        self.planned = planned(settings.train, len(self.ladder.rungs) - 1)
         self.optimizer = make_optimizer(self.model, settings.train)
         self.progress = Progress()
 
@@ -112,9 +116,10 @@ class Run:
 
     def _provenance(self, data: str) -> Provenance:
         growth, here = self.settings.growth, describe(self.device)
-        name = self.settings.name
+        name, other = self.settings.name, followed(self.method)
         sources = {
             "method": methods[name("method")].source,
+            **({} if other is None else {"method.of": methods[other["name"]].source}),
             "backbone": backbones[name("backbone")].source,
             "data": datasets[name("data")].source,
         }
@@ -151,6 +156,7 @@ class Run:
         write_atomic(self.folder.config_path, OmegaConf.to_yaml(options))
         self.ladder.keep()
         try:
+            follow(self.method, self.settings.options)
             if not self._resume():
                 self._train_seed()
             while self.progress.stage < len(self.ladder.rungs):
@@ -217,7 +223,7 @@ class Run:
         settings, progress = self.settings, self.progress
         started = time.perf_counter()
         grown = self.grower.grow_to(
-            self.ladder.rungs[progress.stage], self.sample, [self.optimizer], epochs=settings.train.epochs
+            self.ladder.rungs[progress.stage], self.sample, [self.optimizer], epochs=self._recipe()
         )
         record, plan = grown.record, grown.plan
         give_back_memory()
@@ -232,7 +238,28 @@ class Run:
             record.flops += 2 * self._macs() * images
         record.seconds = time.perf_counter() - started
         progress.growth = record
-        progress.epochs = settings.train.epochs if plan.epochs is None else plan.epochs
+        progress.epochs = self._recipe() if plan.epochs is None else plan.epochs
+        progress.cycles = plan.cycles
+        if not plan.restart and progress.stage == len(self.ladder.rungs) - 1:
+            progress.epochs += self._left_over()
+
+    def _recipe(self) -> int:
+        """Epochs that the recipe has for the stage at hand."""
+        stage, recipe = self.progress.stage, self.settings.train
+        return self.planned[stage - 1] if stage else recipe.seed_epochs
+
+    def _left_over(self) -> int:
+        """Epochs that triggers left in the grown stages before."""
+        done = [s for s in self.progress.stages if s.growth is not None and not s.growth.restart]
+        return max(0, sum(self.planned[s.stage - 1] - s.epochs for s in done))
+
+    def _is_over(self) -> bool:
+        """Whether a trigger ends the stage at hand: not the last, nor one that starts afresh."""
+        progress = self.progress
+        grown = progress.growth is not None and not progress.growth.restart
+        if not grown or progress.stage == len(self.ladder.rungs) - 1:
+            return False
+        return is_over(self.settings.train, progress.train_losses, progress.val_losses)
 
     def _train(self, save: Callable[[], None]) -> None:
         progress, settings, data = self.progress, self.settings, self.data
@@ -241,7 +268,7 @@ class Run:
         started = time.perf_counter()
         unpaid = 0.0
 
-        def on_epoch(epoch: int, loss: float) -> None:
+        def on_epoch(epoch: int, loss: float) -> bool:
             nonlocal saved, unpaid
             entered = time.perf_counter()
             val_loss = evaluate(self.model, data, data.validation, settings.run.precision).loss
@@ -250,11 +277,15 @@ class Run:
             progress.train_losses.append(loss)
             progress.val_losses.append(val_loss if isfinite(val_loss) else None)
             self.callback.on_epoch_end(loss, val_loss)
+            over = self._is_over()
+            if over:
+                progress.epochs = progress.epoch
             if time.monotonic() - saved >= settings.run.checkpoint_seconds and progress.epoch < progress.epochs:
                 progress.train_seconds = before + entered - started - unpaid
                 save()
                 saved = time.monotonic()
             unpaid += time.perf_counter() - entered
+            return over
 
         result = train(
             self.model,
@@ -266,8 +297,25 @@ class Run:
             precision=settings.run.precision,
             start_epoch=progress.epoch,
             on_epoch=on_epoch,
+            newborn=self._newborn_rates(),
+            cycles=progress.cycles,
+            between=self._warm_start,
         )
         progress.train_seconds = before + result.seconds
+
+    def _warm_start(self, cycle: int) -> None:
+        """Condition the network between two cycles of a stage."""
+        self.grower.warm_start(self.progress.stage, cycle)
+
+    def _newborn_rates(self) -> NewbornRates | None:
+        """Learning rates of what was born since the seed, or since the network last started afresh."""
+        progress, config = self.progress, self.settings.train
+        if progress.growth is None or progress.growth.restart or (config.newborn_lr == 1 and not config.newborn_warmup):
+            return None
+        since = max((s.stage for s in progress.stages if s.growth is not None and s.growth.restart), default=0)
+        widths = [s.widths for s in progress.stages if s.stage >= since] + [self.graph.widths()]
+        groups = self.graph.groups.values()
+        return NewbornRates(self.model, groups, widths, config.newborn_lr, config.newborn_warmup)
 
     def _finish(self) -> None:
         """Measure the stage and write its record."""
@@ -278,6 +326,7 @@ class Run:
         give_back_memory()
         if not (isfinite(validation.loss) and isfinite(test.loss)):
             raise TrainingDiverged(f"the loss on held-out data became {test.loss} in stage {progress.stage}")
+        recipe = self._recipe()
         growth, evaluating = progress.growth, progress.eval_seconds + time.perf_counter() - started
         record = StageRecord(
             stage=progress.stage,
@@ -299,7 +348,7 @@ class Run:
             stage=progress.stage + 1,
             stages=[*progress.stages, record],
         )
-        self.grower.history.append(Trained(self._macs(), progress.epochs))
+        self.grower.history.append(Trained(self._macs(), progress.epochs, recipe))
         self.callback.on_stage_end(record)
 
     def _macs(self) -> float:

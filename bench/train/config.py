@@ -8,6 +8,8 @@ from bench.core.errors import require, require_choice
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("constant", "cosine", "step")
+SCHEDULE, CONVERGED, GAP = WHEN = ("schedule", "converged", "gap")
+NORM = "norm"
 MOST = 10**6
 """Epochs, or examples at once; what asks for more would not end."""
 
@@ -30,6 +32,14 @@ class TrainConfig:
         milestones: Fractions of a stage at which ``step`` multiplies the learning rate by ``decay``.
         decay: Factor of ``step`` at each milestone.
         warmup: Fraction of a stage's steps in which the learning rate rises linearly to its peak.
+        final_share: Share of all epochs, the seed's among them, that the last stage has; None for as many as others.
+        when: When a stage ends and the network grows (`bench.train.when`): by ``schedule``, or sooner, when it has
+            ``converged`` or the ``gap`` between validation and training is wide.
+        patience: Epochs without a lower validation loss after which it has converged.
+        gap: Share by which the validation loss exceeds the training loss.
+        newborn_lr: Factor of the learning rate of weights born in the last growth event, or ``norm`` for the norm of
+            what was born in each over the seed's (`bench.train.newborn`).
+        newborn_warmup: Fraction of a stage in which that rises from zero.
         label_smoothing: Share of the target spread over all classes, classification only.
 
     Raises:
@@ -49,6 +59,12 @@ class TrainConfig:
     milestones: tuple[float, ...] = (0.5, 0.75)
     decay: float = 0.1
     warmup: float = 0.0
+    final_share: float | None = None
+    when: str = SCHEDULE
+    patience: int = 3
+    gap: float = 0.1
+    newborn_lr: float | str = 1.0
+    newborn_warmup: float = 0.0
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
@@ -84,4 +100,13 @@ class TrainConfig:
         )
         require(0 < self.decay <= 1, "train.decay", self.decay, "a number in (0, 1]")
         require(0 <= self.warmup < 1, "train.warmup", self.warmup, "a fraction of a stage in [0, 1)")
+        share = self.final_share
+        require(share is None or 0 <= share <= 1, "train.final_share", share, "a share from 0 to 1, or null")
+        require_choice("train.when", self.when, WHEN)
+        require(1 <= self.patience <= MOST, "train.patience", self.patience, "a whole number of at least 1")
+        require(0 <= self.gap < float("inf"), "train.gap", self.gap, "a number of at least 0")
+        rate = self.newborn_lr
+        own = rate == NORM if isinstance(rate, str) else 0 <= rate <= 1e6
+        require(own, "train.newborn_lr", rate, f"a number of at least 0, at most 1e6, or {NORM}")
+        require(0 <= self.newborn_warmup < 1, "train.newborn_warmup", self.newborn_warmup, "a fraction in [0, 1)")
         require(0 <= self.label_smoothing < 1, "train.label_smoothing", self.label_smoothing, "a number in [0, 1)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from bench.core.streams import stream
 from bench.data.base import Dataset
 from bench.train.config import TrainConfig
 from bench.train.loss import loss_function
+from bench.train.newborn import NewbornRates
 from bench.train.optim import learning_rate
 from bench.train.precision import autocast
 
@@ -84,7 +86,10 @@ def train(
     seed: int,
     precision: str = "fp32",
     start_epoch: int = 0,
-    on_epoch: Callable[[int, float], None] | None = None,
+    on_epoch: Callable[[int, float], bool | None] | None = None,
+    newborn: NewbornRates | None = None,
+    cycles: int = 1,
+    between: Callable[[int], None] | None = None,
 ) -> TrainResult:
     """Train for one stage of ``epochs`` epochs, in place.
 
@@ -101,7 +106,12 @@ def train(
         seed: Seed of this stage's streams.
         precision: ``"fp32"`` or ``"bf16"``.
         start_epoch: The first epoch to run.
-        on_epoch: Called after each epoch with its number and mean loss, e.g. to write a checkpoint.
+        on_epoch: Called after each epoch with its number and mean loss, e.g. to write a checkpoint; says True where
+            the stage is to end with it.
+        newborn: Learning rates of weights that were born later; None for the same for all.
+
+        cycles: How often the schedule runs, one after the other, over as equal shares of the epochs as there are.
+        between: Called before each cycle but the first, with its number.
 
     Raises:
         TrainingDiverged: The loss of an epoch is NaN or infinite; raised after that epoch, before ``on_epoch``.
@@ -112,19 +122,25 @@ def train(
     arithmetic = autocast(device, precision)
     sizes = batch_sizes(len(data.train), config.batch_size)
     shares = torch.tensor(sizes, dtype=torch.float64) / len(data.train)
-    total_steps = epochs * len(sizes)
+    starts = [round(cycle * epochs / cycles) for cycle in range(cycles + 1)]
     result = TrainResult(None, 0, 0.0)
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for epoch in range(start_epoch, epochs):
             started = time.perf_counter()
+            cycle = bisect_right(starts, epoch) - 1
+            first_step, total_steps = starts[cycle] * len(sizes), (starts[cycle + 1] - starts[cycle]) * len(sizes)
+            if cycle and epoch == starts[cycle] and between is not None:
+                between(cycle)
             model.train()
+            if newborn is not None:
+                newborn.renew()
             _seed(device, stream(seed, f"dropout {epoch}").initial_seed())
             augmentation = stream(seed, f"augmentation {epoch}")
             order = torch.randperm(len(data.train), generator=stream(seed, f"order {epoch}")).to(device)
             losses = []
             batches = _batches(data, order, sizes, augmentation)
-            for step, (inputs, targets) in enumerate(batches, start=epoch * len(sizes)):
+            for step, (inputs, targets) in enumerate(batches, start=epoch * len(sizes) - first_step):
                 rate = learning_rate(config, step, total_steps)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
@@ -132,7 +148,11 @@ def train(
                     loss = criterion(model(inputs), targets)
                 optimizer.zero_grad()
                 torch.autograd.backward(loss)
+                if newborn is not None:
+                    newborn.hold()
                 optimizer.step()
+                if newborn is not None:
+                    newborn.scale((step + 1) / total_steps)
                 losses.append(loss.detach())
             mean = (torch.stack(losses).cpu().double() * shares).sum().item()  # the epoch's only wait for the device
             seconds = result.seconds + time.perf_counter() - started
@@ -142,6 +162,6 @@ def train(
                     f"training loss became {mean} in epoch {epoch + 1} of {epochs} with train.lr={config.lr}: "
                     "try a lower train.lr or a longer train.warmup"
                 )
-            if on_epoch is not None:
-                on_epoch(epoch, mean)
+            if on_epoch is not None and on_epoch(epoch, mean):
+                break
     return result
