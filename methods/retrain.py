@@ -38,7 +38,7 @@ class Config:
     epochs: str = "recipe"
 
     def __post_init__(self) -> None:
-        require_choice("method.of", self.of, tuple(methods))
+        require_choice("method.of", self.of, tuple(sorted(entry.name for entry in methods)))
         require_choice("method.epochs", self.epochs, EPOCHS)
 
 

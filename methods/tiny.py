@@ -72,19 +72,26 @@ class Tiny:
 def candidates(context: GrowthContext, group: Group, threshold: float = 1e-3) -> list[Birth]:
     """New neurons of a group, those of largest singular value first."""
     pair = context.pair(group)
-    incoming, outgoing = decomposed(pair.N.double(), pair.S.double(), threshold)
+    incoming, outgoing = decomposed(pair.N.double(), pair.S.double(), threshold, pair.rounding)
     gains = pair.gain(incoming.to(pair.M), outgoing.to(pair.M)).tolist()
     return [Birth(group, one, other, gain=gain) for one, other, gain in zip(incoming, outgoing, gains, strict=True)]
 
 
-def decomposed(n: Tensor, s: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+def decomposed(n: Tensor, s: Tensor, threshold: float, rounding: float = 0.0) -> tuple[Tensor, Tensor]:
     """Incoming and outgoing weights of the neurons, from ``N`` of shape ``(D, d)`` and ``S`` of ``(d, d)``.
+
+    Args:
+        n: N.
+        s: S.
+        threshold: Share of the largest singular value from which on another counts.
+        rounding: What N may be off by; a matrix no larger has none.
 
     Returns:
         Shapes ``(k, d)`` and ``(k, D)``, as many as there are singular values above the threshold.
     """
     root = root_of_inverse(s, threshold**2)
     left, sizes, right = torch.linalg.svd(n @ root, full_matrices=False)
-    most = int((sizes > threshold * sizes.max()).sum()) if len(sizes) and sizes.max() > 0 else 0
+    least = torch.linalg.matrix_norm(root, 2) * rounding
+    most = int((sizes > torch.maximum(threshold * sizes.max(), least)).sum()) if len(sizes) else 0
     scale = sizes[:most, None].sqrt()
     return (right[:most] @ root) * scale, left[:, :most].T * scale

@@ -25,17 +25,14 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch.nn import functional as F
-from torch.nn import grad
 
 from bench.curvature.capture import capture
 from bench.curvature.chain import Chain, Given, Step
 from bench.curvature.hessian import pushed
-from bench.curvature.maps import LinearMap, linear_map
+from bench.curvature.maps import ConvMap, LinearMap, linear_map
 from bench.curvature.passes import Curvature, batch_size, example_bytes
 from bench.curvature.ties import flat
 from bench.network.graph import Graph
@@ -72,6 +69,7 @@ class Pair:
         self._chain = Chain(self._grown, group)
         nodes = zip(self._chain.sources, group.producers, strict=True)
         self._layers = [linear_map(self._grown, node, group, producer) for node, producer in nodes]
+        self._columns = _columns(self._grown, group, self.neurons)
         uses = {layer.weight: node for node, layer in self._grown.layers.items()}
         self._consumers = [
             _Consumer(self._grown, uses[slot.tensor], slot, group.name, self.neurons) for slot in group.consumers
@@ -105,7 +103,7 @@ class Pair:
         found, at = [], 0
         for consumer, squares in zip(self._consumers, self._first.gradients, strict=True):
             own = matrix[at : at + consumer.entries]
-            entries = own.reshape(consumer.own.shape[1], len(squares), -1, own.shape[1])
+            entries = own.reshape(consumer.block, len(squares), -1, own.shape[1])
             root = root_of_inverse(squares.to(matrix))
             found.append(torch.einsum("op,bpek->boek", root, entries).flatten(0, 2))
             at += consumer.entries
@@ -120,6 +118,11 @@ class Pair:
             for read, reached, made in parts
         ]
         return float(sum(half.square().sum() for half in halves))
+
+    @property
+    def rounding(self) -> float:
+        """What N may be off by, in the spectral norm: it is what is left of sums as large as M."""
+        return 100 * torch.finfo(self.M.dtype).eps * float(torch.linalg.matrix_norm(self.M, 2))
 
     @property
     def is_quiet(self) -> bool:
@@ -160,21 +163,27 @@ class Pair:
     def _first(self) -> _Moments:
         like = theta(self.curvature.graph.model, self.group)
         read, reached, gradients = ([like.new_zeros(()) for _ in self._consumers] for _ in range(3))
-        mixed, inputs = like.new_zeros(self.outgoing_size, self.size), like.new_zeros(self.size, self.size)
-        moments = _Moments(mixed, inputs, read, reached, gradients)
+        mixed, full = like.new_zeros(self.outgoing_size, self.size), sum(layer.size for layer in self._layers)
+        squares = like.new_zeros(full, full)
+        moments = _Moments(mixed, squares, read, reached, gradients)
         for batch in self._batches():
             moments.mixed += self._reached(batch, batch.gradients)
-            at = 0
-            for layer, x in zip(self._layers, batch.inputs, strict=True):
-                own, at = slice(at, at + layer.size), at + layer.size
-                moments.inputs[own, own] += _squares(layer, x) / len(self.sample)
+            for at, layer, x in zip(self._offsets, self._layers, batch.inputs, strict=True):
+                own = slice(at, at + layer.size)
+                squares[own, own] += _squares(layer, x) / len(self.sample)
             for k, (consumer, x, r) in enumerate(zip(self._consumers, batch.read, batch.gradients, strict=True)):
-                rows, made = consumer.rows(consumer.existing(x)), consumer.positions(r)
+                rows, made = consumer.parts(x), consumer.positions(r)
                 moments.read[k] = moments.read[k] + rows.T @ rows / len(self.sample)
                 moments.reached[k] = moments.reached[k] - rows.T @ made / len(self.sample)
                 moments.gradients[k] = moments.gradients[k] + made.T @ made / len(self.sample)
             moments.rest = max(moments.rest, self._rest(batch))
+        moments.inputs = squares[self._columns][:, self._columns]
         return moments
+
+    @property
+    def _offsets(self) -> list[int]:
+        """Where each producer's parameters begin in a neuron's of the network with null neurons."""
+        return [sum(layer.size for layer in self._layers[:k]) for k in range(len(self._layers))]
 
     def _batches(self) -> Iterator[_Batch]:
         curvature, chain, sample = self.curvature, self._chain, self.sample
@@ -189,7 +198,7 @@ class Pair:
                 [values[n] for n in chain.sources],
                 {n: values[n] for n in chain.given},
                 [values[consumer.reads] for consumer in self._consumers],
-                [gradients[consumer.node] * len(sample) for consumer in self._consumers],
+                [consumer.made(gradients[consumer.node]) * len(sample) for consumer in self._consumers],
             )
 
     def _reached(self, batch: _Batch, weights: Sequence[Tensor]) -> Tensor:
@@ -215,7 +224,9 @@ class Pair:
     def _tangents(self, batch: _Batch, directions: Tensor) -> list[Tensor]:
         """What the producers make of directions of shape ``(n + null, d)``."""
         self.curvature.counted += 4 * directions.numel() * sum(z[:, 0].numel() for z in batch.values)
-        parts = torch.split(directions, [layer.size for layer in self._layers], dim=1)
+        full = directions.new_zeros(len(directions), sum(layer.size for layer in self._layers))
+        full[:, self._columns] = directions
+        parts = torch.split(full, [layer.size for layer in self._layers], dim=1)
         return [m.forward(x, part) for m, x, part in zip(self._layers, batch.inputs, parts, strict=True)]
 
     def _at(
@@ -314,7 +325,7 @@ class _Probe:
 
 
 class _Consumer:
-    """A layer that reads a group, as a linear map of its weight.
+    """A layer that reads a group, as a linear map of its weight; the rows that are null neurons' own are left out.
 
     Args:
         graph: With null neurons.
@@ -325,59 +336,69 @@ class _Consumer:
 
     Attributes:
         reads: The node that it reads.
+        block: Entries that it has for one neuron along the dimension of its columns.
+        entries: D, as far as it goes.
     """
 
     def __init__(self, graph: Graph, node: fx.Node, slot: Slot, group: str, existing: int) -> None:
-        self.node, self.slot, self.group = node, slot, group
         assert isinstance(node.args[0], fx.Node)
-        self.reads = node.args[0]
-        self.weight = tensor_of(graph.model, slot.tensor).detach()
-        given = arguments(node)
-        self.has_bias, self.is_conv = given["bias"] is not None, operation(node.target) == "conv2d"
-        self.geometry = {name: given[name] for name in ("stride", "padding", "dilation")} if self.is_conv else {}
-        self.dim = 1 if self.is_conv else -1
-        places = slot.owned(group, slot.widths(graph.model)).to(self.weight.device)
-        self.own = places[existing:]
-        self.entries = self.weight.numel() // self.weight.shape[slot.dim] * places.shape[1]
-        kept = torch.ones(self.weight.shape[slot.dim], dtype=torch.bool, device=self.weight.device)
-        kept[self.own.flatten()] = False
-        self.kept = kept.nonzero().flatten()
+        self.node, self.reads = node, node.args[0]
+        weight = tensor_of(graph.model, slot.tensor)
+        places = slot.owned(group, slot.widths(graph.model)).to(weight.device)
+        self.null_columns, self.block = places[existing:].flatten(), places.shape[1]
+        self.columns = _others(weight.shape[slot.dim], self.null_columns)
+        self.rows = _others(len(weight), _null_rows(graph, slot, group, existing).to(weight.device))
+        self.entries = len(self.rows) * self.block * weight[0, 0].numel()
+        self.of_null = _map(node, weight, len(self.rows), len(self.null_columns), bias=False)
+        self.of_existing = _map(node, weight, len(self.rows), len(self.columns), arguments(node)["bias"] is not None)
+        self.dim = self.of_null.channel_dim
 
     def null(self, x: Tensor) -> Tensor:
         """Of what it reads, the part of null neurons."""
-        return x.index_select(self.dim, self.own.flatten())
+        return x.index_select(self.dim, self.null_columns)
 
     def existing(self, x: Tensor) -> Tensor:
         """Of what it reads, the rest."""
-        return x.index_select(self.dim, self.kept)
+        return x.index_select(self.dim, self.columns)
+
+    def made(self, t: Tensor) -> Tensor:
+        """Of what it makes, the part that is no null neuron's."""
+        return t.index_select(self.dim, self.rows)
+
+    def positions(self, t: Tensor) -> Tensor:
+        """What it makes, shape ``(positions, rows)``."""
+        return t.movedim(self.dim, -1).reshape(-1, t.shape[self.dim])
 
     def adjoint(self, x: Tensor, t: Tensor) -> Tensor:
         """Gradient of ``< t, layer(x) >`` by the columns of null neurons, shape ``(null, D)``."""
-        own, (null, block) = self.null(x), self.own.shape
-        if self.is_conv:
-            shape = (t.shape[1], null * block, *self.weight.shape[2:])
-            by_weight: Any = grad.conv2d_weight  # has no types
-            made: Tensor = by_weight(own, shape, t, **self.geometry)
-        else:
-            made = t.reshape(-1, t.shape[-1]).T @ own.reshape(-1, own.shape[-1])
-        return made.reshape(-1, null, block, *made.shape[2:]).movedim(0, 2).flatten(1)
+        made = self.of_null.adjoint(self.of_null.prepare(self.null(x)), t)
+        kernel = self.of_null.row // len(self.null_columns)
+        return made.reshape(len(self.rows), -1, self.block, kernel).movedim(0, 2).flatten(1)
 
-    def rows(self, x: Tensor, bias: bool = True) -> Tensor:
-        """What each position is made of: ``(positions, columns)``, and 1 where the layer has a bias."""
-        if self.is_conv:
-            flat = F.unfold(x, self.weight.shape[2:], **self.geometry).transpose(1, 2).flatten(0, 1)
-        else:
-            flat = x.reshape(-1, x.shape[-1])
-        return torch.cat([flat, flat.new_ones(len(flat), 1)], dim=1) if bias and self.has_bias else flat
-
-    def positions(self, t: Tensor) -> Tensor:
-        """What the layer makes, shape ``(positions, rows)``."""
-        return t.movedim(self.dim, -1).reshape(-1, t.shape[self.dim])
+    def parts(self, x: Tensor) -> Tensor:
+        """What the existing neurons put into each position: ``(positions, columns)``, and 1 where there is a bias."""
+        return self.of_existing.rows(self.of_existing.prepare(self.existing(x)))
 
     def combined(self, x: Tensor, weights: Tensor, like: Tensor) -> Tensor:
         """What the layer would make of the existing neurons with weights of shape ``(columns, rows)``."""
-        made = self.rows(self.existing(x)) @ weights
+        made = self.parts(x) @ weights
         return made.reshape(like.movedim(self.dim, -1).shape).movedim(-1, self.dim)
+
+
+def _others(size: int, places: Tensor) -> Tensor:
+    kept = torch.ones(size, dtype=torch.bool, device=places.device)
+    kept[places] = False
+    return kept.nonzero().flatten()
+
+
+def _map(node: fx.Node, weight: Tensor, rows: int, columns: int, bias: bool) -> LinearMap:
+    """The map of a layer with so many rows and columns of its weight."""
+    places = torch.arange(rows, device=weight.device)[:, None]
+    if operation(node.target) == "linear":
+        return LinearMap(columns, places, rows, bias)
+    given = arguments(node)
+    geometry = (given[name] for name in ("stride", "padding", "dilation"))
+    return ConvMap((columns, *weight.shape[2:]), places, rows, bias, *geometry)
 
 
 def _with_null(graph: Graph, group: Group, count: int) -> Graph:
@@ -387,6 +408,34 @@ def _with_null(graph: Graph, group: Group, count: int) -> Graph:
     apply(twin, None, GrowthPlan(births=(null,) * count), 0.0)
     found = graph.on(twin)
     return found.grown() if graph.baked else found
+
+
+def _null_rows(graph: Graph, slot: Slot, group: str, existing: int) -> Tensor:
+    """Rows of a consumer that are null neurons' own: of a layer that reads the group and adds to it."""
+    found = [
+        row.owned(group, row.widths(graph.model))[existing:].flatten()
+        for producer in graph.groups[group].producers
+        for row in producer.slots[:1]
+        if row.tensor == slot.tensor
+    ]
+    return torch.cat(found) if found else torch.zeros(0, dtype=torch.long)
+
+
+def _columns(graph: Graph, group: Group, existing: int) -> Tensor:
+    """Which of a neuron's parameters are there without null neurons: all that do not read these, shape ``(d,)``."""
+    kept = []
+    for producer in group.producers:
+        weight = tensor_of(graph.model, producer.weight.tensor)
+        own = torch.ones_like(weight, dtype=torch.bool)
+        for slot in group.consumers:
+            if slot.tensor == producer.weight.tensor:
+                null = slot.owned(group.name, slot.widths(graph.model))[existing:].flatten()
+                own.movedim(slot.dim, 0)[null.to(own.device)] = False
+        rows = producer.weight.owned(group.name, producer.weight.widths(graph.model))[0]
+        kept.append(own.movedim(producer.weight.dim, 0)[rows.to(own.device)].flatten())
+        if producer.bias is not None:
+            kept.append(kept[-1].new_ones(len(rows)))
+    return torch.cat(kept).nonzero().flatten()
 
 
 def _squares(layer: LinearMap, x: Tensor) -> Tensor:
@@ -412,7 +461,8 @@ def root_of_inverse(squares: Tensor, threshold: float = RANK) -> Tensor:
 
 def _least_squares(squares: Tensor, reached: Tensor) -> Tensor:
     """``squares^+ reached``."""
-    return (torch.linalg.pinv(squares.double(), rtol=RANK, hermitian=True) @ reached.double()).to(reached)
+    inverse: Tensor = torch.linalg.pinv(squares.double(), rtol=RANK, hermitian=True)
+    return (inverse @ reached.double()).to(reached)
 
 
 def _mean_of_window(step: Step, tangent: Tensor, like: Tensor) -> Tensor:
@@ -420,5 +470,4 @@ def _mean_of_window(step: Step, tangent: Tensor, like: Tensor) -> Tensor:
     assert step.picks is not None
     entries, places = flat(tangent, step.picks), step.picks.places.to(tangent.device)
     found: Tensor = entries[..., places.clamp(min=0)].masked_fill(places < 0, 0)
-    mean = found.sum(-1) / (places >= 0).sum(-1).to(found)
-    return mean.reshape(like.shape)
+    return (found.sum(-1) / (places >= 0).sum(-1)).reshape(like.shape)

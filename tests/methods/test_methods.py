@@ -33,6 +33,9 @@ def described(plan: GrowthPlan) -> list[tuple[object, ...]]:
     return [
         (s.group.name, s.neuron, s.weights, None if s.directions is None else s.directions.tolist(), s.gain)
         for s in plan.splits
+    ] + [
+        (b.group.name, *(None if t is None else t.tolist() for t in (b.incoming, b.outgoing, b.base_incoming)), b.gain)
+        for b in plan.births
     ]
 
 
@@ -45,7 +48,7 @@ def test_plans_are_valid_fit_and_leave_the_function(entry: Entry, net: Net) -> N
     context = grow_context(graph, inputs, targets)
     plan = propose(entry, context)
     assert all(torch.equal(state[key], value) for key, value in graph.model.state_dict().items())
-    assert plan.splits or plan.stopped
+    assert plan.changes or plan.stopped
     validate(plan, graph.model, graph.groups)
     with torch.no_grad():
         before = graph.model(inputs)
@@ -100,10 +103,10 @@ def test_calls_go_on_until_nothing_is_proposed(entry: Entry, name: str) -> None:
         lineage = {k: torch.ones(n, dtype=torch.float64) for k, n in graph.widths().items()}
         context = grow_context(graph, *sample, target=target, seed_widths=net.widths, lineage=lineage)
         plan = propose(entry, context)
-        if not plan.splits:
+        if not plan.changes:
             break
         apply(graph.model, None, plan, 0.05)
-    assert not plan.splits
+    assert not plan.changes
     if plan.stopped is None:
         more = context.cost.marginal(context.cost.vector(graph.widths()))
         assert context.cost.of(graph.widths()) + more.min() > target
@@ -113,7 +116,7 @@ def test_calls_go_on_until_nothing_is_proposed(entry: Entry, name: str) -> None:
 def test_nothing_is_proposed_at_or_beyond_the_rung(entry: Entry) -> None:
     for ratio in (1.0, 0.9):
         plan = propose(entry, context_of(named("norm"), ratio=ratio))
-        assert not plan.splits
+        assert not plan.changes
 
 
 @pytest.mark.parametrize("entry", METHODS, ids=lambda e: e.name)
