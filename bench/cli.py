@@ -11,12 +11,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import pairwise
 from traceback import walk_tb
 
 import hydra
 from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -31,6 +32,7 @@ from bench.core.version import version
 from bench.explain import explain
 from bench.grid import left_to_the_cells, with_what_follows
 from bench.plugins import composition, offer_plugins
+from bench.preset import Preset
 from bench.sweep import offer_launchers, offer_sweeper
 
 GROUP = re.compile(r"(?:\+\+?)?(method|backbone|data|train|growth|logger|hydra/\w+)(=.*|@.*)?$", re.DOTALL)
@@ -60,11 +62,12 @@ def application(
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     def command(config: DictConfig) -> None:
-        options = OmegaConf.to_container(config, resolve=True)
-        assert isinstance(options, dict)
         try:
+            typed = HydraConfig.get().overrides
+            with nullcontext() if GlobalHydra.instance().is_initialized() else composition():
+                options = Preset.of([*typed.hydra, *typed.task]).settled(config, typed.task)
             with disk_errors(), standard_output():
-                task({str(key): value for key, value in options.items()})
+                task(options)
         except BenchError as error:
             if HydraConfig.get().mode is not RunMode.MULTIRUN:
                 sys.exit(f"error: {error}")

@@ -16,7 +16,8 @@ from bench.core import comments
 from bench.core.defaults import files, load
 from bench.core.options import CONF, GROUPS, as_typed
 from bench.core.table import screen
-from bench.grid import choices, parsed
+from bench.grammar import parsed
+from bench.grid import choices
 from bench.plugins import REGISTRIES, composition, registry
 
 USAGE = """\

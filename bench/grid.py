@@ -14,16 +14,16 @@ from math import prod
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
 
 from bench.core.errors import BenchError, did_you_mean
 from bench.core.identity import SILENT
 from bench.core.loading import load_torch
 from bench.core.options import as_typed, check_form
+from bench.grammar import parsed, plain_values
 from bench.plugins import REGISTRIES, composition
+from bench.preset import Preset
 from bench.run.cell import Cell, run_folder
 
 IDLE = tuple(f"{group}." for group in (*SILENT, "data", "hydra"))
@@ -62,12 +62,10 @@ def cells(arguments: Sequence[str], swept: Mapping[str, object] | None = None) -
     with nullcontext() if in_hydra else composition():
         if swept is None:
             swept = compose("config", chosen, return_hydra_config=True).hydra.sweeper.params
-        preset = parsed([f"{key}={value}" for key, value in (swept or {}).items()])
-        values = choices(preset, typed)
-        for overrides in map(with_what_follows, with_their_options(list(product(*values.values())))):
-            options = OmegaConf.to_container(compose("config", overrides), resolve=True)
-            assert isinstance(options, dict)
-            plain = {str(key): value for key, value in options.items()}
+        values = choices(parsed([f"{key}={value}" for key, value in (swept or {}).items()]), typed)
+        preset = Preset.of(chosen)
+        for overrides in map(with_what_follows, with_their_options(list(product(*values.values())), preset)):
+            plain = preset.settled(compose("config", overrides), overrides)
             check_form(plain)
             folder = run_folder(plain)
             shown = [o for o in overrides if not o.startswith(("hydra.", "hydra/"))]
@@ -77,11 +75,6 @@ def cells(arguments: Sequence[str], swept: Mapping[str, object] | None = None) -
         if len(several) > 1 and (key.lstrip("+") in SILENT or key.lstrip("+").startswith(IDLE)):
             _require_effect(key, made)
     return list(found.values())
-
-
-def parsed(arguments: Sequence[str]) -> list[Override]:
-    """Arguments in Hydra's grammar."""
-    return OverridesParser.create().parse_overrides(list(arguments))
 
 
 def runs_dirs(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -102,13 +95,6 @@ def runs_dirs(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
             raise BenchError(f"{argument}: expected a folder, or several as in runs_dir=a,b")
         others = [one for one in others if not one.startswith("runs_dir=")] + [f"runs_dir={as_typed(folders[0])}"]
     return folders, others
-
-
-def plain_values(override: Override) -> list[object]:
-    """The values of an override: of a sweep, of a list, or the one; texts without quotes."""
-    values = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
-    several = values[0] if len(values) == 1 and isinstance(values[0], list) else values
-    return [one.text if isinstance(one, QuotedString) else one for one in several]
 
 
 def choices(preset: Sequence[Override], typed: Sequence[Override]) -> dict[str, list[str]]:
@@ -143,7 +129,7 @@ def _values(override: Override) -> list[str]:
     return found
 
 
-def with_their_options(combinations: Iterable[Sequence[str]]) -> list[list[str]]:
+def with_their_options(combinations: Iterable[Sequence[str]], preset: Preset) -> list[list[str]]:
     """Combinations without the options that their choices of method, backbone, data set and logger do not have.
 
     Raises:
@@ -155,7 +141,7 @@ def with_their_options(combinations: Iterable[Sequence[str]]) -> list[list[str]]
         names = {o: name for o in overrides if (name := plugin_option(o))}
         chosen = tuple(o for o in overrides if o.startswith(CHOOSING))
         if names and chosen not in known:
-            known[chosen] = _options_of(chosen)
+            known[chosen] = _options_of(chosen, preset)
         kept.append([o for o in overrides if o not in names or names[o] in known[chosen]])
         asked |= names
     there = set[str]().union(*known.values())
@@ -167,12 +153,11 @@ def with_their_options(combinations: Iterable[Sequence[str]]) -> list[list[str]]
     return kept
 
 
-def _options_of(chosen: Sequence[str]) -> set[str]:
+def _options_of(chosen: Sequence[str], preset: Preset) -> set[str]:
     """The options, as ``GROUP.NAME``, that these choices of plugins have."""
-    config = compose("config", list(chosen))
-    return {
-        f"{group}.{name}" for group in REGISTRIES if isinstance(config[group], DictConfig) for name in config[group]
-    }
+    options = preset.settled(compose("config", list(chosen)), chosen)
+    groups = {group: one for group in REGISTRIES if isinstance(one := options[group], Mapping)}
+    return {f"{group}.{name}" for group, one in groups.items() for name in one}
 
 
 def plugin_option(override: str) -> str | None:

@@ -143,7 +143,7 @@ def _read(argument: str) -> tuple[str, Sequence[object]]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    from bench.grid import plain_values
+    from bench.grammar import plain_values
 
     try:
         override = OverridesParser.create().parse_override(argument)
