@@ -6,9 +6,11 @@ steps, say) are one. An option that only some choices of a group have is an opti
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import cache
 from itertools import islice, product
 from math import prod
 
@@ -22,7 +24,7 @@ from bench.core.identity import SILENT
 from bench.core.loading import load_torch
 from bench.core.options import as_typed, check_form
 from bench.grammar import parsed, plain_values
-from bench.plugins import REGISTRIES, composition
+from bench.plugins import REGISTRIES, composition, registry
 from bench.preset import Preset
 from bench.run.cell import Cell, run_folder
 
@@ -208,6 +210,8 @@ def _require_effect(key: str, made: Sequence[tuple[list[str], str]]) -> None:
 def require_right(found: Sequence[Cell]) -> None:
     """Check the options of cells, as far as that can be done before data are read, so that none is begun in vain.
 
+    Files, folders and functions that they name must be there.
+
     Raises:
         BenchError: Some cannot work; each is named with its reason on standard error.
     """
@@ -216,10 +220,12 @@ def require_right(found: Sequence[Cell]) -> None:
     load_torch()
     from bench.run.config import Settings
 
-    wrong: dict[str, int] = {}
+    there, wrong = cache(_require_there), dict[str, int]()
     for cell in found:
         try:
             Settings.of(cell.options)
+            for group in ("data", "backbone"):
+                there(group, json.dumps(cell.options[group]))
         except BenchError as error:
             wrong[str(error)] = wrong.get(str(error), 0) + 1
     *reasons, last = list(wrong) or [""]
@@ -228,3 +234,9 @@ def require_right(found: Sequence[Cell]) -> None:
     if last:
         many = f"; {sum(wrong.values())} of {len(found)} runs cannot be begun, so none is" if len(found) > 1 else ""
         raise BenchError(f"{last}{many}")
+
+
+def _require_there(group: str, written: str) -> None:
+    """Raise `BenchError` unless what a plugin's options, as JSON, name is there."""
+    options = json.loads(written)
+    registry(group)[options["name"]].require_there(options)

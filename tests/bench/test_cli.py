@@ -124,6 +124,26 @@ def test_a_sweep_with_a_bad_cell_is_not_begun(
     assert not Path("results").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["data=file:nope.npz"], r"data=file:nope\.npz: no such file below data\.root=\.; expected a file"),
+        (["data=folder:nope"], r"data=folder:nope: no such folder below data\.root"),
+        (["data=folder:."], r"data=folder:\.: there is no folder in "),
+        (["data=import:nope:load"], r"data=import:nope:load: expected import:package\.module:function, a function"),
+        (["data=import:os:nope"], r"data=import:os:nope: expected import:"),
+        (["backbone=import:nope:net"], r"backbone=import:nope:net: expected import:package\.module:factory"),
+    ],
+)
+def test_a_sweep_over_what_is_not_there_is_not_begun(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match=rf"^error: {message}.*; 4 of 4 runs cannot be begun, so none is$"):
+        type_in(monkeypatch, "-m", *SHORT, *arguments, "method=s2d,s3d", "seed=0,1")
+    assert capfd.readouterr() == ("", "")
+    assert not Path("results").exists()
+
+
 def test_a_sweep_goes_on_past_a_run_that_fails(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
