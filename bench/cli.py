@@ -19,7 +19,7 @@ import hydra
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -30,6 +30,7 @@ from bench.core.options import CONF, Options
 from bench.core.output import is_lost, standard_output
 from bench.core.version import version
 from bench.explain import explain
+from bench.grammar import quoted, unreadable
 from bench.grid import left_to_the_cells, with_what_follows
 from bench.plugins import composition, offer_plugins
 from bench.preset import Preset
@@ -193,10 +194,12 @@ def one_line(error: Exception, arguments: list[str], config_name: str) -> str:
     if unknown:
         choices = _siblings(unknown[1], arguments, config_name)
         return f"{unknown[1]}: no such option; expected one of {', '.join(choices)}{did_you_mean(unknown[1], choices)}"
-    grammar = re.search(r"LexerNoViableAltException: (.*?) \^|mismatched input|no viable alternative", text)
-    if grammar:
-        expected = "OPTION=VALUE, with quotes around odd characters as in 'OPTION=\"a~b\"' (python -m bench --help)"
-        return f"cannot read the arguments {' '.join(arguments)!r}: expected {expected}"
+    if isinstance(error, OverrideParseException):
+        return unreadable(str(error.override))
+    if several := re.match(r"Ambiguous value for argument '(.*?)' 1\. ", text):
+        argument = next((one for one in arguments if "," in one and several[1] in one), several[1])
+        right = f"one value; -m sweeps over several, and a comma is quoted, as in {quoted(argument)}"
+        return f"{argument}: expected {right}"
     return text
 
 

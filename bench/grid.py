@@ -54,7 +54,7 @@ def cells(arguments: Sequence[str], swept: Mapping[str, object] | None = None) -
     Raises:
         BenchError: An option is of no cell, cannot be swept over, or has a value that no folder can be found for.
     """
-    typed = parsed(arguments)
+    typed = parsed([opened(argument) for argument in arguments])
     if any(o.key_or_group == "experiment" and o.is_sweep_override() for o in typed):
         raise BenchError("experiment: expected one name; a preset has a sweep of its own")
     chosen = [str(o.input_line) for o in typed if o.key_or_group == "experiment" or o.is_hydra_override()]
@@ -70,7 +70,7 @@ def cells(arguments: Sequence[str], swept: Mapping[str, object] | None = None) -
             plain = preset.settled(compose("config", overrides), overrides)
             check_form(plain)
             folder = run_folder(plain)
-            shown = [o for o in overrides if not o.startswith(("hydra.", "hydra/"))]
+            shown = [o for o in overrides if not o.lstrip("+").startswith(("hydra.", "hydra/"))]
             found.setdefault(folder.id, Cell(plain, folder, shown))
             made.append((overrides, folder.id))
     for key, several in values.items():
@@ -184,9 +184,14 @@ def left_to_the_cells(arguments: Sequence[str]) -> list[str]:
     return [_as_choice(argument) for argument in arguments]
 
 
+def opened(argument: str) -> str:
+    """An argument, so that Hydra takes names that no file can know."""
+    return f"++{argument}" if argument.startswith(OPEN) else argument
+
+
 def _as_choice(argument: str) -> str:
     if argument.startswith(OPEN):
-        return f"++{argument}"
+        return opened(argument)
     if plugin_option(argument) is None:
         return argument
     try:
