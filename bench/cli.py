@@ -11,14 +11,15 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import pairwise
 from traceback import walk_tb
 
 import hydra
 from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -29,8 +30,10 @@ from bench.core.options import CONF, Options
 from bench.core.output import is_lost, standard_output
 from bench.core.version import version
 from bench.explain import explain
+from bench.grammar import quoted, unreadable
 from bench.grid import left_to_the_cells, with_what_follows
 from bench.plugins import composition, offer_plugins
+from bench.preset import Preset
 from bench.sweep import offer_launchers, offer_sweeper
 
 GROUP = re.compile(r"(?:\+\+?)?(method|backbone|data|train|growth|logger|hydra/\w+)(=.*|@.*)?$", re.DOTALL)
@@ -60,11 +63,12 @@ def application(
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     def command(config: DictConfig) -> None:
-        options = OmegaConf.to_container(config, resolve=True)
-        assert isinstance(options, dict)
         try:
+            typed = HydraConfig.get().overrides
+            with nullcontext() if GlobalHydra.instance().is_initialized() else composition():
+                options = Preset.of([*typed.hydra, *typed.task]).settled(config, typed.task)
             with disk_errors(), standard_output():
-                task({str(key): value for key, value in options.items()})
+                task(options)
         except BenchError as error:
             if HydraConfig.get().mode is not RunMode.MULTIRUN:
                 sys.exit(f"error: {error}")
@@ -190,10 +194,12 @@ def one_line(error: Exception, arguments: list[str], config_name: str) -> str:
     if unknown:
         choices = _siblings(unknown[1], arguments, config_name)
         return f"{unknown[1]}: no such option; expected one of {', '.join(choices)}{did_you_mean(unknown[1], choices)}"
-    grammar = re.search(r"LexerNoViableAltException: (.*?) \^|mismatched input|no viable alternative", text)
-    if grammar:
-        expected = "OPTION=VALUE, with quotes around odd characters as in 'OPTION=\"a~b\"' (python -m bench --help)"
-        return f"cannot read the arguments {' '.join(arguments)!r}: expected {expected}"
+    if isinstance(error, OverrideParseException):
+        return unreadable(str(error.override))
+    if several := re.match(r"Ambiguous value for argument '(.*?)' 1\. ", text):
+        argument = next((one for one in arguments if "," in one and several[1] in one), several[1])
+        right = f"one value; -m sweeps over several, and a comma is quoted, as in {quoted(argument)}"
+        return f"{argument}: expected {right}"
     return text
 
 

@@ -16,7 +16,8 @@ from bench.core import comments
 from bench.core.defaults import files, load
 from bench.core.options import CONF, GROUPS, as_typed
 from bench.core.table import screen
-from bench.grid import choices, parsed
+from bench.grammar import parsed
+from bench.grid import choices, opened
 from bench.plugins import REGISTRIES, composition, registry
 
 USAGE = """\
@@ -65,7 +66,7 @@ def explain(arguments: Sequence[str]) -> None:
         BenchError: A choice is none.
     """
     with composition():
-        firsts = [values[0] for values in choices([], parsed(arguments)).values()]
+        firsts = [values[0] for values in choices([], parsed(list(map(opened, arguments)))).values()]
         config = OmegaConf.to_container(compose("config", firsts), resolve=False)
     assert isinstance(config, dict)
     console = screen()

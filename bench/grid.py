@@ -6,24 +6,26 @@ steps, say) are one. An option that only some choices of a group have is an opti
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import cache
 from itertools import islice, product
 from math import prod
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
 
 from bench.core.errors import BenchError, did_you_mean
 from bench.core.identity import SILENT
 from bench.core.loading import load_torch
 from bench.core.options import as_typed, check_form
-from bench.plugins import REGISTRIES, composition
+from bench.grammar import parsed, plain_values
+from bench.plugins import REGISTRIES, composition, registry
+from bench.preset import Preset
 from bench.run.cell import Cell, run_folder
 
 IDLE = tuple(f"{group}." for group in (*SILENT, "data", "hydra"))
@@ -52,7 +54,7 @@ def cells(arguments: Sequence[str], swept: Mapping[str, object] | None = None) -
     Raises:
         BenchError: An option is of no cell, cannot be swept over, or has a value that no folder can be found for.
     """
-    typed = parsed(arguments)
+    typed = parsed([opened(argument) for argument in arguments])
     if any(o.key_or_group == "experiment" and o.is_sweep_override() for o in typed):
         raise BenchError("experiment: expected one name; a preset has a sweep of its own")
     chosen = [str(o.input_line) for o in typed if o.key_or_group == "experiment" or o.is_hydra_override()]
@@ -62,26 +64,19 @@ def cells(arguments: Sequence[str], swept: Mapping[str, object] | None = None) -
     with nullcontext() if in_hydra else composition():
         if swept is None:
             swept = compose("config", chosen, return_hydra_config=True).hydra.sweeper.params
-        preset = parsed([f"{key}={value}" for key, value in (swept or {}).items()])
-        values = choices(preset, typed)
-        for overrides in map(with_what_follows, with_their_options(list(product(*values.values())))):
-            options = OmegaConf.to_container(compose("config", overrides), resolve=True)
-            assert isinstance(options, dict)
-            plain = {str(key): value for key, value in options.items()}
+        values = choices(parsed([f"{key}={value}" for key, value in (swept or {}).items()]), typed)
+        preset = Preset.of(chosen)
+        for overrides in map(with_what_follows, with_their_options(list(product(*values.values())), preset)):
+            plain = preset.settled(compose("config", overrides), overrides)
             check_form(plain)
             folder = run_folder(plain)
-            shown = [o for o in overrides if not o.startswith(("hydra.", "hydra/"))]
+            shown = [o for o in overrides if not o.lstrip("+").startswith(("hydra.", "hydra/"))]
             found.setdefault(folder.id, Cell(plain, folder, shown))
             made.append((overrides, folder.id))
     for key, several in values.items():
         if len(several) > 1 and (key.lstrip("+") in SILENT or key.lstrip("+").startswith(IDLE)):
             _require_effect(key, made)
     return list(found.values())
-
-
-def parsed(arguments: Sequence[str]) -> list[Override]:
-    """Arguments in Hydra's grammar."""
-    return OverridesParser.create().parse_overrides(list(arguments))
 
 
 def runs_dirs(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -102,13 +97,6 @@ def runs_dirs(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
             raise BenchError(f"{argument}: expected a folder, or several as in runs_dir=a,b")
         others = [one for one in others if not one.startswith("runs_dir=")] + [f"runs_dir={as_typed(folders[0])}"]
     return folders, others
-
-
-def plain_values(override: Override) -> list[object]:
-    """The values of an override: of a sweep, of a list, or the one; texts without quotes."""
-    values = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
-    several = values[0] if len(values) == 1 and isinstance(values[0], list) else values
-    return [one.text if isinstance(one, QuotedString) else one for one in several]
 
 
 def choices(preset: Sequence[Override], typed: Sequence[Override]) -> dict[str, list[str]]:
@@ -143,7 +131,7 @@ def _values(override: Override) -> list[str]:
     return found
 
 
-def with_their_options(combinations: Iterable[Sequence[str]]) -> list[list[str]]:
+def with_their_options(combinations: Iterable[Sequence[str]], preset: Preset) -> list[list[str]]:
     """Combinations without the options that their choices of method, backbone, data set and logger do not have.
 
     Raises:
@@ -155,7 +143,7 @@ def with_their_options(combinations: Iterable[Sequence[str]]) -> list[list[str]]
         names = {o: name for o in overrides if (name := plugin_option(o))}
         chosen = tuple(o for o in overrides if o.startswith(CHOOSING))
         if names and chosen not in known:
-            known[chosen] = _options_of(chosen)
+            known[chosen] = _options_of(chosen, preset)
         kept.append([o for o in overrides if o not in names or names[o] in known[chosen]])
         asked |= names
     there = set[str]().union(*known.values())
@@ -167,12 +155,11 @@ def with_their_options(combinations: Iterable[Sequence[str]]) -> list[list[str]]
     return kept
 
 
-def _options_of(chosen: Sequence[str]) -> set[str]:
+def _options_of(chosen: Sequence[str], preset: Preset) -> set[str]:
     """The options, as ``GROUP.NAME``, that these choices of plugins have."""
-    config = compose("config", list(chosen))
-    return {
-        f"{group}.{name}" for group in REGISTRIES if isinstance(config[group], DictConfig) for name in config[group]
-    }
+    options = preset.settled(compose("config", list(chosen)), chosen)
+    groups = {group: one for group in REGISTRIES if isinstance(one := options[group], Mapping)}
+    return {f"{group}.{name}" for group, one in groups.items() for name in one}
 
 
 def plugin_option(override: str) -> str | None:
@@ -197,9 +184,14 @@ def left_to_the_cells(arguments: Sequence[str]) -> list[str]:
     return [_as_choice(argument) for argument in arguments]
 
 
+def opened(argument: str) -> str:
+    """An argument, so that Hydra takes names that no file can know."""
+    return f"++{argument}" if argument.startswith(OPEN) else argument
+
+
 def _as_choice(argument: str) -> str:
     if argument.startswith(OPEN):
-        return f"++{argument}"
+        return opened(argument)
     if plugin_option(argument) is None:
         return argument
     try:
@@ -223,6 +215,8 @@ def _require_effect(key: str, made: Sequence[tuple[list[str], str]]) -> None:
 def require_right(found: Sequence[Cell]) -> None:
     """Check the options of cells, as far as that can be done before data are read, so that none is begun in vain.
 
+    Files, folders and functions that they name must be there.
+
     Raises:
         BenchError: Some cannot work; each is named with its reason on standard error.
     """
@@ -231,10 +225,12 @@ def require_right(found: Sequence[Cell]) -> None:
     load_torch()
     from bench.run.config import Settings
 
-    wrong: dict[str, int] = {}
+    there, wrong = cache(_require_there), dict[str, int]()
     for cell in found:
         try:
             Settings.of(cell.options)
+            for group in ("data", "backbone"):
+                there(group, json.dumps(cell.options[group]))
         except BenchError as error:
             wrong[str(error)] = wrong.get(str(error), 0) + 1
     *reasons, last = list(wrong) or [""]
@@ -243,3 +239,9 @@ def require_right(found: Sequence[Cell]) -> None:
     if last:
         many = f"; {sum(wrong.values())} of {len(found)} runs cannot be begun, so none is" if len(found) > 1 else ""
         raise BenchError(f"{last}{many}")
+
+
+def _require_there(group: str, written: str) -> None:
+    """Raise `BenchError` unless what a plugin's options, as JSON, name is there."""
+    options = json.loads(written)
+    registry(group)[options["name"]].require_there(options)

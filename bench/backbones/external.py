@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -141,15 +142,23 @@ def _require_grey_or_colour(backbone: str, input_shape: tuple[int, ...]) -> None
     require(input_shape[0] in (1, 3), "backbone", backbone, "images of 1 or 3 channels")
 
 
-@backbones.register("import:package.module:factory", ImportConfig)
+def found(path: str, config: ImportConfig) -> Callable[..., Any]:
+    """The factory.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    return named("backbone", path, "factory")
+
+
+@backbones.register("import:package.module:factory", ImportConfig, there=found)
 def imported(path: str, config: ImportConfig, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
     """What ``factory(input_shape, outputs, **options)`` makes, for ``path`` = ``package.module:factory``.
 
     Raises:
         ConfigError: There is no such module or factory, or it makes no network of ``outputs`` outputs.
     """
-    factory = named("backbone", path, "factory")
-    model = factory(input_shape, outputs, **config.options)
+    model = found(path, config)(input_shape, outputs, **config.options)
     expected = "a factory of torch.nn.Module, called with the inputs' shape and the number of outputs"
     require(isinstance(model, nn.Module), "backbone", f"import:{path}", expected)
     assert isinstance(model, nn.Module)

@@ -29,6 +29,9 @@ LARGEST = 2**53
 DEEPEST = 16
 """Lists in lists and dictionaries in dictionaries that an option may have."""
 
+PLAIN = re.compile(r"(?!(null|true|false|nan|inf)\Z)[a-z_/][\w./+-]*|\.{1,2}(/[\w./+-]*)?", re.ASCII | re.IGNORECASE)
+"""Texts that need no quotes, for the grammar takes them for nothing else."""
+
 T = TypeVar("T")
 
 
@@ -129,7 +132,9 @@ def as_typed(found: object) -> str:
         return "[" + ",".join(map(as_typed, found)) + "]"
     if isinstance(found, dict):
         return "{" + ",".join(f"{key}:{as_typed(one)}" for key, one in found.items()) + "}"
-    text = str(found)
-    if not isinstance(found, str) or re.fullmatch(r"[\w./+-]+", text):
-        return text
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return as_text(found) if isinstance(found, str) and not PLAIN.fullmatch(found) else str(found)
+
+
+def as_text(found: str) -> str:
+    """A text in quotes, of which the grammar takes each for itself; backslashes count before a quote alone."""
+    return "'" + re.sub(r"(\\*)('|\Z)", lambda end: end[1] * 2 + end[2].replace("'", "\\'"), found) + "'"

@@ -52,6 +52,7 @@ class Entry(Generic[F]):
         config: The dataclass of its options.
         library: Whether its name is of a library's.
         common: Names of options that all of its kind have and that are not its own.
+        there: Raises, given the options, if what a name with a colon names is not there; None: nothing can tell.
     """
 
     kind: str
@@ -60,6 +61,7 @@ class Entry(Generic[F]):
     config: type
     library: bool = False
     common: tuple[str, ...] = ()
+    there: Callable[..., object] | None = None
 
     @property
     def source(self) -> Source:
@@ -99,6 +101,17 @@ class Entry(Generic[F]):
             own = {key: value for key, value in options.items() if key not in ("name", *self.common)}
             return typed(f"{self.kind}.", self.config, own)
 
+    def require_there(self, options: Options) -> None:
+        """Check, before anything is made, that the file, folder or function is there that the name names.
+
+        Raises:
+            BenchError: It is not, or an option cannot work.
+        """
+        config = self.configure(options)
+        if self.there is not None:
+            with foreign(f"{self.kind}={self.name}"):
+                self.there(config)
+
     def make(self, options: Options, *arguments: Any) -> Any:
         """What the factory makes of the options and ``arguments``.
 
@@ -137,12 +150,19 @@ class Registry(Generic[F]):
         self._unfit: dict[str, str] = {}
         self._found = False
 
-    def register(self, name: str, config: type = NoOptions, library: bool = False) -> Callable[[F], F]:
+    def register(
+        self,
+        name: str,
+        config: type = NoOptions,
+        library: bool = False,
+        there: Callable[[str, Any], object] | None = None,
+    ) -> Callable[[F], F]:
         """Decorator: offer a factory under ``name`` with options of the dataclass ``config``.
 
         A name with a colon, as ``torchvision:NAME``, stands for all names that begin with ``torchvision:``; its factory
         is given what follows the colon before all else. A path, as in ``folder:PATH``, is one however it is spelt. With
         ``library`` what it makes is the work of the library before the colon, whose version says what that was.
+        ``there``, given what follows the colon and the options, raises if that is missing.
 
         Raises:
             BenchError: Another factory has this name.
@@ -156,7 +176,7 @@ class Registry(Generic[F]):
                 raise BenchError(
                     f"{self.kind} {name} is registered twice: {known.factory.__module__}, {factory.__module__}"
                 )
-            kept[key] = Entry(self.kind, name, factory, config, library, self.common)
+            kept[key] = Entry(self.kind, name, factory, config, library, self.common, there)
             return factory
 
         return keep
@@ -214,7 +234,8 @@ class Registry(Generic[F]):
             return None
         if rest and family.name.endswith(":PATH"):
             rest = normpath(rest)
-        return replace(family, name=f"{prefix}:{rest}", factory=cast(F, partial(family.factory, rest)))
+        there = partial(family.there, rest) if family.there is not None else None
+        return replace(family, name=f"{prefix}:{rest}", factory=cast(F, partial(family.factory, rest)), there=there)
 
     def names(self) -> list[str]:
         """All names, sorted."""

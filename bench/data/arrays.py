@@ -29,7 +29,20 @@ class FileConfig(OwnConfig):
     root: str = "."
 
 
-@datasets.register("file:PATH", FileConfig)
+def found(path: str, config: FileConfig) -> Path:
+    """Where the file is.
+
+    Raises:
+        DataError: There is none.
+    """
+    place = placed("file", config.root, path)
+    if not place.is_file():
+        expected = f"a file that ends in {', '.join(READERS)}"
+        raise DataError(f"data=file:{path}: no such file below data.root={config.root}; expected {expected}")
+    return place
+
+
+@datasets.register("file:PATH", FileConfig, there=found)
 def file(path: str, config: FileConfig, seed: int) -> Dataset:
     """Arrays of a file by their names (`bench.data.named`); nothing in it is run.
 
@@ -37,14 +50,11 @@ def file(path: str, config: FileConfig, seed: int) -> Dataset:
         ConfigError: A size is out of range, or an option does not suit the data.
         DataError: There is no such file, or it holds something else.
     """
-    name, place = f"file:{path}", placed("file", config.root, path)
-    if not place.is_file():
-        expected = f"a file that ends in {', '.join(READERS)}"
-        raise DataError(f"data={name}: no such file below data.root={config.root}; expected {expected}")
+    name, place = f"file:{path}", found(path, config)
     files = {Path(path).as_posix(): stamp(place)}
     with explained(name):
-        found = of_arrays(name, _read(place))
-    return replace(assemble(name, found, config, seed), files=files)
+        given = of_arrays(name, _read(place))
+    return replace(assemble(name, given, config, seed), files=files)
 
 
 def placed(kind: str, root: str, path: str) -> Path:

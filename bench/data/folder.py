@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,12 @@ from bench.data.tensors import Given
 FOLDERS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
 """What the folder of a part is called."""
 
+ENDS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+"""How the names of images end, for torchvision."""
+
+GLANCE = 1000
+"""Files and folders of a class that are looked at before all are listed."""
+
 
 @dataclass(frozen=True)
 class FolderConfig(OwnImagesConfig):
@@ -39,7 +47,25 @@ class FolderConfig(OwnImagesConfig):
     cache: str | None = "~/.cache/growth-bench"
 
 
-@datasets.register("folder:PATH", FolderConfig)
+def found(path: str, config: FolderConfig) -> dict[str, Path]:
+    """The folders of the parts, each with a folder for each class; seen at a glance, however large they are.
+
+    Raises:
+        DataError: There are none.
+    """
+    place = placed("folder", config.root, path)
+    if not place.is_dir():
+        raise DataError(
+            f"data=folder:{path}: no such folder below data.root={config.root}; expected PATH/CLASS/*.png or .jpg"
+        )
+    with explained(f"folder:{path}"):
+        parts = _parts(place)
+        for part in parts.values():
+            _require_classes(part)
+    return parts
+
+
+@datasets.register("folder:PATH", FolderConfig, there=found)
 def folder(path: str, config: FolderConfig, seed: int) -> Dataset:
     """Images of PATH/CLASS/; or of PATH/train/CLASS/, and PATH/validation/CLASS/ and PATH/test/CLASS/ if there are any.
 
@@ -47,15 +73,14 @@ def folder(path: str, config: FolderConfig, seed: int) -> Dataset:
         ConfigError: A size is out of range.
         DataError: There is no such folder, or images are missing, unreadable or of several sizes.
     """
-    name, place = f"folder:{path}", placed("folder", config.root, path)
-    if not place.is_dir():
-        raise DataError(f"data={name}: no such folder below data.root={config.root}; expected PATH/CLASS/*.png or .jpg")
+    name, parts, place = f"folder:{path}", found(path, config), placed("folder", config.root, path)
+    notice(f"data={name}: listing the images in {place}")
     files = {Path(path).as_posix(): stamp(place)}
     with explained(name):
-        images = {part: _listed(where) for part, where in _parts(place).items()}
+        images = {part: _listed(where) for part, where in parts.items()}
         classes: list[str] = images["train"].classes
-        found = {part: _examples(name, one, classes, config) for part, one in images.items()}
-    given = Given(**found, classes=tuple(classes))
+        examples = {part: _examples(name, one, classes, config) for part, one in images.items()}
+    given = Given(**examples, classes=tuple(classes))
     return replace(assemble(name, given, config, seed), files=files)
 
 
@@ -65,6 +90,18 @@ def _parts(place: Path) -> dict[str, Path]:
     if found and "train" not in found:
         raise ValueError(f"a folder {next(iter(found.values())).name}, but none train beside it; expected both or none")
     return found or {"train": place}
+
+
+def _require_classes(place: Path) -> None:
+    """Raise `ValueError` unless every folder in ``place`` has an image among its first `GLANCE` files."""
+    classes = sorted(one.name for one in os.scandir(place) if one.is_dir())
+    expected = f"Expected a folder for each class in {place}, with images in it"
+    if not classes:
+        raise ValueError(f"there is no folder in {place}. {expected}")
+    for name in classes:
+        files = (file for _, _, files in os.walk(place / name, followlinks=True) for file in (*files, ""))
+        if not any(file.lower().endswith(ENDS) for file in islice(files, GLANCE)):
+            raise ValueError(f"no image among the first files of the folder {name}. {expected}")
 
 
 def _listed(place: Path) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +32,16 @@ class ImportConfig(OwnConfig):
     options: dict[str, Any] = field(default_factory=dict)
 
 
-@datasets.register("import:package.module:function", ImportConfig)
+def found(path: str, config: ImportConfig) -> Callable[..., Any]:
+    """The function.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    return imported("data", path, "function")
+
+
+@datasets.register("import:package.module:function", ImportConfig, there=found)
 def imported_data(path: str, config: ImportConfig, seed: int) -> Dataset:
     """What ``function(**options)`` returns, for ``path`` = ``package.module:function``.
 
@@ -44,9 +53,9 @@ def imported_data(path: str, config: ImportConfig, seed: int) -> Dataset:
         DataError: It returns something else, or they cannot be trained on.
     """
     name = f"import:{path}"
-    found = imported("data", path, "function")(**config.options)
+    returned = found(path, config)(**config.options)
     with explained(name):
-        parts = _given(name, found)
+        parts = _given(name, returned)
     return assemble(name, parts, config, seed)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 from torch.optim import Optimizer
 
 from bench.core.errors import ConfigError, foreign, require
@@ -19,6 +20,9 @@ from bench.network.modes import evaluation
 
 TRIED = 64
 """Examples on which the loss is tried."""
+
+FEW = 4
+"""Examples whose losses differ by more than the means of many do."""
 
 MEAN = 1e-3
 """By what share a loss may differ from the mean of those of two halves, by rounding."""
@@ -42,6 +46,8 @@ def require_module(model: object) -> None:
 
 def require_trainable(model: nn.Module, option: str, value: str) -> None:
     """Raise `ConfigError` unless some parameter is trained, and all are finite; a mask may well be infinite."""
+    lazy = any(isinstance(parameter, UninitializedParameter) for parameter in model.parameters())
+    require(not lazy, option, value, "parameters that have their sizes; lazy layers get them when the model is called")
     for name, parameter in model.named_parameters():
         precise = parameter.dtype in PRECISIONS or not parameter.requires_grad
         what = f"parameters of float32 or float64; {name} has {parameter.dtype} (autocast trains in less)"
@@ -53,6 +59,25 @@ def require_trainable(model: nn.Module, option: str, value: str) -> None:
         require(finite, option, value, f"finite parameters at the start; {name} has NaN or infinite ones")
 
 
+Form = dict[str, tuple[tuple[int, ...], torch.dtype, bool]]
+"""Shape, type and whether it is trained of each parameter, by name."""
+
+
+def form(model: nn.Module) -> Form:
+    """What is read of a model's parameters beside their values."""
+    return {name: (tuple(p.shape), p.dtype, p.requires_grad) for name, p in model.named_parameters()}
+
+
+def require_form(model: nn.Module, before: Form) -> None:
+    """Raise `ConfigError` unless the model is as it was read or grown, but for its values."""
+    now = form(model)
+    name = next((name for name in (*before, *now) if now.get(name) != before.get(name)), None)
+    if name is not None:
+        what = "shape, dtype or requires_grad" if name in now and name in before else "parameters"
+        expected = f"the one that was read: {name} has changed in {what}; make a new Grower of it"
+        raise ConfigError("model", type(model).__name__, expected)
+
+
 def require_inputs(model: nn.Module, inputs: object) -> Tensor:
     """The inputs, if they are a batch on the network's device."""
     here = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
@@ -60,6 +85,8 @@ def require_inputs(model: nn.Module, inputs: object) -> Tensor:
         raise ConfigError("inputs", type(inputs).__name__, "a tensor of inputs, the first dimension counting them")
     require(inputs.dim() > 1 and len(inputs) > 0, "inputs", _shape(inputs), "a batch: shape (N, ...), N of at least 1")
     require(inputs.device == here, "inputs", inputs.device, f"the model's device, {here}")
+    finite = inputs.is_meta or bool(torch.isfinite(inputs).all())
+    require(finite, "inputs", "NaN or infinite ones", "finite numbers")
     return inputs
 
 
@@ -98,7 +125,7 @@ def sample(graph: Graph, inputs: Examples, targets: Tensor | None, loss: Loss | 
 
 def _drawn(batches: object, most: int | None, device: torch.device) -> tuple[Tensor, Tensor]:
     """The first examples of batches, on the device."""
-    expected = "a tensor, or batches of (inputs, targets) as a DataLoader gives them"
+    expected = "a tensor, or batches of (inputs, targets), as a DataLoader gives or ((b['x'], b['y']) for b in loader)"
     if not isinstance(batches, Iterable):
         raise ConfigError("inputs", type(batches).__name__, expected)
     parts: list[Sequence[Tensor]] = []
@@ -117,32 +144,42 @@ def _drawn(batches: object, most: int | None, device: torch.device) -> tuple[Ten
 
 
 def _named(loss: Loss) -> Loss:
-    """The same loss; whatever it raises says whose it is."""
+    """The same loss; whatever it raises says whose it is, and what of."""
 
     def named(outputs: Tensor, targets: Tensor) -> Tensor:
-        with foreign("loss"):
+        with foreign(f"loss of outputs of {outputs.dtype}, {_shape(outputs)}, and targets of {_shape(targets)}"):
             return loss(outputs, targets)
 
     return named
 
 
 def _require_mean(model: nn.Module, of: Sample) -> None:
-    """Raise `ConfigError` unless the loss is one number, and the mean of those of halves of the examples."""
+    """Raise `ConfigError` unless the loss is one number that has a gradient, and the mean of those of halves.
+
+    It is held against halves of all examples that are tried, and of a few, whose means differ more.
+    """
     expected = "the mean over the examples, one number"
     inputs, targets = next(of.batches(TRIED))
     with evaluation(model), torch.no_grad():
         outputs = model(inputs)
-    half = len(outputs) // 2
-    parts = (slice(0, 2 * half), slice(0, half), slice(half, 2 * half)) if half else (slice(0, 1),)
-    losses = [of.loss(outputs[part], targets[part]) for part in parts]
-    for found in losses:
-        one = isinstance(found, Tensor) and found.numel() == 1
-        require(one, "loss", _shape(found) if isinstance(found, Tensor) else type(found).__name__, expected)
-    if len(losses) == 3 and all(bool(torch.isfinite(one)) for one in losses):
-        whole, first, second = map(float, losses)
-        rounding = MEAN * max(abs(whole), abs(first), abs(second))
-        what = f"{whole:.6g} of {2 * half} examples, {first:.6g} and {second:.6g} of their halves"
-        require(abs(whole - (first + second) / 2) <= rounding, "loss", what, f"{expected} (no sum, no weights)")
+    if not isinstance(outputs, Tensor):
+        raise ConfigError("model", f"outputs of {type(outputs).__name__}", "one tensor that the loss takes")
+    even = len(outputs) // 2 * 2
+    blocks = [slice(0, even), *(slice(start, start + FEW) for start in range(0, len(outputs) - FEW + 1, FEW))]
+    for block in blocks if even else [slice(0, 1)]:
+        middle = (block.start + block.stop) // 2
+        parts = [block, slice(block.start, middle), slice(middle, block.stop)] if even else [block]
+        losses = [of.loss(outputs[part].detach().requires_grad_(), targets[part]) for part in parts]
+        for found in losses:
+            one = isinstance(found, Tensor) and found.numel() == 1
+            require(one, "loss", _shape(found) if isinstance(found, Tensor) else type(found).__name__, expected)
+            require(found.requires_grad, "loss", "one without a gradient", "a differentiable function of the outputs")
+        if even and all(bool(torch.isfinite(one)) for one in losses):
+            whole, first, second = (float(one.detach()) for one in losses)
+            rounding = MEAN * max(abs(whole), abs(first), abs(second))
+            what = f"{whole:.6g} of {block.stop - block.start} examples, {first:.6g} and {second:.6g} of their halves"
+            shapes = f"no sum, no weights; outputs are of {_shape(outputs)}, targets of {_shape(targets)}"
+            require(abs(whole - (first + second) / 2) <= rounding, "loss", what, f"{expected} ({shapes})")
 
 
 def optimizers(model: nn.Module, given: Optimizer | Iterable[Optimizer] | None) -> list[Optimizer]:
@@ -152,7 +189,8 @@ def optimizers(model: nn.Module, given: Optimizer | Iterable[Optimizer] | None) 
         ConfigError: Something is no optimiser, keeps parameters where no surgeon finds them, or holds what were the
             model's before it grew without it.
     """
-    listed = [] if given is None else [given] if isinstance(given, Optimizer) else list(given)
+    several = isinstance(given, Iterable) and not isinstance(given, Optimizer)
+    listed: list[Any] = [] if given is None else list(given) if several else [given]  # type: ignore[arg-type]
     for one in listed:
         require(isinstance(one, Optimizer), "optimizer", type(one).__name__, "a torch.optim.Optimizer, or several")
         own_list = any(
@@ -179,10 +217,13 @@ def twins(model: nn.Module, averages: nn.Module | Iterable[nn.Module]) -> list[n
     Raises:
         ConfigError: One has no network inside whose parameters and buffers have the model's names and shapes.
     """
-    return [_twin(model, one) for one in ([averages] if isinstance(averages, nn.Module) else averages)]
+    several = isinstance(averages, Iterable) and not isinstance(averages, nn.Module)
+    listed: list[Any] = list(averages) if several else [averages]  # type: ignore[arg-type]
+    return [_twin(model, one) for one in listed]
 
 
 def _twin(model: nn.Module, average: nn.Module) -> nn.Module:
+    require(isinstance(average, nn.Module), "averages", type(average).__name__, "a torch.nn.Module, or several")
     wanted = dict(_shapes(model))
     for candidate in average.modules():
         if candidate is not model and dict(_shapes(candidate)) == wanted:

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from bench.core.errors import BenchError, ConfigError, NothingToGrow, PlanError, require
+from bench.core.errors import BenchError, ConfigError, NothingToGrow, PlanError, did_you_mean, require
 from bench.core.identity import LATENCY
 from bench.core.options import typed
 from bench.core.record import EXACT, GrowthRecord, Number
@@ -31,7 +32,7 @@ from bench.growth.caller import Examples
 from bench.growth.condition import HALF, SHRINK_PERTURB, Condition, condition
 from bench.growth.config import GrowthConfig
 from bench.growth.event import GrowthEvent
-from bench.growth.method import GrowthMethod, Trained, check_options, make
+from bench.growth.method import GrowthMethod, Trained, check_options, make, methods
 from bench.network import latency, overview
 from bench.network.cost import cost, cost_models, whole
 from bench.network.graph import Graph
@@ -122,6 +123,7 @@ class Grower:
     Attributes:
         model: The model.
         graph: Its groups, and what of it cannot grow (`bench.network.graph.Graph`).
+        form: What the parameters were when the graph was read (`bench.growth.caller.form`).
         method: The method.
         name: Its name.
         models: Each cost as a function of the widths, by name; set it to price otherwise.
@@ -167,7 +169,7 @@ class Grower:
             "sample": sample,
             "curvature": curvature,
             "engine": engine,
-            "engine_options": None if engine_options is None else dict(engine_options),
+            "engine_options": dict(engine_options) if isinstance(engine_options, Mapping) else engine_options,
             "memory": memory,
             "contradicted": contradicted,
             "optimizer_state": optimizer_state,
@@ -177,6 +179,8 @@ class Grower:
             "latency_batch": latency_batch,
         }
         self.config = typed("growth.", GrowthConfig, own)
+        require(isinstance(seed, int) and seed >= 0, "seed", seed, "a whole number of at least 0")
+        require(build is None or callable(build), "build", build, "a function that makes a fresh network, or None")
         self.method = _method(method, options)
         self.name = name or (method if isinstance(method, str) else type(method).__name__)
         caller.require_module(model)
@@ -191,6 +195,7 @@ class Grower:
             raise NothingToGrow(map(str, self.graph.unsplittable))
         check_options(self.method, self.graph)
         self.graph.agree(inputs)
+        self.form = caller.form(model)
         self.seed_widths = self.graph.widths()
         self.lineage = {name: torch.ones(n, dtype=torch.float64) for name, n in self.seed_widths.items()}
         self.history: list[Trained] = []
@@ -252,6 +257,7 @@ class Grower:
             BenchError: An argument does not suit, which changes nothing; the method declines; or its plan changes the
                 function or cannot be carried out.
         """
+        caller.require_form(self.model, self.form)
         listed, twins = caller.optimizers(self.model, optimizer), caller.twins(self.model, averages)
         for one in listed:
             check_state(one, self.config.optimizer_state)
@@ -276,6 +282,7 @@ class Grower:
         budget: float | None = None,
     ) -> GrowthPlan:
         """What the method would do first; arguments as in `grow`. Nothing is changed."""
+        caller.require_form(self.model, self.form)
         target = self._target(ratio, budget)
         with self._usual():
             return self._event(self._sample(inputs, targets, loss), [], [], 0).propose(target)
@@ -302,7 +309,7 @@ class Grower:
         try:
             record, plan = event.grow(target)
         finally:
-            self.graph = event.graph
+            self.graph, self.form = event.graph, caller.form(self.model)
         if plan.restart:
             self._restart(optimizers, averages)
         elif not self.config.conditioning.is_none:
@@ -379,10 +386,12 @@ class Grower:
         if (ratio is None) == (budget is None):
             raise ConfigError("ratio", ratio, f"a number above 1, or None and a budget of {self.config.cost}")
         if ratio is not None:
-            require(1 < ratio < float("inf"), "ratio", ratio, "a finite number above 1")
+            right = isinstance(ratio, int | float) and 1 < ratio < float("inf")
+            require(right, "ratio", ratio, "a finite number above 1")
             return ratio * now
         assert budget is not None
-        require(now <= budget < float("inf"), "budget", budget, f"at least the network's {self.config.cost}, {now:.0f}")
+        right = isinstance(budget, int | float) and now <= budget < float("inf")
+        require(right, "budget", budget, f"a number of at least the network's {self.config.cost}, {now:.0f}")
         return budget
 
     # -- keeping it ----------------------------------------------------------------------------------------------------
@@ -402,13 +411,14 @@ class Grower:
         Raises:
             BenchError: The state is none, or of another network.
         """
-        lacking = [name for name in ("model", "lineage", "history", "events") if name not in state]
+        parts = ("model", "lineage", "history", "events")
+        lacking = [name for name in parts if not isinstance(state, Mapping) or name not in state]
         if lacking:
             raise BenchError(f"the state has no {lacking[0]}; expected what Grower.state_dict() gave")
         if state["lineage"].keys() != self.lineage.keys():
             raise PlanError("holds another network: its groups have other names")
         load(self.model, state["model"], self.graph.groups.values())
-        self.graph = self.graph.grown()
+        self.graph, self.form = self.graph.grown(), caller.form(self.model)
         self.lineage = dict(state["lineage"])
         self.history = [Trained(*one) for one in state["history"]]
         self.events = state["events"]
@@ -416,6 +426,11 @@ class Grower:
 
 def _method(method: str | GrowthMethod, options: Mapping[str, Any]) -> GrowthMethod:
     if isinstance(method, str):
+        own = set(methods[method].defaults()) - {"name"}
+        for name, value in options.items():
+            near = did_you_mean(name, [*own, *signature(Grower).parameters])
+            expected = f"an option of {method}, {', '.join(sorted(own)) or 'which has none'}, or of Grower{near}"
+            require(name in own, name, value, expected)
         return make({"name": method, **options})
     if not callable(getattr(method, "propose", None)):
         raise ConfigError("method", type(method).__name__, "a method's name, or an object with a method propose")

@@ -41,6 +41,17 @@ NULL = -1
 """The parent of a birth."""
 
 
+def successor(old: nn.Parameter, value: Tensor) -> nn.Parameter:
+    """A parameter in the place of another, with the attributes and hooks that somebody gave that one."""
+    new = nn.Parameter(value, requires_grad=old.requires_grad)
+    new.__dict__.update(old.__dict__)
+    for hook in (old._backward_hooks or {}).values():
+        new.register_hook(hook)  # type: ignore[no-untyped-call]
+    for hook in (getattr(old, "_post_accumulate_grad_hooks", None) or {}).values():
+        new.register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
+    return new
+
+
 @dataclass(frozen=True, eq=False)
 class Expansion:
     """How a group's channels map to the grown group's.
@@ -309,7 +320,7 @@ class _Editor:
         if not isinstance(old, nn.Parameter):
             setattr(layer, name, copy(old, rest=rest))
             return
-        new = nn.Parameter(copy.parameter(old.detach(), rest), requires_grad=old.requires_grad)
+        new = successor(old, copy.parameter(old.detach(), rest))
         setattr(layer, name, new)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -424,7 +435,7 @@ def load(model: nn.Module, state: Mapping[str, Tensor], groups: Iterable[Group])
         prefix = f"{path}." if path else ""
         for name, parameter in list(layer.named_parameters(recurse=False)):
             value = state[prefix + name].to(parameter.device)
-            setattr(layer, name, nn.Parameter(value.clone(), requires_grad=parameter.requires_grad))
+            setattr(layer, name, successor(parameter, value.clone()))
         for name, buffer in list(layer.named_buffers(recurse=False)):
             if prefix + name in state:
                 setattr(layer, name, state[prefix + name].to(buffer.device).clone())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 
 from bench import check, cli, inspect
 from bench.core.errors import BenchError
+from bench.core.options import as_typed
+from bench.grammar import parsed, plain_values, quoted
 from bench.methods import registry
 
 SHORT = ["train.epochs=1", "train.seed_epochs=1", "growth.stages=1", "growth.sample=64"]
@@ -74,7 +77,13 @@ def test_rerun_all_does_it_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         (["backbone.activation=step"], r"error: backbone\.activation=step: expected .*silu"),
         (["backbone=rbf"], r"error: backbone=rbf: expected"),
         (["data=mnist", "data.download=false"], r"error: data=mnist: .*data\.root"),
-        (["what is this"], r"error: cannot read the arguments"),
+        (["what is this"], r"error: cannot read the argument 'what is this': expected OPTION=VALUE"),
+        (["data=file:a=b.npz"], r"error: data=file:a=b\.npz: cannot be .* as in \"data='file:a=b\.npz'\"$"),
+        (["data=file:a(1).npz"], r"error: data=file:a\(1\)\.npz: cannot be .* as in \"data='file:a\(1\)\.npz'\"$"),
+        (['data=file:"a,b.npz"'], r"error: data=file:\"a,b\.npz\": cannot be .* as in \"data='file:a,b\.npz'\"$"),
+        (["data=folder:a'b"], r"error: data=folder:a'b: cannot be read"),
+        (["data=file:a,b.npz"], r"error: data=file:a,b\.npz: expected one value; .* as in \"data='file:a,b\.npz'\"$"),
+        (["data='file:a,(b) c=[1].npz'"], r"error: data=file:a,\(b\) c=\[1\]\.npz: no such file"),
         (["method=3"], r"error: method=3: expected one name, as in method=NAME"),
         (["data=null"], r"error: data=null: expected one name, as in data=NAME"),
         (["growth=1.5e3"], r"error: growth=1\.5e3: expected one name"),
@@ -120,6 +129,26 @@ def test_a_sweep_with_a_bad_cell_is_not_begun(
         SystemExit, match=r"^error: method\.c=0\.5: expected .*; 2 of 4 runs cannot be begun, so none is$"
     ):
         type_in(monkeypatch, "-m", *SHORT, "method.c=2,0.5", "seed=0,1")
+    assert capfd.readouterr() == ("", "")
+    assert not Path("results").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["data=file:nope.npz"], r"data=file:nope\.npz: no such file below data\.root=\.; expected a file"),
+        (["data=folder:nope"], r"data=folder:nope: no such folder below data\.root"),
+        (["data=folder:."], r"data=folder:\.: there is no folder in "),
+        (["data=import:nope:load"], r"data=import:nope:load: expected import:package\.module:function, a function"),
+        (["data=import:os:nope"], r"data=import:os:nope: expected import:"),
+        (["backbone=import:nope:net"], r"backbone=import:nope:net: expected import:package\.module:factory"),
+    ],
+)
+def test_a_sweep_over_what_is_not_there_is_not_begun(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match=rf"^error: {message}.*; 4 of 4 runs cannot be begun, so none is$"):
+        type_in(monkeypatch, "-m", *SHORT, *arguments, "method=s2d,s3d", "seed=0,1")
     assert capfd.readouterr() == ("", "")
     assert not Path("results").exists()
 
@@ -255,3 +284,15 @@ def test_every_command_has_help_of_its_own(
     assert printed.startswith(f"python -m bench.{module}")
     assert says in printed
     assert printed.endswith("It takes the options of a run: python -m bench --help\n")
+
+
+ODD = ["a,b", "a=b", "a b(1)[2]{3}", "it's", "a$b,", "c:\\d,", "c:\\", "\\'", "~/x", "é!"]
+TAKEN = ["3", "1e3", ".5", "null", "NaN", ""]
+
+
+@pytest.mark.parametrize("value", [*ODD, *TAKEN, "a/b.c", "../x-1", "."])
+def test_a_text_is_typed_as_it_is(value: str) -> None:
+    (argument,) = shlex.split(quoted(f"data={value}"))
+    for typed in (argument, f"data={as_typed(value)}"):
+        (override,) = parsed([typed])
+        assert (override.key_or_group, plain_values(override)) == ("data", [value])

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import compose
 
 from bench import cli
 from bench.core.errors import BenchError
 from bench.grid import cells, left_to_the_cells
+from bench.plugins import composition
+from bench.preset import Preset
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +72,32 @@ def test_a_new_method_joins_those_of_a_preset_and_known_ones_choose() -> None:
     assert counted(*preset, "method=s2d,s3d") == {"s2d": 2, "s3d": 2}
     smoke = ("experiment=smoke", "seed=0")
     assert counted(*smoke, "method=static") == {"static": 1}
+
+
+def test_what_a_preset_says_of_an_option_is_of_the_choices_that_have_it() -> None:
+    preset = ("experiment=fast_s2d_cifar100", "seed=0")
+    s2d, published = sorted(of("method", *preset, "method=s2d,fast_s2d"), key=len)
+    assert (s2d, published["preset"]) == ({"name": "s2d", "rank": "gain"}, "published")
+    assert [one["name"] for one in of("method", *preset, "method=s2d")] == ["fast_s2d", "s2d"]
+    (small,) = of("backbone", *preset, "backbone=lenet")
+    assert small == {"name": "lenet", "width": 32, "activation": "silu", "weights": None}
+    found = cells([*preset, "method=s2d,fast_s2d", "method.preset=null"])
+    assert [cell.options["method"].get("preset", "none") for cell in found] == ["none", None]
+
+
+@pytest.mark.parametrize("arguments", [("method=s2d", "method.preset=null"), ("method=s2d", "++method.preset=x")])
+def test_what_is_typed_is_never_left_out_with_a_presets_options(arguments: tuple[str, ...]) -> None:
+    hydra = Preset("fast_s2d_cifar100")
+    with composition():
+        overrides = ["experiment=fast_s2d_cifar100", *arguments]
+        assert "preset" in hydra.settled(compose("config", overrides), overrides)["method"]  # type: ignore[operator]
+
+
+def test_an_option_that_no_choice_of_a_preset_has_is_refused() -> None:
+    with composition():
+        body = compose("config", ["experiment=fast_s2d_cifar100", "method=s2d", "++method.presett=x"])
+        found = Preset("fast_s2d_cifar100").settled(body, [])
+    assert found["method"] == {"name": "s2d", "rank": "gain", "presett": "x"}
 
 
 @pytest.mark.parametrize("replaced", ["s3d", "s3d,net2net"])

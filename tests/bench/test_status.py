@@ -11,7 +11,7 @@ import pytest
 
 from bench import status
 from bench.core.errors import BenchError
-from bench.grid import runs_dirs
+from bench.grid import cells, runs_dirs
 from tests.bench.report.synthetic import signed
 from tests.runs import SHORT, of_options, options
 
@@ -82,3 +82,20 @@ def test_the_first_folder_is_where_the_rest_goes() -> None:
     for typed in ("runs_dir=", "runs_dir=[]", "runs_dir=['']"):
         with pytest.raises(BenchError, match="expected a folder, or several as in runs_dir=a,b"):
             runs_dirs([typed])
+
+
+@pytest.mark.parametrize(
+    ("launcher", "own"), [("submitit_local", "timeout_min=5"), ("ray", "ray.remote.num_gpus=0"), ("joblib", "")]
+)
+def test_what_a_sweep_is_given_by_backbone_is_no_matter(
+    launcher: str,
+    own: str,
+    machines: tuple[Path, Path],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = shown(capfd, monkeypatch, f"runs_dir={machines[0]}")
+    more = [f"hydra.launcher.by_backbone.mlp.{own}"] if own else []
+    assert shown(capfd, monkeypatch, f"runs_dir={machines[0]}", f"hydra/launcher={launcher}", *more) == plain
+    found = cells([*SWEEP, f"hydra/launcher={launcher}", *more])
+    assert not [one for cell in found for one in cell.overrides if "hydra" in one]

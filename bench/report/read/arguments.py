@@ -140,18 +140,15 @@ def parse(arguments: Sequence[str]) -> Request:
 
 
 def _read(argument: str) -> tuple[str, Sequence[object]]:
-    from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    from bench.grid import plain_values
+    from bench.grammar import parsed, plain_values, unreadable
 
     try:
-        override = OverridesParser.create().parse_override(argument)
+        (override,) = parsed([argument])
         return override.key_or_group, plain_values(override)
     except (HydraException, ValueError):
-        raise BenchError(
-            f"cannot read the argument {argument!r}: expected OPTION=VALUE (python -m bench.report --help)"
-        ) from None
+        raise BenchError(unreadable(argument, "python -m bench.report")) from None
 
 
 def _is_number(text: str) -> bool:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from torchvision.datasets import ImageFolder
+from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms.functional import pil_to_tensor
 
 from bench.core import output
@@ -202,8 +203,8 @@ WRONG = [
     (damaged, r".*cat/03\.png cannot be read \(cannot identify image file"),
     (deep, r".*cat/03\.png cannot be read \(pixels of more than eight bits \(mode I;16\)"),
     (one_class, r"all examples of the train part are of class 0; expected several"),
-    (no_images, r"Found no valid file for the classes dog\. .*Expected a folder for each class in"),
-    (no_classes, r"Couldn't find any class folder in .*Expected a folder for each class in"),
+    (no_images, r"no image among the first files of the folder dog\. Expected a folder for each class in"),
+    (no_classes, r"there is no folder in .*Expected a folder for each class in"),
     (lone_test, r"a folder test, but none train beside it; expected both or none"),
     (other_class, r".*test has the class cow; expected those of the training part alone"),
     (missing, r"no such folder below data\.root=.*; expected PATH/CLASS/\*\.png or \.jpg"),
@@ -234,3 +235,25 @@ def test_folders_may_be_links(place: Path) -> None:
     for one in place.iterdir():
         (link / one.name).symlink_to(one)
     assert read(link).digest() == read(place).digest()
+
+
+def test_what_is_no_folder_of_classes_is_refused_before_it_is_listed(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As ``data=folder:/``, where to list all takes minutes."""
+    output.notice.cache_clear()
+    for name in ("a", "b", "c"):
+        (place / "ant" / name).mkdir(parents=True)
+        for i in range(10):
+            (place / "ant" / name / str(i)).touch()
+    write(place / "ant" / "d", 1)
+    read(place)  # classes may have folders of their own
+    assert "data=folder:pictures: listing the images in " in capsys.readouterr().err
+    monkeypatch.setattr(folder, "GLANCE", 20)
+    monkeypatch.setattr(folder, "stamp", lambda place: pytest.fail("all is listed"))
+    with pytest.raises(DataError, match=r"^data=folder:pictures: no image among the first files of the folder ant"):
+        read(place)
+
+
+def test_ends_are_torchvisions() -> None:
+    assert set(folder.ENDS) == set(IMG_EXTENSIONS)

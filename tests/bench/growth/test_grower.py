@@ -248,7 +248,10 @@ BROKEN: dict[str, tuple[Callable[[nn.Module], dict[str, Any]], str]] = {
     "none": (lambda _: {"loss": nn.CrossEntropyLoss(reduction="none")}, r"loss=shape \(64,\)"),
     "weights": (lambda _: {"loss": nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2, 9]))}, "no sum, no weights"),
     "no loss": (lambda _: {"loss": None}, "loss=None: expected a function"),
-    "loss that raises": (lambda _: {"loss": lambda outputs, targets: outputs @ targets}, "^loss: RuntimeError"),
+    "loss that raises": (
+        lambda _: {"loss": lambda outputs, targets: outputs @ targets},
+        "^loss of outputs of torch.float32, .*: RuntimeError",
+    ),
     "targets short": (lambda _: {"targets": TARGETS[:5]}, r"targets=shape \(5,\): expected one for each of 240"),
     "no targets": (lambda _: {"targets": None}, "targets=NoneType"),
     "inputs' shape": (lambda _: {"inputs": INPUTS[:, 0]}, "inputs=shape .*expected the shape that was read"),
@@ -258,12 +261,33 @@ BROKEN: dict[str, tuple[Callable[[nn.Module], dict[str, Any]], str]] = {
     "no batches": (lambda _: {"inputs": [], "targets": None}, "inputs=no batch"),
     "batches of one": (lambda _: {"inputs": [INPUTS], "targets": None}, "inputs=batches of Tensor"),
     "ratio": (lambda _: {"ratio": 1.0}, "ratio=1.0: expected a finite number above 1"),
-    "budget": (lambda _: {"ratio": None, "budget": 17}, "budget=17: expected at least the network's params, 291"),
+    "budget": (
+        lambda _: {"ratio": None, "budget": 17},
+        "budget=17: expected a number of at least .*, 291",
+    ),
     "both": (lambda _: {"budget": 1e4}, "ratio=1.6: expected a number above 1, or None and a budget"),
     "neither": (lambda _: {"ratio": None}, "ratio=None"),
     "averages": (lambda _: {"averages": nn.Linear(2, 2)}, "averages=Linear: expected a copy of the model"),
     "another's optimizer": (lambda _: {"optimizer": SGD(network().parameters(), lr=1.0)}, "optimizer=one of 8 param"),
     "no optimizer": (lambda model: {"optimizer": [model]}, "optimizer=Sequential: expected a torch.optim.Optimizer"),
+    "scheduler": (
+        lambda model: {"optimizer": torch.optim.lr_scheduler.ExponentialLR(SGD(model.parameters(), lr=1.0), 0.9)},
+        "optimizer=ExponentialLR: expected a torch.optim.Optimizer",
+    ),
+    "optimizer as average": (
+        lambda model: {"averages": SGD(model.parameters(), lr=1.0)},
+        "averages=SGD: expected a tor",
+    ),
+    "ratio as text": (lambda _: {"ratio": "2"}, "ratio=2: expected a finite number above 1"),
+    "budget as text": (lambda _: {"ratio": None, "budget": "20k"}, "budget=20k: expected a number of at least"),
+    "NaN": (lambda _: {"inputs": torch.full_like(INPUTS, torch.nan)}, "inputs=NaN or infinite ones"),
+    "dictionaries": (lambda _: {"inputs": [{"x": INPUTS}], "targets": None}, r"batches of dict: .* for b in loader"),
+    "no gradient": (lambda _: {"loss": lambda o, t: (o.argmax(1) == t).float().mean()}, "loss=one without a gradient"),
+    "pairs": (lambda _: {"loss": lambda o, t: F.mse_loss(o[:, :1], t.float())}, r"outputs are of shape \(64, 3\)"),
+    "single precision": (
+        lambda _: {"loss": nn.CrossEntropyLoss(weight=torch.ones(3))},
+        "^loss of outputs of torch.float64, .*expected scalar type Double",
+    ),
     "hidden parameters": (lambda model: {"optimizer": torch.optim.LBFGS(model.parameters())}, "optimizer=LBFGS"),
     "unknown state": (
         lambda model: {"optimizer": stepped(model, torch.optim.Adadelta)},
@@ -302,7 +326,24 @@ class Branches(nn.Module):
 
 UNSUITED: dict[str, tuple[Callable[[], Iterable[Any]], dict[str, Any], str]] = {
     "no such method": (lambda: (network(), INPUTS), {"method": "nope"}, "method=nope: expected one of"),
-    "no such option": (lambda: (network(), INPUTS), {"method": "s3d", "k": 2}, "method.k=2: expected one of"),
+    "no such option": (
+        lambda: (network(), INPUTS),
+        {"method": "s3d", "k": 2},
+        "k=2: expected an option of s3d, c, cap, rank, or of Grower",
+    ),
+    "misspelt": (
+        lambda: (network(), INPUTS),
+        {"epsilonn": 1},
+        r"epsilonn=1: .*or of Grower \(did you mean epsilon\?\)",
+    ),
+    "engine's": (lambda: (network(), INPUTS), {"engine_options": 3}, "growth.engine_options=3"),
+    "seed": (lambda: (network(), INPUTS), {"seed": "a"}, "seed=a: expected a whole number"),
+    "build": (lambda: (network(), INPUTS), {"build": 3}, "build=3: expected a function"),
+    "lazy": (
+        lambda: (nn.Sequential(nn.LazyLinear(3), nn.Linear(3, 2)), torch.randn(2, 5)),
+        {},
+        "have their sizes; lazy",
+    ),
     "value": (lambda: (network(), INPUTS), {"method": "s3d", "c": 0.5}, "method.c=0.5"),
     "step": (lambda: (network(), INPUTS), {"epsilon": -1}, "growth.epsilon=-1"),
     "type": (lambda: (network(), INPUTS), {"memory": "much"}, "growth.memory=much"),
@@ -327,6 +368,42 @@ def test_a_network_or_option_that_does_not_suit_is_said_in_one_line(case: str) -
     with pytest.raises(bench.BenchError, match=message) as raised:
         Grower(*make(), **options)
     assert "\n" not in str(raised.value)
+
+
+CHANGES: dict[str, tuple[Callable[[nn.Module], object], str]] = {
+    "frozen": (lambda model: model[0].requires_grad_(False), "0.weight has changed in shape, dtype or requires_grad"),
+    "grown": (lambda model: grown(Grower(model, INPUTS[:1], "s2d")), "has changed in shape"),
+    "other type": (lambda model: model.double(), "0.weight has changed in shape, dtype"),
+    "another layer": (lambda model: model.append(nn.Linear(3, 3)), "8.weight has changed in parameters"),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_a_model_that_has_changed_since_it_was_read_is_refused(case: str) -> None:
+    """Nothing frozen grows, and nothing grows by another's widths."""
+    model = network()
+    grower = Grower(model, INPUTS[:1], "s2d")
+    change, message = CHANGES[case]
+    change(model)
+    before = [tuple(parameter.shape) for parameter in model.parameters()]
+    for ask in (grown, lambda one: one.plan(INPUTS, TARGETS, F.cross_entropy, ratio=1.5)):
+        with pytest.raises(bench.BenchError, match=rf"^model=Sequential: .*{message}.*; make a new Grower of it$"):
+            ask(grower)
+    assert [tuple(parameter.shape) for parameter in model.parameters()] == before
+
+
+def test_what_somebody_gave_a_parameter_goes_on_with_it() -> None:
+    model, seen = network(), list[str]()
+    for name, parameter in model.named_parameters():
+        parameter.own = name  # type: ignore[attr-defined]
+        parameter.register_hook(lambda _, name=name: seen.append(name))
+        parameter.register_post_accumulate_grad_hook(lambda _, name=name: seen.append(name))
+    grown(grower := Grower(model, INPUTS[:1], "s2d"))
+    Grower(network(), INPUTS[:1], "s2d").load_state_dict(grower.state_dict())
+    assert all(parameter.own == name for name, parameter in model.named_parameters())
+    seen.clear()
+    F.cross_entropy(model(INPUTS), TARGETS).backward()
+    assert sorted(seen) == sorted([name for name, _ in model.named_parameters()] * 2)
 
 
 def test_starting_afresh_needs_to_know_how() -> None:
