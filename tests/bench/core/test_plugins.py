@@ -82,10 +82,10 @@ def lines(config, options, folder):
 """
 
 
-def example() -> str:
-    """The README's method."""
+def example(name: str) -> str:
+    """The README's method of this name."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (found,) = (block for block in blocks if "@register" in block)
+    (found,) = (block for block in blocks if f'@register("{name}"' in block)
     assert isinstance(found, str)
     return found
 
@@ -115,7 +115,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("foreign")
     package(
         made,
-        methods=("largest", example()),
+        methods=("largest", example("largest")),
         costs=("neurons", COST),
         backbones=("tiny", BACKBONE),
         data=("halves", DATA),
@@ -124,8 +124,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def test_the_readmes_method_with_births(tmp_path: Path) -> None:
+    assert len(example("steepest").strip().splitlines()) < 45
+    package(tmp_path, methods=("steepest", example("steepest")))
+    checked = run("bench.check", tmp_path, "method=steepest")
+    assert checked.returncode == 0, checked.stderr
+    done = run("bench", tmp_path, "method=steepest", *SHORT)
+    assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.glob("results/runs/*/run.json")
+    growth = json.loads(path.read_text())["stages"][1]["growth"]
+    assert growth["births"] > 0 == growth["splits"]
+    assert growth["measured_drop"] == pytest.approx(growth["predicted_drop"], rel=0.01)
+
+
 def test_the_readme_method_in_another_package(folder: Path) -> None:
-    assert len(example().strip().splitlines()) < 40
+    assert len(example("largest").strip().splitlines()) < 40
     checked = run("bench.check", folder, "method=largest", "method.sign=-1")
     assert checked.returncode == 0, checked.stderr
     assert "method=largest keeps the rules" in checked.stdout
