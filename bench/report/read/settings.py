@@ -16,8 +16,11 @@ from bench.run.cell import Cell
 LADDER = ("stages", "ratio", "cost", "budget")
 """Options of ``growth`` that fix the sizes; but for `_ladder`'s, the others belong to a method's way of growing."""
 
+NEWBORN = ("newborn_lr", "newborn_warmup")
+"""Options of ``train`` that belong there too."""
+
 ORDER = ("net2net", "random_split", "s2d", "fast_s2d", "s3d")
-CONTROLS = ("static", "static_matched")
+CONTROLS = ("retrain", "shrink_perturb", "static", "static_matched")
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ def _setting_options(config: Options) -> Options:
     """What two runs must share to be compared."""
     kept = {key: config[key] for key in config if key not in (*GROUPS, *SILENT, "seed", "hydra")}
     kept["data"] = {key: value for key, value in config["data"].items() if key not in SILENT_DATA}
-    kept["backbone"], kept["train"] = config["backbone"], config["train"]
+    kept["backbone"] = config["backbone"]
+    kept["train"] = {key: value for key, value in config["train"].items() if key not in NEWBORN}
     kept["growth"] = {key: value for key, value in config["growth"].items() if key in _ladder(config)}
     return kept
 
@@ -99,7 +103,8 @@ def _ladder(config: Options) -> tuple[str, ...]:
 def _variant_options(config: Options) -> Options:
     growth = {key: value for key, value in config["growth"].items() if key not in (*_ladder(config), "epsilon")}
     method = {key: value for key, value in config["method"].items() if (key, value) != ("step", False)}
-    return {"method": method, "growth": growth}
+    train = {key: value for key, value in config["train"].items() if key in NEWBORN}
+    return {"method": method, "growth": growth, "train": train}
 
 
 def _variants(cells: list[Cell]) -> tuple[Variant, ...]:
@@ -108,7 +113,8 @@ def _variants(cells: list[Cell]) -> tuple[Variant, ...]:
     for members, options in groups:
         method = members[0].name("method")
         rivals = [others for other, others in groups if other[0].name("method") == method]
-        differing = [text.removeprefix("method.") for text in _differing(options, rivals)]
+        chosen = [text for text in _differing(options, rivals) if not text.endswith("=null")]
+        differing = [text.removeprefix("method.") for text in chosen]
         label = f"{method} ({', '.join(differing)})" if differing else method
         made.append(Variant(label, method, tuple(members)))
     return tuple(sorted(made, key=lambda variant: (rank(variant.method), variant.label)))

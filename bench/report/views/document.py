@@ -118,7 +118,7 @@ def build(request: Request, made: Sequence[View], cells: Sequence[Cell], left_ou
         parts.append(_part(one.setting.slug, one.setting.title, asked, methodcaller("of_setting", one)))
     parts.append(_part("runs", "Runs", made, methodcaller("of_report", overview)))
     filters = (f"{key} {listed(values)}" for key, values in request.filters.items())
-    title = f"Growth by splitting: {', '.join([request.experiment or 'all runs', *filters])}"
+    title = f"Growing networks: {', '.join([request.experiment or 'all runs', *filters])}"
     ordered = [label for label, _ in sorted(labels, key=lambda one: (rank(one[1]), one[0]))]
     return Report(title, list(_lines(overview)), parts, ordered)
 

@@ -22,7 +22,10 @@ class Style:
 _LIGHT = ("#0072b2", "#d55e00", "#008060", "#a8428f", "#806000", "#4b45b0")
 _DARK = ("#56b4e9", "#ff8f52", "#2fd0a0", "#ec9bd8", "#e6c34d", "#a9a6ff")
 _MARKERS = ("o", "s", "^", "D", "v", "p", "h", "P")
-_CONTROLS = (Style("#59616b", "#c3c9d1", "X", True), Style("#8a6f5c", "#cbb09c", "*", True))
+_CONTROLS = (
+    *(Style("#4d6b57", "#a9cdb5", "P", True), Style("#6b5d86", "#c6b8e0", "h", True)),
+    *(Style("#59616b", "#c3c9d1", "X", True), Style("#8a6f5c", "#cbb09c", "*", True)),
+)
 
 STYLES = tuple(Style(_LIGHT[i % 6], _DARK[i % 6], _MARKERS[i % 8], i >= 6) for i in range(24)) + _CONTROLS
 """Styles by number: 24 for methods, then one for each control from scratch."""
