@@ -21,7 +21,7 @@ from bench.grid import choices, opened
 from bench.plugins import REGISTRIES, composition, registry
 
 USAGE = """\
-Grow a neural network by splitting its neurons, and measure accuracy against size.
+Grow a neural network, by splitting its neurons or by new ones, and measure accuracy against size.
 
 Usage
   python -m bench [GROUP=NAME] [OPTION=VALUE] ...

@@ -43,7 +43,7 @@ COMMANDS = {
 }
 
 HELP = """\
-Grow a neural network by splitting its neurons, and measure accuracy against size.
+Grow a neural network, by splitting its neurons or by new ones, and measure accuracy against size.
 
 Usage
   growth-bench [COMMAND] [GROUP=NAME] [OPTION=VALUE] ...
