@@ -70,7 +70,8 @@ def _classes(targets: Tensor, classes: int) -> str | None:
         return f"targets of type {_plain(targets)} and shape {tuple(targets.shape)}; expected int64 of shape (N,)"
     low, high = int(targets.min()), int(targets.max())
     if low < 0 or high >= classes:
-        return f"classes from {low} to {high}; expected numbers from 0 to {classes - 1}"
+        values = ", or data.task=regression if they are values" * (low < 0)
+        return f"classes from {low} to {high}; expected numbers from 0 to {classes - 1}{values}"
     return None
 
 

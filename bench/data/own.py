@@ -22,6 +22,9 @@ CHANNELS = (1, 3)
 """Of images; where the last dimension is one of these and the others are larger than `NARROW`, it is the channels."""
 NARROW = 4
 
+LARGE = 30.0
+"""Mean and deviation of values for regression above which the usual recipes do not train."""
+
 MOST_CLASSES = 2**16
 MOST_PIXELS = 2**14
 
@@ -110,6 +113,8 @@ def assemble(name: str, found: Given, config: OwnConfig, seed: int) -> Dataset:
     with explained(name):
         parts = {part: Part(_inputs(one.inputs, last), _targets(one.targets, task)) for part, one in parts.items()}
         outputs = _classes(parts, found, config) if task == "classification" else _width(parts["train"], config)
+    if task == "regression" and (said := _odd(parts["train"].targets)):
+        notice(f"data={name}: {said}")
     held = [part for part in ("test", "validation") if part not in parts]
     for part in held:
         parts["train"], parts[part] = _held_out(part, name, parts["train"], config, seed)
@@ -195,6 +200,18 @@ def _classes(parts: dict[str, Part], found: Given, config: OwnConfig) -> int:
 def _width(train: Part, config: OwnConfig) -> int:
     require(config.classes is None, "data.classes", config.classes, "null, as the targets are values (data.task)")
     return int(train.targets.shape[-1])
+
+
+def _odd(values: Tensor) -> str | None:
+    """What somebody may not have meant of values, in words."""
+    if not bool(torch.isfinite(values).all()) or len(values) < 2:
+        return None  # which is refused
+    if values.shape[1] > 1 and bool(((values == 0) | (values == 1)).all()) and bool((values.sum(1) == 1).all()):
+        return "targets are floats with a single 1 in each row, learnt as values; classes are whole numbers, shape (N,)"
+    mean, std = float(values.mean()), float(values.std(dim=0).max())
+    if abs(mean) > LARGE or std > LARGE or 0 < std < 1 / LARGE:
+        return f"targets have mean {mean:.3g} and deviation {std:.3g}; training expects about 0 and 1, so scale them"
+    return None
 
 
 def _held_out(part: str, name: str, pool: Part, config: OwnConfig, seed: int) -> tuple[Part, Part]:

@@ -27,7 +27,7 @@ from omegaconf.errors import ValidationError
 from submitit.core.utils import FailedJobError, UncompletedJobError
 from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob
 
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, require
 from bench.core.output import notice
 from bench.launchers import Job, Lost
 
@@ -39,6 +39,9 @@ ENDED = {
 
 MAY_HAVE_A_RESULT = {"COMPLETED", "FAILED", "FORGOTTEN"}
 """Of these the states in which its result may still be on its way through a shared file system."""
+
+IN_TURN = {"None", "Priority", "Resources", "BeginTime", "Dependency", "Cleaning", "JobArrayTaskLimit"}
+"""Slurm's reasons for a pending job that goes on by itself."""
 
 LOOK = 30
 """Seconds between two looks at the queue at most."""
@@ -53,14 +56,20 @@ class Queue(SlurmInfoWatcher):
 
     def update(self) -> None:
         """Ask for all jobs at once."""
-        command = ["squeue", "--me", "--array", "--states=all", "--noheader", "--format=%i %T"]
+        command = ["squeue", "--me", "--array", "--states=all", "--noheader", "--format=%i %T %r"]
         answer = subprocess.run(command, capture_output=True, text=True)
         self._last_status_check = time.time()
         if answer.returncode:
             self.states = None  # until it answers all are taken to go on
             notice(f"{answer.stderr.strip().partition(chr(10))[0]}; it is asked again until it answers")
         else:
-            self.states = dict(line.split() for line in answer.stdout.splitlines())
+            told = [line.split(maxsplit=2) for line in answer.stdout.splitlines()]
+            self.states = {name: state for name, state, *_ in told}
+            own = {name.partition("_")[0] for name in self._registered}
+            for name, state, *reason in told:
+                array = name.partition("_")[0]
+                if array in own and state == "PENDING" and reason and reason[0] not in IN_TURN:
+                    notice(f"job {array} waits in the queue ({reason[0]}); scontrol show job {array} tells why")
 
     def get_state(self, job_id: str, mode: str = "standard") -> str:
         """The state of a job; submitit's modes are standard, force and cache."""
@@ -137,6 +146,12 @@ class SlurmLauncher(SubmititLauncher):
 
     _EXECUTOR = "slurm"
     _SCHEMA = SlurmQueueConf
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        minutes, before = self.params["timeout_min"], self.params["signal_delay_s"]
+        expected = f"more than hydra.launcher.signal_delay_s={before}, the seconds before its end when a run is stopped"
+        require(60 * minutes > before, "hydra.launcher.timeout_min", minutes, expected)
 
     def submit(self, runs: Sequence[Sequence[str]]) -> list[Job]:
         """As an array; see `SubmititLauncher.submit`."""

@@ -33,6 +33,7 @@ def agree(model: nn.Module, program: Program, inputs: Tensor, training: bool) ->
     except Exception as error:  # a model may fail in any way
         raise BenchError(
             f"the model cannot run on {len(inputs)} inputs at once: {cause(error)}{place(error)}"
+            + "; inputs of int64 are symbols, and values are floats" * (inputs.dtype == torch.int64)
         ) from error
     with seeded(), torch.no_grad():
         read = program.run(model, inputs)

@@ -292,3 +292,23 @@ def test_options_out_of_range(option: str, value: Any, message: str, own: Own) -
 def test_a_number_of_classes_for_values(own: Own) -> None:
     with pytest.raises(ConfigError, match=r"^data\.classes=3: expected null, as the targets are values"):
         own((vectors()[0], torch.randn(40)), classes=3)
+
+
+@pytest.mark.parametrize(
+    ("targets", "said"),
+    [
+        (torch.linspace(1e5, 3e5, 40), "targets have mean 2e+05 and deviation 6e+04; training expects"),
+        (torch.linspace(0, 1e-4, 40), "targets have mean 5e-05 and deviation"),
+        (torch.eye(3)[labels(40)], "targets are floats with a single 1 in each row"),
+        (torch.linspace(-1, 1, 40), ""),
+        (torch.zeros(40, 2), ""),
+    ],
+)
+def test_values_that_are_hardly_meant_are_remarked_on(
+    targets: torch.Tensor, said: str, own: Own, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output.notice.cache_clear()
+    own((vectors()[0], targets))
+    told = capsys.readouterr().err
+    assert said in told
+    assert ("targets" in told) == bool(said)

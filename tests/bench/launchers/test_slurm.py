@@ -12,7 +12,7 @@ import pytest
 
 from tests.bench.launchers.daemons import no_slurm, slurm, until
 from tests.bench.launchers.plugins import installed
-from tests.bench.launchers.sweeps import LONG, begin, end, numbers, records, sweep
+from tests.bench.launchers.sweeps import LONG, RECIPE, begin, end, numbers, records, sweep
 
 pytestmark = [
     pytest.mark.skipif(bool(no_slurm()), reason=no_slurm() or "Slurm is here"),
@@ -67,6 +67,35 @@ def test_a_time_limit_and_a_cancelled_job_lose_nothing(
     assert [line.partition(":")[0] for line in ended.stdout.splitlines()[1:]] == ["done"]
     assert numbers(folder) == long_serial
     assert [record["environment"]["threads"] for record in records(folder).values()] == [1, 1]
+
+
+def test_jobs_that_are_held_are_said_to_wait(cluster: dict[str, str], tmp_path: Path) -> None:
+    folder, held = tmp_path / "runs", "++hydra.launcher.additional_parameters={hold: true}"
+    command = begin(folder, "method=static", "seed=0,1", *RECIPE, *LAUNCHER, held, variables=cluster)
+    assert command.stderr is not None
+    said = command.stderr.readline()
+    array = jobs(cluster, "pending")[0].partition("_")[0]
+    assert said == f"job {array} waits in the queue (JobHeldUser); scontrol show job {array} tells why\n"
+    ask(cluster, "scontrol", "release", array)
+    ended = end(command, 120)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert len(records(folder)) == 2
+
+
+def test_a_time_limit_that_runs_out_leaves_what_is_done(cluster: dict[str, str], tmp_path: Path) -> None:
+    """Slurm's least is a minute, and it looks at its limits now and then."""
+    folder, limit = tmp_path / "runs", [f"hydra.launcher.{one}" for one in ("timeout_min=1", "max_num_timeout=0")]
+    arguments = ["method=static", "train.epochs=1,40000", *RECIPE[1:], *LAUNCHER]
+    refused = sweep(folder, *arguments, *limit, variables=cluster)
+    assert refused.stderr.startswith("error: hydra.launcher.timeout_min=1: expected more than hydra.launcher.signal_d")
+    limit.append("hydra.launcher.signal_delay_s=10")
+    ended = sweep(folder, *arguments, *limit, variables=cluster)
+    assert ended.returncode == 1
+    *_, named, last = ended.stderr.splitlines()  # and how far it is
+    assert named.startswith("not done: python -m bench method=static train.epochs=40000")
+    assert " before the run did: " in named
+    assert last == "error: 1 of 2 runs are not done; the same command goes on"
+    assert len(records(folder)) == 1
 
 
 def test_what_slurm_does_not_take_is_one_line(cluster: dict[str, str], tmp_path: Path) -> None:

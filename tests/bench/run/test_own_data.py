@@ -172,3 +172,9 @@ def test_who_reads_a_runs_folder_does_not_run_what_it_names(monkeypatch: pytest.
     show(["runs_dir=runs", *SHORT, "growth.stages=1", *IMPORT])
     assert not {"mine", "parts"} & set(sys.modules)
     assert json.loads((folder / "run.json").read_text())["dataset"]["task"] == "regression"
+
+
+def test_whole_numbers_for_a_network_of_values_are_explained(place: Path) -> None:
+    np.savez("whole.npz", x=np.arange(240).reshape(80, 3), y=np.arange(80) % 2)
+    with pytest.raises(BenchError, match=r"; inputs of int64 are symbols, and values are floats$"):
+        run(options("data=file:whole.npz"))
