@@ -6,8 +6,8 @@ between neurons, the leading left singular vectors of M make it largest. Their n
 outgoing weights that are there (published).
 
 A group takes at most as many neurons as M has rank, 9 behind ten classes; what was born before and has had no training
-counts. Where PyTorch's slope at zero is none, behind ReLU say, such a neuron would never train: it is moved along the
-gradient that it would have, by ``growth.epsilon``.
+counts. Where the slope at zero is none or depends on the direction, behind ReLU or maximum pooling, such a neuron might
+never train: it is moved along the gradient that it would have, by a thousandth of its neighbours' norm.
 
 Evci, van Merrienboer, Unterthiner, Vladymyrov, Pedregosa: GradMax, arXiv 2201.05125, section 3 (equation 11).
 """
@@ -26,6 +26,8 @@ from bench.methods import register
 from bench.network.groups import Group, outgoing, theta
 from bench.network.plan import Birth, GrowthPlan
 
+STEP = 1e-3
+"""Of neurons that cannot start at zero, in units of the mean norm of those there."""
 RANK = 1e-5
 """Share of the largest singular value from which on another counts."""
 
@@ -64,7 +66,7 @@ class GradMax:
                 budget.add(name, more)
                 counts[name] += more
         births = [one for name, count in counts.items() for one in found[name][:count]]
-        return GrowthPlan(births=tuple(births), stopped=None if births else "rank")
+        return GrowthPlan(births=tuple(births), epsilon=STEP, stopped=None if births else "rank")
 
 
 def candidates(context: GrowthContext, group: Group, scale: float = 0.5) -> list[Birth]:
@@ -76,14 +78,13 @@ def candidates(context: GrowthContext, group: Group, scale: float = 0.5) -> list
     left, values, right = torch.linalg.svd(mixed, full_matrices=False)
     rank = int((values > RANK * torch.linalg.matrix_norm(pair.M.double(), 2)).sum())
     size = scale * float(torch.linalg.vector_norm(weights[(parameters != 0).any(1)].double(), dim=1).mean())
-    births = []
-    for k in range(rank):
-        column = size * left[:, k]
-        if pair.is_linear:
-            births.append(Birth(group, right[k] * 0, column * 0, base_outgoing=column, gain=0.0))
-        else:
-            births.append(Birth(group, -right[k], column * 0, base_outgoing=column))
-    return births
+    norm = 0.0 if pair.is_linear else float(torch.linalg.vector_norm(parameters.double(), dim=1).mean())
+    gain = 0.0 if pair.is_linear else None
+    columns = (size * left[:, :rank]).T
+    return [
+        Birth(group, -norm * way, column * 0, base_outgoing=column, gain=gain)
+        for way, column in zip(right, columns, strict=False)
+    ]
 
 
 def _without(matrix: Tensor, columns: Tensor) -> Tensor:

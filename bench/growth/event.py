@@ -60,6 +60,7 @@ class GrowthEvent:
         measured: Multiply-adds of passes over the sample that measured a loss, since last counted.
         left_out: Names of groups that are split no more in this event.
         predicted: Names of groups whose splits or births stated what they gain.
+        newborn: Indices of the neurons born so far, by group.
     """
 
     graph: Graph
@@ -79,6 +80,7 @@ class GrowthEvent:
     measured: float = 0.0
     left_out: set[str] = field(default_factory=set)
     predicted: set[str] = field(default_factory=set)
+    newborn: dict[str, Tensor] = field(default_factory=dict)
 
     def grow(self, target: float) -> tuple[GrowthRecord, GrowthPlan]:
         """Grow up to, never over, the cost ``target``; also the last plan that was carried out.
@@ -205,6 +207,8 @@ class GrowthEvent:
         newborn = {name: expansion.newborn for name, expansion in done.expansions.items() if len(expansion.newborn)}
         for model in (self.graph.model, *self.averages) if newborn and not plan.restart else ():
             settle(model, self.graph.groups.values(), newborn, self._inputs)
+        for name, own in newborn.items():
+            self.newborn[name] = torch.cat([self.newborn[name], own]) if name in self.newborn else own
         for name, expansion in done.expansions.items():
             before_growing, parents = self.lineage[name], expansion.parents.cpu()
             inherited = torch.where(parents < 0, 1.0, before_growing[parents.clamp(min=0)])

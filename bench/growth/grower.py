@@ -36,6 +36,7 @@ from bench.growth.method import GrowthMethod, Trained, check_options, make, meth
 from bench.network import latency, overview
 from bench.network.cost import cost, cost_models, whole
 from bench.network.graph import Graph
+from bench.network.newborn import renew
 from bench.network.plan import GrowthPlan
 from bench.network.quadratic import CostModel
 from bench.network.surgery import check_state, load
@@ -363,6 +364,7 @@ class Grower:
         before = event.loss()
         for one in (self.model, *averages):
             condition(one, fresh, how)
+            renew(one, self.graph.groups.values(), event.newborn)
         record.condition, record.conditioned = how.kind, (record.conditioned or 0.0) + event.loss() - before
         record.flops += 2 * event.measured
 

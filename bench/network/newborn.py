@@ -61,14 +61,7 @@ def settle(
         newborn: Indices of the newborn neurons by group.
         batches: The sample's inputs.
     """
-    channels: dict[str, Tensor] = {}
-    for group in groups:
-        for slot in group.chain if group.name in newborn else ():
-            path, _, name = slot.tensor.rpartition(".")
-            layer = model.get_submodule(path)
-            if name == "running_mean" and isinstance(layer, BatchNorm) and layer.affine:
-                own = slot.owned(group.name, slot.widths(model))[newborn[group.name].cpu()].flatten()
-                channels[path] = torch.cat([channels[path], own]) if path in channels else own
+    channels = _behind(model, groups, newborn)
     if not channels:
         return
     sums = {path: _Sums() for path in channels}
@@ -86,6 +79,31 @@ def settle(
     for path, own in channels.items():
         if sums[path].count:
             _set_identity(model, path, own, *sums[path].moments())
+
+
+@torch.no_grad()
+def renew(model: nn.Module, groups: Iterable[Group], newborn: Mapping[str, Tensor]) -> None:
+    """Give batch norms behind newborn neurons a fresh one's scale and shift: once conditioned, these are as fresh ones.
+
+    Arguments as in `settle`.
+    """
+    for path, own in _behind(model, groups, newborn).items():
+        for name, value in (("weight", 1.0), ("bias", 0.0)):
+            held = tensor_of(model, f"{path}.{name}" if path else name)
+            held.data[own.to(held.device)] = value
+
+
+def _behind(model: nn.Module, groups: Iterable[Group], newborn: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Channels of newborn neurons in batch norms that scale and have statistics, by the norm's path."""
+    channels: dict[str, Tensor] = {}
+    for group in groups:
+        for slot in group.chain if group.name in newborn else ():
+            path, _, name = slot.tensor.rpartition(".")
+            layer = model.get_submodule(path)
+            if name == "running_mean" and isinstance(layer, BatchNorm) and layer.affine:
+                own = slot.owned(group.name, slot.widths(model))[newborn[group.name].cpu()].flatten()
+                channels[path] = torch.cat([channels[path], own]) if path in channels else own
+    return channels
 
 
 class _Sums:
