@@ -19,6 +19,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from bench.composing import Composer
 from bench.core.errors import BenchError, did_you_mean
 from bench.core.identity import SILENT
 from bench.core.loading import load_torch
@@ -65,9 +66,10 @@ def cells(arguments: Sequence[str], swept: Mapping[str, object] | None = None) -
         if swept is None:
             swept = compose("config", chosen, return_hydra_config=True).hydra.sweeper.params
         values = choices(parsed([f"{key}={value}" for key, value in (swept or {}).items()]), typed)
-        preset = Preset.of(chosen)
-        for overrides in map(with_what_follows, with_their_options(list(product(*values.values())), preset)):
-            plain = preset.settled(compose("config", overrides), overrides)
+        preset, composed = Preset.of(chosen), Composer(chosen)
+        combinations = list(product(*values.values()))
+        for overrides in map(with_what_follows, with_their_options(combinations, preset, composed)):
+            plain = preset.settled(composed(overrides), overrides)
             check_form(plain)
             folder = run_folder(plain)
             shown = [o for o in overrides if not o.lstrip("+").startswith(("hydra.", "hydra/"))]
@@ -131,7 +133,7 @@ def _values(override: Override) -> list[str]:
     return found
 
 
-def with_their_options(combinations: Iterable[Sequence[str]], preset: Preset) -> list[list[str]]:
+def with_their_options(combinations: Iterable[Sequence[str]], preset: Preset, composed: Composer) -> list[list[str]]:
     """Combinations without the options that their choices of method, backbone, data set and logger do not have.
 
     Raises:
@@ -143,7 +145,7 @@ def with_their_options(combinations: Iterable[Sequence[str]], preset: Preset) ->
         names = {o: name for o in overrides if (name := plugin_option(o))}
         chosen = tuple(o for o in overrides if o.startswith(CHOOSING))
         if names and chosen not in known:
-            known[chosen] = _options_of(chosen, preset)
+            known[chosen] = _options_of(preset.settled(composed(chosen), chosen))
         kept.append([o for o in overrides if o not in names or names[o] in known[chosen]])
         asked |= names
     there = set[str]().union(*known.values())
@@ -155,9 +157,8 @@ def with_their_options(combinations: Iterable[Sequence[str]], preset: Preset) ->
     return kept
 
 
-def _options_of(chosen: Sequence[str], preset: Preset) -> set[str]:
-    """The options, as ``GROUP.NAME``, that these choices of plugins have."""
-    options = preset.settled(compose("config", list(chosen)), chosen)
+def _options_of(options: Mapping[str, object]) -> set[str]:
+    """The options, as ``GROUP.NAME``, of the chosen plugins."""
     groups = {group: one for group in REGISTRIES if isinstance(one := options[group], Mapping)}
     return {f"{group}.{name}" for group, one in groups.items() for name in one}
 

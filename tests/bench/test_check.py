@@ -262,14 +262,14 @@ def registered(request: pytest.FixtureRequest) -> Iterator[str]:
     del registry._entries["tried"]
 
 
-def broken(name: str) -> set[tuple[str, str]]:
+def broken(name: str) -> Iterator[tuple[str, str]]:
     """Rules that a method breaks, with the reasons."""
-    return {(rule, reason) for rule, _, reason in outcomes(name) if reason is not None}
+    return ((rule, reason) for rule, _, reason in outcomes(name) if reason is not None)
 
 
 @pytest.mark.parametrize("registered", [Honest, Declining], indirect=True)
 def test_who_keeps_the_rules_or_declines_passes(registered: str) -> None:
-    assert broken(registered) == set()
+    assert not [*broken(registered)]
 
 
 @pytest.mark.parametrize(("registered", "rule", "reason"), BREAKERS, indirect=["registered"])
@@ -332,6 +332,7 @@ def lie(self, context):
     fits = context.budget().fits(group.name, 1)
     return GrowthPlan((Split(group, 0, (0.5, 0.5), torch.stack([v, -v]), -100.0),) if fits else ())
 
+check.NETWORKS = {{"linear": check.NETWORKS["linear"]}}
 if {lying}:
     Static.propose = lie
 sys.argv = ["bench.check", "method=static"]

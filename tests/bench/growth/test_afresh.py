@@ -40,6 +40,7 @@ class Odd(nn.Module):
         self.hidden.weight.data.normal_(0, 0.01)
         with torch.no_grad():
             self.head.weight[:5] = 7.0
+            nn.init.constant_(self.head.bias[:5], 7.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
@@ -97,6 +98,7 @@ def test_at_other_widths_fans_follow() -> None:
     assert found["layer_scale"].eq(1e-3).all()
     assert float(found["shift"].std()) == pytest.approx(1, rel=0.6)
     assert 0.3 < float(found["head.weight"].eq(7).double().mean()) < 0.7
+    assert found["head.bias"].eq(7).tolist() == 5 * [True] + 5 * [False]  # a part is not the whole
 
 
 def test_the_generator_decides_and_nothing_else_is_drawn() -> None:

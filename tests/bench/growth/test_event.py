@@ -12,6 +12,7 @@ from bench.core.record import GrowthRecord
 from bench.core.registry import NoOptions
 from bench.growth.config import LINE_SEARCH, GrowthConfig
 from bench.growth.event import STEP_RANGE, GrowthEvent, line_search
+from bench.growth.judge import contradicts
 from bench.growth.method import GrowthContext
 from bench.growth.trial import EXAMPLES, NETWORKS, trial
 from bench.methods.net2net import Config as Net2NetConfig
@@ -195,3 +196,16 @@ def test_another_budget_for_memory_gives_the_same_plan() -> None:
         plans.append(event.propose(target))
     one, two = ([(s.group.name, s.neuron, s.weights) for s in plan.splits] for plan in plans)
     assert one == two
+
+
+@pytest.mark.parametrize(("epsilons", "fails"), [(90, False), (110, True)])
+def test_a_predicted_drop_is_held_against_a_plan_where_it_is_more_than_rounding(
+    epsilons: int, fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event, target = trial(S2D(S2DConfig()), NETWORKS["linear"](), 2.0)
+    plan, outputs = event.propose(target), event.measure(GrowthPlan(), 0.0)[1]
+    predicted = plan.predicted_change(0.01)
+    assert predicted is not None
+    before = abs(predicted) / (epsilons * torch.finfo(outputs.dtype).eps)
+    monkeypatch.setattr(event, "measure", lambda plan, epsilon: (before, outputs))  # as if nothing had come of it
+    assert event._fails(contradicts, plan, 0.01, before) is fails

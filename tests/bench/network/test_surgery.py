@@ -154,6 +154,7 @@ def test_a_grown_state_loads_into_a_fresh_seed_net(net: Net) -> None:
     assert torch.equal(fresh(inputs), graph.model(inputs))
     assert Graph(fresh, net.shape).widths() == graph.widths()
     assert str(fresh) == str(graph.model)
+    assert not [name for layer in fresh.modules() for name in vars(layer) if "." in name]  # each has what is its own
     state = graph.model.state_dict()
     assert all(p.data_ptr() != state[name].data_ptr() for name, p in fresh.named_parameters())
 

@@ -31,6 +31,14 @@ def net(input_shape, outputs):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, WIDTH), nn.SiLU(), nn.Linear(WIDTH, outputs))
 """
 
+DATA = """
+import torch
+
+def data():
+    inputs = torch.linspace(-1, 1, 80)[:, None]
+    return inputs, inputs.sin()
+"""
+
 Edit = Callable[..., None]
 
 
@@ -94,6 +102,21 @@ def test_seed_networks_of_two_versions_are_two(edit: Edit, tmp_path: Path) -> No
     assert wide.stages[0].params == 610
     alone = run(chosen(tmp_path / "alone", "method=net2net"))
     assert numbers(wide)["stages"] == numbers(alone)["stages"]
+
+
+@pytest.mark.parametrize("same_name", [False, True])
+def test_a_seed_network_of_other_code_of_its_data_is_not_taken(
+    same_name: bool, edit: Edit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = {"name": "import:mine:data", "validation": 0.1, "test": 0.2, "normalise": True}
+    if same_name:  # as where digests collide
+        monkeypatch.setattr(provenance.Provenance, "seed_key", "same")
+    edit(mine=DATA)
+    run({**options(tmp_path, "growth.stages=0", "method=s2d"), "data": data})
+    edit(mine=DATA.replace("sin()", "sin() + 0"))  # the same examples by other code
+    run({**options(tmp_path, "growth.stages=0", "method=s3d"), "data": data})
+    networks, aside = ([*(tmp_path / "seeds").glob(pattern)] for pattern in ("*.pt", "*.damaged-*"))
+    assert (len(networks), len(aside)) == ((1, 1) if same_name else (2, 0))
 
 
 def test_an_interrupted_run_does_not_go_on_with_other_code(edit: Edit, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from bench.core.errors import ConfigError
 from bench.curvature.eigensolvers import eigensolver
 from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
@@ -125,3 +126,10 @@ def test_the_rates_are_the_released_ones(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(torch.optim, "RMSprop", Watched)
     solved("rayleigh", Matrices(symmetric(CASES["spread"])), highest=False)
     assert rates == [1e-3 * 0.2**exponent for exponent in (0, 1, 1, 2, 2, 3, 3, 4, 4, 5)]
+
+
+@pytest.mark.parametrize("name", ["momentum", "alpha"])
+def test_what_forgets_nothing_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"growth\.engine_options\.{name}=1.0: expected a number in \[0, 1\)"):
+        eigensolver("rayleigh", **{name: 1.0})
+    eigensolver("rayleigh", **{name: 0.0})
