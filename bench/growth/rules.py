@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -13,8 +14,9 @@ from bench.core.record import EXACT, GrowthRecord
 from bench.growth.config import GrowthConfig
 from bench.growth.event import GrowthEvent
 from bench.growth.method import GrowthMethod, has_step
-from bench.growth.trial import NETWORKS, USUAL, trial
+from bench.growth.trial import NETWORKS, USUAL, read, trial
 from bench.growth.untouched import ASPECTS, Aspect, parameters_and_buffers
+from bench.network.graph import Graph
 from bench.network.modes import evaluation
 from bench.network.plan import LINE_SEARCH, GrowthPlan, validate
 
@@ -149,7 +151,14 @@ def settle() -> None:
 
 def _trial(make: Make, network: Network, config: GrowthConfig = USUAL) -> tuple[GrowthEvent, float]:
     settle()
-    return trial(make(), network(), RATIO, config)
+    graph = _read(network)
+    return trial(make(), graph.on(copy.deepcopy(graph.model)), RATIO, config)
+
+
+@lru_cache(len(NETWORKS))
+def _read(network: Network) -> Graph:
+    """A network's graph, read once for all trials."""
+    return read(network())
 
 
 @lru_cache(len(NETWORKS))

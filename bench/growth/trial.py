@@ -68,19 +68,20 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 
 
 def trial(
-    method: GrowthMethod, network: nn.Module, ratio: float, config: GrowthConfig = USUAL, seed: int = 0
+    method: GrowthMethod, network: nn.Module | Graph, ratio: float, config: GrowthConfig = USUAL, seed: int = 0
 ) -> tuple[GrowthEvent, float]:
     """A growth event in float64, and the cost that its rung allows.
 
     Args:
         method: The method.
-        network: A network on inputs of shape `INPUT`; it is made float64 and grows when the event does.
+        network: A network on inputs of shape `INPUT`, or one of `read`; it is made float64 and grows with the event.
         ratio: The rung, as a multiple of the network's cost.
         config: How to grow; its sample is always of `EXAMPLES`.
         seed: Of the data, the normalisation's statistics and the method.
     """
     generator = torch.Generator().manual_seed(seed)
-    graph = Graph(_lively(network.double(), generator), INPUT)
+    graph = network if isinstance(network, Graph) else read(network)
+    _enliven(graph.model, generator)
     costs, widths = cost_models(graph), graph.widths()
     made = GrowthEvent(
         graph=graph,
@@ -99,13 +100,17 @@ def trial(
     return made, ratio * costs[config.cost].of(widths)
 
 
-def _lively(model: nn.Module, generator: torch.Generator) -> nn.Module:
-    """The network with normalisation that is not the identity."""
+def read(network: nn.Module) -> Graph:
+    """The graph of a network, made float64."""
+    return Graph(network.double(), INPUT)
+
+
+def _enliven(model: nn.Module, generator: torch.Generator) -> None:
+    """Give a network normalisation that is not the identity."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
             for tensor in (module.running_mean, module.weight.data, module.bias.data):
                 tensor.copy_(torch.randn(tensor.shape, generator=generator))
-    return model
 
 
 def _sample(generator: torch.Generator) -> Sample:
