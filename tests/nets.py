@@ -5,6 +5,7 @@ Every test of an identity iterates `NETS`; a new construct is covered by one mor
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -155,6 +156,9 @@ class PooledSum(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
+_READ: dict[tuple[object, ...], Graph] = {}
+
+
 @dataclass(frozen=True)
 class Net:
     """A net and what is true of it.
@@ -203,7 +207,11 @@ class Net:
         return inputs, torch.randint(CLASSES, (count,), generator=generator)
 
     def graph(self, seed: int = 0, dtype: torch.dtype = torch.float64) -> Graph:
-        return Graph(self.model(seed, dtype), self.shape)
+        """A graph of its own for each caller, of a network that is read once."""
+        key = (self.name, self.build, self.shape, seed, dtype)
+        if key not in _READ:
+            _READ[key] = Graph(self.model(seed, dtype), self.shape)
+        return _READ[key].on(copy.deepcopy(_READ[key].model))
 
     def __str__(self) -> str:
         return self.name
