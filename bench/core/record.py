@@ -155,6 +155,24 @@ class GrowthRecord(Struct, kw_only=True):
     notes: dict[str, float] = {}
 
 
+class Diagnostics(Struct, frozen=True):
+    """What the state of a network at a stage is like (`bench.growth.diagnostics`), by group where it is of one.
+
+    Attributes:
+        rank: Effective rank of the neurons' activations, per width.
+        cosine: Mean over neurons of the largest cosine to another.
+        norm: Mean norm of the neurons' rows of parameters, over a fresh network's.
+        gradient: Right after growing, of newborn neurons over that of the others.
+        train_accuracy: Share of some training examples classified right, without augmentation; None for regression.
+    """
+
+    rank: dict[str, float] = {}
+    cosine: dict[str, float] = {}
+    norm: dict[str, float] = {}
+    gradient: dict[str, float] = {}
+    train_accuracy: Positive | None = None
+
+
 class StageRecord(Struct, kw_only=True):
     """One rung of the ladder as a run reached it.
 
@@ -173,6 +191,7 @@ class StageRecord(Struct, kw_only=True):
         flops: What it took.
         growth: The growth event; None for the seed network.
         history: Its epochs.
+        diagnostics: The state of its network; None in early records.
     """
 
     stage: Count
@@ -189,6 +208,7 @@ class StageRecord(Struct, kw_only=True):
     flops: Flops
     growth: GrowthRecord | None = None
     history: History = History()
+    diagnostics: Diagnostics | None = None
 
     def __post_init__(self) -> None:
         for name in ("params", "macs"):

@@ -24,6 +24,7 @@ class Progress:
         eval_seconds: Time of its evaluations after epochs so far.
         train_losses: Mean training loss of each of its epochs.
         val_losses: Loss on the validation part after each of its epochs, None where not finite.
+        gradient: Gradient of its newborn neurons over that of the others, by group.
         stages: Records of the stages done.
     """
 
@@ -36,6 +37,7 @@ class Progress:
     eval_seconds: float = 0.0
     train_losses: list[float] = field(default_factory=list)
     val_losses: list[float | None] = field(default_factory=list)
+    gradient: dict[str, float] = field(default_factory=dict)
     stages: list[StageRecord] = field(default_factory=list)
 
     def state_dict(self) -> Content:

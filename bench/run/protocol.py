@@ -26,7 +26,8 @@ from bench.core.store import RunFolder
 from bench.core.streams import stream
 from bench.curvature.eigensolvers import eigensolvers
 from bench.curvature.sample import Sample
-from bench.data import datasets, load
+from bench.data import Part, datasets, load
+from bench.growth import diagnostics
 from bench.growth.caller import require_trainable
 from bench.growth.grower import Grower
 from bench.growth.method import GrowthMethod, Trained, methods
@@ -69,8 +70,8 @@ class Run:
         data = load(options["data"], self.seed)
         self.data = data.to(self.device)
         self.loss = loss_function(self.data.task, settings.train.label_smoothing)
-        part = self.data.sample(settings.growth.examples, self.seed)
-        self.sample = Sample(part.inputs, part.targets, self.loss, self.data.normalised)
+        self.sample = self._sample(settings.growth.examples)
+        self.probe = self._sample(diagnostics.EXAMPLES)
         self.model = self._seed_network()
         require_trainable(self.model, "backbone", settings.name("backbone"))
         self.grower = self._grower()
@@ -86,6 +87,10 @@ class Run:
     def graph(self) -> Graph:
         """The network's, as it is."""
         return self.grower.graph
+
+    def _sample(self, size: int | None) -> Sample:
+        part = self.data.sample(size, self.seed)
+        return Sample(part.inputs, part.targets, self.loss, self.data.normalised)
 
     def _build(self) -> nn.Module:
         model = build(self.settings.options["backbone"], self.data.input_shape, self.data.outputs)
@@ -238,6 +243,9 @@ class Run:
             record.flops += 2 * self._macs() * images
         record.seconds = time.perf_counter() - started
         progress.growth = record
+        if not plan.restart:
+            progress.gradient = diagnostics.gradients(self.graph, self.probe, grown.widths_before)
+            progress.eval_seconds += time.perf_counter() - started - record.seconds
         progress.epochs = self._recipe() if plan.epochs is None else plan.epochs
         progress.cycles = plan.cycles
         if not plan.restart and progress.stage == len(self.ladder.rungs) - 1:
@@ -323,6 +331,9 @@ class Run:
         started = time.perf_counter()
         validation = evaluate(self.model, data, data.validation, precision)
         test = evaluate(self.model, data, data.test, precision)
+        training = evaluate(self.model, data, Part(self.probe.inputs, self.probe.targets), precision)
+        fresh = self._stream(f"fresh {progress.stage}")
+        found = diagnostics.diagnose(self.graph, self.probe, self._build, fresh, progress.gradient, training.accuracy)
         give_back_memory()
         if not (isfinite(validation.loss) and isfinite(test.loss)):
             raise TrainingDiverged(f"the loss on held-out data became {test.loss} in stage {progress.stage}")
@@ -343,6 +354,7 @@ class Run:
             flops=Flops(6 * self._macs() * progress.epochs * len(data.train), growth.flops if growth else 0.0),
             growth=growth,
             history=History(progress.train_losses, progress.val_losses),
+            diagnostics=found,
         )
         self.progress = Progress(
             stage=progress.stage + 1,

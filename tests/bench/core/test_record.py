@@ -17,6 +17,7 @@ from bench.core.provenance import Provenance, Source
 from bench.core.record import (
     SCHEMA,
     DataRecord,
+    Diagnostics,
     Environment,
     Flops,
     GrowthRecord,
@@ -65,6 +66,7 @@ def stage(number: int) -> StageRecord:
         flops=Flops(100.0, 50.0),
         growth=None if number == 0 else growth(),
         history=History([0.5, 0.25], [0.875, None]),
+        diagnostics=Diagnostics({"1": 0.5}, {"1": 0.25}, {"1": 2.0}, {"1": 0.125}, 0.75),
     )
 
 
@@ -177,6 +179,7 @@ def put(root: Any, name: str, new: object) -> None:
 CONTENT: Json = json.loads(msgspec.json.encode(whole()))
 PLACES = [name for name in places(CONTENT) if not name.startswith("config.")]
 OPEN = ("widths", "costs", "notes", "layers", "linear", "sources", "files", "examples")
+OPEN += ("rank", "cosine", "norm", "gradient")
 """Objects whose keys are free; in messages they stand as ``[...]``."""
 
 
@@ -189,7 +192,7 @@ def shown(name: str) -> str:
 
 def test_every_place_is_tried() -> None:
     kinds = {RunRecord, StageRecord, GrowthRecord, Seconds, Flops, History, Environment, LatencyTable, Reading}
-    kinds |= {Provenance, DataRecord}
+    kinds |= {Provenance, DataRecord, Diagnostics}
     fields = {field for kind in kinds for field in kind.__struct_fields__}
     assert fields == {name for place in PLACES for name in re.findall(r"[a-z_]+", place)} & fields
     structs = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, msgspec.Struct)]
@@ -345,8 +348,17 @@ def test_an_early_record_is_read_with_the_same_numbers(text: bytes) -> None:
         costs |= {"latency": before["latency_us"]} if "latency_us" in before else {}
         assert after.pop("costs") == costs
         assert after.pop("history") == {"train_loss": [], "val_loss": []}
+        assert after.pop("diagnostics") is None
         if after["growth"] is not None:
-            new = {"searched": 0, "unconverged": 0, "judged": 0, "contradicted": 0, "trust": None, "left_out": []}
+            new = {
+                "births": 0,
+                "searched": 0,
+                "unconverged": 0,
+                "judged": 0,
+                "contradicted": 0,
+                "trust": None,
+                "left_out": [],
+            }
             new |= {"condition": None, "conditioned": None}
             assert {name: after["growth"].pop(name) for name in new} == new
         assert after == before
