@@ -24,7 +24,7 @@ PLACES = {"folder": ("root", "cache"), "file": ("root",)}
 """Of data named by a path, as ``folder:PATH``: options that say where it lies."""
 
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
-LATER = ("epochs", "final_share", "when", "patience", "gap", "newborn_lr", "newborn_warmup")
+LATER = ("epochs", "final_share", "when", "patience", "gap", "rank", "newborn_lr", "newborn_warmup")
 """Options of training that concern later stages alone."""
 SEED_GROUPS = ("backbone", "data", "train", "seed", "precision")
 

@@ -25,6 +25,7 @@ class Progress:
         train_losses: Mean training loss of each of its epochs.
         val_losses: Loss on the validation part after each of its epochs, None where not finite.
         gradient: Gradient of its newborn neurons over that of the others, by group.
+        ranks: Effective rank of the activations per width after each, where a trigger looks at it.
         stages: Records of the stages done.
     """
 
@@ -38,6 +39,7 @@ class Progress:
     train_losses: list[float] = field(default_factory=list)
     val_losses: list[float | None] = field(default_factory=list)
     gradient: dict[str, float] = field(default_factory=dict)
+    ranks: list[float] = field(default_factory=list)
     stages: list[StageRecord] = field(default_factory=list)
 
     def state_dict(self) -> Content:

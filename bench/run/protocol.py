@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -45,6 +46,7 @@ from bench.run.refresh import refresh_norm
 from bench.run.start import require_finite_loss
 from bench.run.weights import seed_network
 from bench.train import evaluate, loss_function, make_optimizer, train
+from bench.train.config import RANK
 from bench.train.newborn import NewbornRates
 from bench.train.when import is_over, planned
 
@@ -267,7 +269,10 @@ class Run:
         grown = progress.growth is not None and not progress.growth.restart
         if not grown or progress.stage == len(self.ladder.rungs) - 1:
             return False
-        return is_over(self.settings.train, progress.train_losses, progress.val_losses)
+        if self.settings.train.when == RANK:
+            found = diagnostics.ranks(self.graph, self.probe).values()
+            progress.ranks.append(fmean(found) if found else 0.0)
+        return is_over(self.settings.train, progress.train_losses, progress.val_losses, progress.ranks)
 
     def _train(self, save: Callable[[], None]) -> None:
         progress, settings, data = self.progress, self.settings, self.data

@@ -8,7 +8,7 @@ from bench.core.errors import require, require_choice
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("constant", "cosine", "step")
-SCHEDULE, CONVERGED, GAP = WHEN = ("schedule", "converged", "gap")
+SCHEDULE, CONVERGED, GAP, RANK = WHEN = ("schedule", "converged", "gap", "rank")
 NORM = "norm"
 MOST = 10**6
 """Epochs, or examples at once; what asks for more would not end."""
@@ -34,9 +34,10 @@ class TrainConfig:
         warmup: Fraction of a stage's steps in which the learning rate rises linearly to its peak.
         final_share: Share of all epochs, the seed's among them, that the last stage has; None for as many as others.
         when: When a stage ends and the network grows (`bench.train.when`): by ``schedule``, or sooner, when it has
-            ``converged`` or the ``gap`` between validation and training is wide.
+            ``converged``, the ``gap`` between validation and training is wide, or the ``rank`` of activations falls.
         patience: Epochs without a lower validation loss after which it has converged.
         gap: Share by which the validation loss exceeds the training loss.
+        rank: Share of its highest in the stage to which the activations' effective rank per width must fall.
         newborn_lr: Factor of the learning rate of weights born in the last growth event, or ``norm`` for the norm of
             what was born in each over the seed's (`bench.train.newborn`).
         newborn_warmup: Fraction of a stage in which that rises from zero.
@@ -63,6 +64,7 @@ class TrainConfig:
     when: str = SCHEDULE
     patience: int = 3
     gap: float = 0.1
+    rank: float = 0.95
     newborn_lr: float | str = 1.0
     newborn_warmup: float = 0.0
     label_smoothing: float = 0.0
@@ -105,6 +107,7 @@ class TrainConfig:
         require_choice("train.when", self.when, WHEN)
         require(1 <= self.patience <= MOST, "train.patience", self.patience, "a whole number of at least 1")
         require(0 <= self.gap < float("inf"), "train.gap", self.gap, "a number of at least 0")
+        require(0 < self.rank < 1, "train.rank", self.rank, "a share between 0 and 1")
         rate = self.newborn_lr
         own = rate == NORM if isinstance(rate, str) else 0 <= rate <= 1e6
         require(own, "train.newborn_lr", rate, f"a number of at least 0, at most 1e6, or {NORM}")

@@ -6,6 +6,8 @@ the last stage, so that all runs train equally long. The ladder of sizes is the 
 
     converged   the loss on the validation part has not fallen by 1 % for some epochs
     gap         it exceeds the training loss by a share: the network is large enough to fit what it has seen
+    rank        the effective rank of the activations per width has fallen to a share of its highest in the stage: the
+                neurons become alike (NORTH*, arXiv 2202.08539, grows by such a measure)
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.core.errors import require
-from bench.train.config import CONVERGED, GAP, TrainConfig
+from bench.train.config import CONVERGED, GAP, RANK, TrainConfig
 
 LEAST = 0.01
 """Share by which a loss must fall to count as falling."""
@@ -39,14 +41,19 @@ def planned(config: TrainConfig, stages: int) -> list[int]:
     return [each + (stage < more) for stage in range(stages - 1)] + [last]
 
 
-def is_over(config: TrainConfig, train: Sequence[float], validation: Sequence[float | None]) -> bool:
+def is_over(
+    config: TrainConfig, train: Sequence[float], validation: Sequence[float | None], ranks: Sequence[float] = ()
+) -> bool:
     """Whether a stage ends here by its trigger.
 
     Args:
         config: The recipe.
         train: Training loss of each epoch of the stage.
         validation: Loss on the validation part after each; None where not finite.
+        ranks: Effective rank of the activations per width after each, the mean over groups.
     """
+    if config.when == RANK and ranks:
+        return ranks[-1] <= config.rank * max(ranks)
     if config.when == CONVERGED and len(validation) > config.patience:
         known = [float("inf") if loss is None else loss for loss in validation]
         return min(known[-config.patience :]) > (1 - LEAST) * min(known[: -config.patience])
