@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bench.network.groups import Group, Slot, theta
-from bench.network.plan import GrowthPlan, Split
+from bench.network.plan import Birth, GrowthPlan, Split
 from bench.network.surgery import apply
 
 Offspring = list[tuple[Tensor, Tensor]]  # for each copy: shares (n,) and displacements (n, d)
@@ -51,6 +51,120 @@ def split_outputs(
         replaced[consumer] = torch.stack(parts).sum(0)
     with _hooked(model, {}, replaced):
         return model(inputs)
+
+
+def grown_outputs(
+    model: nn.Module,
+    groups: Mapping[str, Group],
+    offspring: Mapping[str, Offspring],
+    births: Sequence[Birth],
+    epsilon: float,
+    inputs: Tensor,
+) -> Tensor:
+    """Outputs of the net with splits and new neurons at once, without any surgery.
+
+    A new neuron is the group's first with other parameters: a run in which it has these says what each layer reads of
+    it, and what the layer makes of that with the new outgoing weights is added to what it makes.
+
+    Args:
+        model: The net, in evaluation mode.
+        groups: Groups by name.
+        offspring: As of `split_outputs`.
+        births: The new neurons.
+        epsilon: Their step.
+        inputs: A batch.
+    """
+    grown = {*offspring, *(birth.group.name for birth in births)}
+    readers: dict[str, list[str]] = {}
+    for name in grown:
+        for slot in groups[name].consumers:
+            readers.setdefault(slot.layer, []).append(name)
+    replaced: dict[str, Tensor] = {}
+    added: dict[str, Tensor] = {}
+    for path in _in_order(model, readers, inputs):
+        read = {path: inputs}
+        with _hooked(model, read, replaced, added):
+            model(inputs)
+        own, extra = read[path], []
+        for name in readers[path]:
+            parts = []
+            for shares, displacement in offspring.get(name, []):
+                with _hooked(model, read, replaced, added):
+                    functional_call(model, _displaced(model, groups[name], displacement), (inputs,))
+                parts.append(read[path] * _per_channel(model, path, shares, read[path]))
+            own = torch.stack(parts).sum(0) if parts else own
+            for birth in (birth for birth in births if birth.group.name == name):
+                with _hooked(model, read, replaced, _without_first(model, groups[name], added)):
+                    functional_call(model, _in_place_of_the_first(model, birth, epsilon), (inputs,))
+                extra.append(_made_of_the_first(model, birth, epsilon, path, read[path]))
+        replaced[path] = own
+        if extra:
+            added[path] = torch.stack(extra).sum(0)
+    with _hooked(model, {}, replaced, added):
+        return model(inputs)
+
+
+def _at(direction: Tensor, base: Tensor | None, epsilon: float) -> Tensor:
+    return epsilon * direction if base is None else base + epsilon * direction
+
+
+def _without_first(model: nn.Module, group: Group, added: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What is added to layers, but to the first neuron's rows of those that make the group."""
+    found = dict(added)
+    for producer in group.producers:
+        if producer.layer in found:
+            slot, made = producer.weight, found[producer.layer].clone()
+            dim = 1 if isinstance(model.get_submodule(producer.layer), nn.Conv2d) else -1
+            made.movedim(dim, 0)[slot.owned(group.name, slot.widths(model))[0]] = 0
+            found[producer.layer] = made
+    return found
+
+
+def _in_place_of_the_first(model: nn.Module, birth: Birth, epsilon: float) -> dict[str, Tensor]:
+    """The net's tensors, with the parameters of a new neuron, and what it owns besides, in place of the first's."""
+    group, values = birth.group, {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    values = {name: value.detach().clone() for name, value in values.items()}
+    theta_, offset = _at(birth.incoming, birth.base_incoming, epsilon), 0
+    for slot in (slot for producer in group.producers for slot in producer.slots):
+        rows, own = values[slot.tensor].movedim(slot.dim, 0), slot.owned(group.name, slot.widths(model))[0]
+        size = rows[own].numel()
+        rows[own] = theta_[offset : offset + size].reshape(rows[own].shape)
+        offset += size
+    for slot in group.chain:
+        path, _, name = slot.tensor.rpartition(".")
+        layer, own = model.get_submodule(path), slot.owned(group.name, slot.widths(model))[0]
+        rows = values[slot.tensor].movedim(slot.dim, 0)
+        if name in ("bias", "running_mean"):
+            rows[own] = 0
+        elif name == "running_var":
+            rows[own] = 1 if layer.affine else 1 - layer.eps
+        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            rows[own] = (1 + layer.eps) ** 0.5
+        elif isinstance(layer, nn.PReLU):
+            rows[own] = 0.25
+        elif isinstance(layer, nn.Conv2d):
+            kernel = torch.zeros_like(rows[own])
+            kernel[..., kernel.shape[-2] // 2, kernel.shape[-1] // 2] = 1
+            rows[own] = kernel
+        else:
+            rows[own] = rows.reshape(-1, len(own), *rows.shape[1:]).mean(0)  # of scales of its own
+    return values
+
+
+def _made_of_the_first(model: nn.Module, birth: Birth, epsilon: float, path: str, read: Tensor) -> Tensor:
+    """What a layer makes of the first neuron's entries with a new neuron's outgoing weights."""
+    outgoing, offset = _at(birth.outgoing, birth.base_outgoing, epsilon), 0
+    layer: Any = model.get_submodule(path)
+    weight = torch.zeros_like(layer.weight.detach())
+    for slot in birth.group.consumers:
+        tensor = dict(model.named_parameters())[slot.tensor]
+        own = slot.owned(birth.group.name, slot.widths(model))[0]
+        rows = tensor.movedim(slot.dim, 0)[own]
+        if slot.layer == path:
+            weight.movedim(slot.dim, 0)[own] = outgoing[offset : offset + rows.numel()].reshape(rows.shape)
+        offset += rows.numel()
+    values = {"weight": weight} | ({} if layer.bias is None else {"bias": torch.zeros_like(layer.bias)})
+    return functional_call(layer, values, (read,)).detach()
 
 
 def _in_order(model: nn.Module, paths: Collection[str], inputs: Tensor) -> list[str]:
@@ -89,8 +203,10 @@ def _per_channel(model: nn.Module, consumer: str, shares: Tensor, value: Tensor)
 
 
 @contextmanager
-def _hooked(model: nn.Module, record: dict[str, Tensor], replace: Mapping[str, Tensor]) -> Iterator[None]:
-    """Record what some layers read, and replace what others read."""
+def _hooked(
+    model: nn.Module, record: dict[str, Tensor], replace: Mapping[str, Tensor], add: Mapping[str, Tensor] | None = None
+) -> Iterator[None]:
+    """Record what some layers read, replace what others read, and add to what others make."""
     handles = []
     in_place = [module for module in model.modules() if getattr(module, "inplace", False)]
     for module in in_place:
@@ -107,6 +223,9 @@ def _hooked(model: nn.Module, record: dict[str, Tensor], replace: Mapping[str, T
     for path, value in replace.items():
         layer = model.get_submodule(path)
         handles.append(layer.register_forward_pre_hook(lambda _, args, value=value: (value.clone(), *args[1:])))
+    for path, value in (add or {}).items():
+        layer = model.get_submodule(path)
+        handles.append(layer.register_forward_hook(lambda _, __, made, value=value: made + value))
     try:
         yield
     finally:

@@ -171,7 +171,12 @@ class Running(fx.Interpreter):
 
 
 def call(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """One operation; a convolution has as many groups as its weight says, for these may have grown."""
+    """One operation; a convolution has as many groups as its weight says, for these may have grown.
+
+    A view is a copy where the tensor lies otherwise in memory than what was read, as a tangent may.
+    """
+    if operation(target) in ("view", "_unsafe_view"):
+        return args[0].reshape(args[1])
     if operation(target).startswith("conv") and len(args) > 6:
         args = (*args[:6], args[0].shape[1] // args[1].shape[1])
     return target(*args, **kwargs)
