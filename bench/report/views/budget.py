@@ -64,7 +64,7 @@ def _chart(findings: Findings) -> Chart:
     rows = [row for one in findings.contenders for row in fronts_by_cost(one)]
     titles = {"flops": "Operations of all sizes so far", "seconds": "Seconds of all sizes so far"}
     x = tuple(Axis(f"{name}_mean", title, log=True) for name, title in titles.items())
-    y = Axis("test_mean", score.title, scale=100.0, most=100.0) if score.accuracy else Axis("test_mean", score.title)
+    per_cent, loss = Axis("test_mean", score.title, scale=100.0, most=100.0), Axis("test_mean", score.title, log=True)
     about = (
         "Means over seeds; points are rungs, at what all sizes up to them have cost in training and growing. Controls "
         "from scratch pay each size anew. Bars are 95 % t intervals, of two seeds their range."
@@ -75,6 +75,7 @@ def _chart(findings: Findings) -> Chart:
         return f"{score.sentence(*mean_of(row, 'test'))}\nrung {row['rung']}: {spent}"
 
     title = f"{score.title}, against what was spent"
+    y = per_cent if score.accuracy else loss
     return Chart("budget", title, about, rows, x, y, interval=("test_low", "test_high"), tip=tip)
 
 

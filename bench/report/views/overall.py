@@ -13,8 +13,8 @@ from bench.report.views.base import Block, View, views
 from bench.report.views.table import METHOD, Column, Pivot, Shown, Table, untitled
 
 INTERVALS = (
-    f"Intervals are of the stratified bootstrap, 95 %, {RESAMPLES:,} resamples of the seeds within each method and setting "
-    "(Agarwal et al., arXiv 2108.13264); none where a method has one seed."
+    f"Intervals are of the stratified bootstrap, 95 %, {RESAMPLES:,} resamples of the seeds within each method and "
+    "setting (Agarwal et al., arXiv 2108.13264): too narrow for few seeds, and none for one."
 )
 
 
@@ -27,10 +27,10 @@ class Overall(View):
     def of_report(self, overview: Overview) -> Iterator[Block]:
         settings = settings_of(overview.findings)
         about = (
-            "Scores at the last rung, each method at its chosen step. Normalised: 0 is the seed network, 1 the last rung "
-            "of the baseline (static where it is there), means over its seeds. Interquartile mean: of the middle half of "
-            "all runs. Mean rank: by the mean score in each setting, 1 is best. Compare methods that have the same "
-            f"settings. {INTERVALS}"
+            "Scores at the last rung, each method at its chosen step. Normalised: 0 is the seed network, 1 the last "
+            "rung of the baseline (static where it is there), means over its seeds. Interquartile mean: of the middle "
+            "half of all runs. Mean rank: by the mean score in each setting, 1 is best. Compare methods that have the "
+            f"same settings. {INTERVALS}"
         )
         columns = (
             METHOD,
