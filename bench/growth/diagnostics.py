@@ -55,7 +55,7 @@ def diagnose(
 
 def effective_rank(squares: Tensor) -> float:
     """Of a matrix A, from ``A^T A`` of shape ``(n, n)``: from 1 to n; NaN where A is zero."""
-    sigma = torch.linalg.eigvalsh(squares.cpu().double()).clamp(min=0).sqrt()
+    sigma = torch.linalg.eigvalsh(_precise(squares)).clamp(min=0).sqrt()
     share = sigma / sigma.sum()
     return float(torch.special.entr(share).sum().exp())
 
@@ -64,7 +64,7 @@ def largest_cosine(rows: Tensor) -> float:
     """Mean over rows, shape ``(n, d)``, of the largest ``|cosine|`` with another; NaN for fewer than two."""
     if len(rows) < 2:
         return float("nan")
-    unit = nn.functional.normalize(rows.cpu().double(), dim=1)
+    unit = nn.functional.normalize(_precise(rows), dim=1)
     return float((unit @ unit.T).abs().fill_diagonal_(0).amax(1).mean())
 
 
@@ -111,7 +111,7 @@ def gradients(graph: Graph, sample: Sample, before: Widths) -> ByGroup:
     """
     grown = {name: group for name, group in graph.groups.items() if width(graph.model, group) > before[name]}
     slopes = _of_gradients(graph.model, sample) if grown else graph.model
-    squares = {name: theta(slopes, group).double().square().sum(1) for name, group in grown.items()}
+    squares = {name: _precise(theta(slopes, group)).square().sum(1) for name, group in grown.items()}
     return _finite(
         (name, float((one[before[name] :].mean() / one[: before[name]].mean()).sqrt())) for name, one in squares.items()
     )
@@ -134,7 +134,12 @@ def _of_gradients(model: nn.Module, sample: Sample) -> nn.Module:
 
 
 def _mean_norm(model: nn.Module, group: Group) -> float:
-    return float(torch.linalg.vector_norm(theta(model, group).double(), dim=1).mean())
+    return float(torch.linalg.vector_norm(_precise(theta(model, group)), dim=1).mean())
+
+
+def _precise(tensor: Tensor) -> Tensor:
+    """In float64, on the CPU where the device has none."""
+    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
 
 
 def _finite(numbers: Iterator[tuple[str, float]]) -> ByGroup:
@@ -168,7 +173,7 @@ class _Watching(Running):
         value = super().run_node(n)
         for name, (dim, places) in self.watched.get(n, {}).items():
             assert isinstance(value, Tensor)
-            columns = value.movedim(dim, -1)[..., places.T].reshape(-1, len(places)).double()
+            columns = _precise(value.movedim(dim, -1)[..., places.T].reshape(-1, len(places)))
             self.found[name] = self.found.get(name, 0.0) + columns.T @ columns
         return value
 

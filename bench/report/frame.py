@@ -13,6 +13,7 @@ import pandas as pd
 
 from bench.report.analysis.findings import Findings
 from bench.report.analysis.stages import stage_rows
+from bench.report.analysis.state import BY_GROUP
 from bench.report.read.folder import cells, read
 from bench.report.read.settings import flat, settings
 
@@ -25,8 +26,8 @@ def frame(*runs_dirs: str | Path) -> pd.DataFrame:
 
     Returns:
         Columns are those of the report's ``stages.csv``: scores and losses, seconds, operations, and the growth event;
-        with every option of the run as ``growth.epsilon``, ``train.lr``, and each cost of an inference as
-        ``cost.params``.
+        with every option of the run as ``growth.epsilon``, ``train.lr``, each cost of an inference as ``cost.params``,
+        and the state of each group as ``rank.GROUP``, ``cosine.GROUP``, ``norm.GROUP``, ``gradient.GROUP``.
     """
     found = cells(read(*map(str, runs_dirs or ("results/runs",))))
     records = {cell.record.id: cell.record for cell in found if cell.record}
@@ -34,6 +35,12 @@ def frame(*runs_dirs: str | Path) -> pd.DataFrame:
     for setting in settings(found):
         for row in stage_rows(setting, Findings(setting).contenders):
             record = records[str(row["id"])]
-            costs = {f"cost.{name}": value for name, value in record.stages[row["rung"]].costs.items()}
-            rows.append({"setting": setting.title, **flat(record.config), **row, **costs})
+            stage = record.stages[row["rung"]]
+            costs = {f"cost.{name}": value for name, value in stage.costs.items()}
+            state = {
+                f"{name}.{group}": value
+                for name in BY_GROUP
+                for group, value in (getattr(stage.diagnostics, name).items() if stage.diagnostics else ())
+            }
+            rows.append({"setting": setting.title, **flat(record.config), **row, **costs, **state})
     return pd.DataFrame(rows)

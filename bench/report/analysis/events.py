@@ -66,6 +66,7 @@ def growth_cost(contender: Contender) -> Iterator[Row]:
         "flops_share": flops / all_flops if all_flops else 0.0,
         "products": sum(growth.products for growth in growths) / len(runs),
         "splits": sum(growth.splits for growth in growths) / len(runs),
+        "births": sum(growth.births for growth in growths) / len(runs),
         "residual": max((g.residual_max for g in growths if g.residual_max is not None), default=None),
         "unconverged": sum(growth.unconverged for growth in growths),
         "gap": max((g.function_gap for g in growths if g.function_gap is not None), default=None),

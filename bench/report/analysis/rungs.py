@@ -17,19 +17,19 @@ Row = Mapping[str, Any]
 SPENT = ("flops", "seconds")
 
 
-def spent(record: RunRecord) -> Iterator[tuple[float, float]]:
+def spent(record: RunRecord, front: bool = False) -> Iterator[tuple[float, float]]:
     """Operations and seconds that it cost to reach each rung, evaluation apart.
 
     A grown network has cost the training and growing of all stages up to here. One that started afresh at a stage (the
-    controls from scratch) has cost that stage's training alone.
+    controls from scratch) has cost that stage's training alone; the ``front`` of all sizes up to here, every training.
     """
     flops = seconds = 0.0
     for stage in record.stages:
-        if stage.growth and stage.growth.restart:
-            flops = seconds = 0.0
-        else:
+        if not (stage.growth and stage.growth.restart):
             flops += stage.flops.grow
             seconds += stage.seconds.grow
+        elif not front:
+            flops = seconds = 0.0
         flops += stage.flops.train
         seconds += stage.seconds.train
         yield flops, seconds

@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 from bench.core.record import GrowthRecord, RunRecord, StageRecord
 from bench.network.cost import in_order
 from bench.report.analysis.rungs import Row, depth, spent
+from bench.report.analysis.state import numbers
 from bench.report.analysis.tuning import Contender, done
 from bench.report.read.settings import Setting
 
@@ -43,6 +44,7 @@ def _row(stage: StageRecord) -> Row:
         **{f"{part}_seconds": value for part, value in asdict(stage.seconds).items()},
         **{f"{part}_flops": value for part, value in asdict(stage.flops).items()},
         **{name: growth[name] if stage.growth else None for name in single},
+        **numbers(stage),
         "widths": " ".join(f"{name}:{width}" for name, width in stage.widths.items()),
     }
 

@@ -33,7 +33,8 @@ out         where the report goes (results/report)
 baseline    the method that others are compared with (static, else random_split, else net2net)
 logger      wandb sends figures and page there too (logger.project=, logger.mode=offline or online)
 Filters     method, backbone and data by name, seed by number, GROUP.OPTION by value; commas between values
-Parts       scores.against=COST, losses.panels=part or method, runs.most=NUMBER, and those of other packages' parts
+Parts       scores.against=COST, budget.targets=[0.9,0.95], losses.panels=part or method, runs.most=NUMBER, and those
+            of other packages' parts
 """
 
 

@@ -34,6 +34,7 @@ class Receipts(View):
             *untitled("flops_share"),
             Column("products", "Products", count),
             Column("splits", "Neurons split", count),
+            Column("births", "Neurons born", count),
             Column("residual", "Largest residual", scientific),
             Column("unconverged", "Not converged", count),
             Column("gap", "Function gap", scientific),
