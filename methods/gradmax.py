@@ -7,7 +7,8 @@ outgoing weights that are there (published).
 
 A group takes at most as many neurons as M has rank, 9 behind ten classes; what was born before and has had no training
 counts. Where the slope at zero is none or depends on the direction, behind ReLU or maximum pooling, such a neuron might
-never train: it is moved along the gradient that it would have, by a thousandth of its neighbours' norm.
+never train: it is moved along the gradient that it would have, by a thousandth of its neighbours' norm, with the sign
+that lowers the loss more.
 
 Evci, van Merrienboer, Unterthiner, Vladymyrov, Pedregosa: GradMax, arXiv 2201.05125, section 3 (equation 11).
 """
@@ -23,7 +24,7 @@ from bench.core.errors import require
 from bench.growth.method import GrowthContext
 from bench.growth.places import proportional
 from bench.methods import register
-from bench.network.groups import Group, outgoing, theta
+from bench.network.groups import Group, outgoing, tensor_of, theta
 from bench.network.plan import Birth, GrowthPlan
 
 STEP = 1e-3
@@ -72,19 +73,40 @@ class GradMax:
 def candidates(context: GrowthContext, group: Group, scale: float = 0.5) -> list[Birth]:
     """New neurons of a group, those of largest gradient first, as many as there is rank."""
     pair, model = context.pair(group), context.graph.model
-    weights, parameters = outgoing(model, group), theta(model, group)
-    untrained = weights[(parameters == 0).all(1)].double()
-    mixed = _without(pair.M.double(), untrained)
-    left, values, right = torch.linalg.svd(mixed, full_matrices=False)
-    rank = int((values > RANK * torch.linalg.matrix_norm(pair.M.double(), 2)).sum())
-    size = scale * float(torch.linalg.vector_norm(weights[(parameters != 0).any(1)].double(), dim=1).mean())
-    norm = 0.0 if pair.is_linear else float(torch.linalg.vector_norm(parameters.double(), dim=1).mean())
-    gain = 0.0 if pair.is_linear else None
-    columns = (size * left[:, :rank]).T
-    return [
-        Birth(group, -norm * way, column * 0, base_outgoing=column, gain=gain)
-        for way, column in zip(right, columns, strict=False)
-    ]
+    weights, silent = outgoing(model, group).double(), untrained(context)[group.name]
+    norm = float(torch.linalg.vector_norm(theta(model, group).double(), dim=1).mean())
+    whole = pair.M.double()
+    left, values, right = torch.linalg.svd(_without(whole, weights[silent]), full_matrices=False)
+    least = RANK * torch.linalg.matrix_norm(whole, 2)
+    rank = min(int((values > least).sum()), int((torch.linalg.svdvals(whole) > least).sum()) - int(silent.sum()))
+    size = scale * float(torch.linalg.vector_norm(weights[~silent], dim=1).mean())
+    ways, columns = -norm * right[: max(rank, 0)], size * left[:, : max(rank, 0)].T
+    if pair.is_linear:
+        pairs = zip(ways, columns, strict=True)
+        return [Birth(group, way * 0, column * 0, base_outgoing=column, gain=0.0) for way, column in pairs]
+    gains = [pair.gain((sign * ways).to(pair.M), (sign * columns).to(pair.M)) for sign in (1, -1)]
+    signs = torch.where(gains[1] < gains[0], -1.0, 1.0).double()[:, None]
+    pairs = zip(signs * ways, signs * columns, strict=True)
+    return [Birth(group, way, column * 0, base_outgoing=column) for way, column in pairs]
+
+
+def untrained(context: GrowthContext) -> dict[str, Tensor]:
+    """Which neurons of each group are silent: they read nothing, or such neurons of layers before alone."""
+    model, found = context.graph.model, dict[str, Tensor]()
+    for name, group in context.graph.groups.items():
+        silent = (theta(model, group) == 0).all(1)
+        parts = []
+        for slot in (slot for producer in group.producers for slot in producer.slots):
+            weight = tensor_of(model, slot.tensor).detach().clone()
+            for other in context.graph.groups.values():
+                for read in (read for read in other.consumers if read.tensor == slot.tensor):
+                    places = read.owned(other.name, read.widths(model)).to(weight.device)
+                    own = silent if other.name == name else found.get(other.name, silent[:0])
+                    weight.movedim(read.dim, 0)[places[: len(own)][own].flatten()] = 0
+            rows = slot.owned(name, slot.widths(model)).to(weight.device)
+            parts.append((weight.movedim(slot.dim, 0)[rows].flatten(1) == 0).all(1))
+        found[name] = torch.stack(parts).all(0)
+    return found
 
 
 def _without(matrix: Tensor, columns: Tensor) -> Tensor:

@@ -83,7 +83,9 @@ def candidates(context: GrowthContext, group: Group) -> list[tuple[float, Birth]
     ways = torch.nn.functional.normalize(right @ root, dim=1) * norm
     zero = pair.M.new_zeros(len(pair.M))
     rank = int((sizes > NONE * sizes.max()).sum()) if sizes.any() else 0
+    read = ((ways[:rank] @ pair.S.double()) * ways[:rank]).sum(1)
+    scores = sizes[:rank] ** 2 * read / pair.activity(ways[:rank].to(pair.M)).double()
     return [
-        (float(size**2), Birth(group, way * 0, zero, base_incoming=way))
-        for size, way in zip(sizes[:rank], ways, strict=False)
+        (score, Birth(group, way * 0, zero, base_incoming=way))
+        for score, way in zip(scores.tolist(), ways[:rank], strict=True)
     ]

@@ -157,6 +157,21 @@ class Pair:
                 found[part] += 2 * (outgoing[part] * reached).sum(1) / len(self.sample)
         return found
 
+    def activity(self, incoming: Tensor) -> Tensor:
+        """``E[u^2]`` of neurons with small incoming weights ``(k, d)``, the mean over the consumers, shape ``(k,)``."""
+        found, together = incoming.new_zeros(len(incoming)), self._together
+        for batch in self._batches():
+            for start in range(0, len(incoming), together):
+                part = slice(start, start + together)
+                directions = incoming.new_zeros(self.neurons + together, self.size)
+                directions[self.neurons :][: len(incoming[part])] = incoming[part]
+                put_out = self._linear(batch, directions)
+                for consumer in self._consumers:
+                    own = consumer.null(put_out[consumer.reads]).movedim(consumer.dim, 0)
+                    sums = own.flatten(1).square().sum(1).reshape(-1, consumer.block).sum(1)
+                    found[part] += sums[: len(incoming[part])] / (len(self.sample) * len(self._consumers))
+        return found
+
     # -- passes -------------------------------------------------------------------------------------
 
     @cached_property
@@ -208,13 +223,18 @@ class Pair:
             units = batch.values[0].new_zeros(self.neurons + self._together, self.size)
             count = min(self._together, self.size - start)
             units[self.neurons : self.neurons + count, start : start + count] = torch.eye(count)
-            tangents = self._tangents(batch, units)
-            put_out = self._at(batch, tangents, ASIDE if self._chain.kinked else 0.0)
-            if self._chain.kinked:
-                other = self._at(batch, tangents, -ASIDE)
-                put_out = {node: (put_out[node] + other[node]) / 2 for node in put_out}
+            put_out = self._linear(batch, units)
             found.append(self._by_consumers(weights, put_out)[:count].T / len(self.sample))
         return torch.cat(found, dim=1)
+
+    def _linear(self, batch: _Batch, directions: Tensor) -> dict[fx.Node, Tensor]:
+        """What directions of shape ``(n + null, d)`` become in the chain, as far as that is linear in them."""
+        tangents = self._tangents(batch, directions)
+        put_out = self._at(batch, tangents, ASIDE if self._chain.kinked else 0.0)
+        if self._chain.kinked:
+            other = self._at(batch, tangents, -ASIDE)
+            put_out = {node: (put_out[node] + other[node]) / 2 for node in put_out}
+        return put_out
 
     def _by_consumers(self, weights: Sequence[Tensor], put_out: dict[fx.Node, Tensor]) -> Tensor:
         """Gradient of what is put out, times weights at what the consumers make, by their columns: ``(null, D)``."""
