@@ -65,7 +65,7 @@ class Compose:
         return GrowthPlan(
             tuple(change for change in changes if isinstance(change, Split)),
             tuple(change for change in changes if isinstance(change, Birth)),
-            epsilon=LINE_SEARCH if self.config.how == "tiny" else None,
+            epsilon={"tiny": LINE_SEARCH, "gradmax": gradmax.STEP}.get(self.config.how),
             stopped=None if changes else "nothing useful",
         )
 

@@ -74,6 +74,8 @@ def candidates(context: GrowthContext, group: Group, scale: float = 0.5) -> list
     """New neurons of a group, those of largest gradient first, as many as there is rank."""
     pair, model = context.pair(group), context.graph.model
     weights, silent = outgoing(model, group).double(), untrained(context)[group.name]
+    if silent.all():
+        return []
     norm = float(torch.linalg.vector_norm(theta(model, group).double(), dim=1).mean())
     whole = pair.M.double()
     left, values, right = torch.linalg.svd(_without(whole, weights[silent]), full_matrices=False)
