@@ -65,7 +65,7 @@ class Compose:
         return GrowthPlan(
             tuple(change for change in changes if isinstance(change, Split)),
             tuple(change for change in changes if isinstance(change, Birth)),
-            epsilon={"tiny": LINE_SEARCH, "gradmax": gradmax.STEP}.get(self.config.how),
+            epsilon=STEPS.get(self.config.how),
             stopped=None if changes else "nothing useful",
         )
 
@@ -117,6 +117,8 @@ WHERE: dict[str, Callable[[GrowthContext, list[Group]], dict[str, int]]] = {
     "pair": _pair,
     "random": _random,
 }
+STEPS: dict[str, float | str] = {"tiny": LINE_SEARCH, "gradmax": gradmax.STEP}
+"""Of neurons whose rule has a step of its own."""
 HOW: dict[str, Callable[[GrowthContext, Group, int], Made]] = {
     "split": _split,
     "equal": net2net.replicas,
