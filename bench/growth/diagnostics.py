@@ -54,7 +54,9 @@ def diagnose(
 
 
 def effective_rank(squares: Tensor) -> float:
-    """Of a matrix A, from ``A^T A`` of shape ``(n, n)``: from 1 to n; NaN where A is zero."""
+    """Of a matrix A, from ``A^T A`` of shape ``(n, n)``: from 1 to n; NaN where A is zero or not finite."""
+    if not squares.isfinite().all():
+        return float("nan")
     sigma = torch.linalg.eigvalsh(_precise(squares)).clamp(min=0).sqrt()
     share = sigma / sigma.sum()
     return float(torch.special.entr(share).sum().exp())

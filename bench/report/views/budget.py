@@ -66,7 +66,7 @@ def _chart(findings: Findings) -> Chart:
     x = tuple(Axis(f"{name}_mean", title, log=True) for name, title in titles.items())
     per_cent, loss = Axis("test_mean", score.title, scale=100.0, most=100.0), Axis("test_mean", score.title, log=True)
     about = (
-        "Means over seeds; points are rungs, at what all sizes up to them have cost in training and growing. Controls "
+        "Means over seeds; points are rungs, at what all sizes so far have cost in training and growing. Controls "
         "from scratch pay each size anew. Bars are 95 % t intervals, of two seeds their range."
     )
 
@@ -119,7 +119,7 @@ def _times(findings: Findings, given: tuple[float, ...]) -> Table:
         "and of the time; never where half of the seeds or more do not get there. "
     )
     about += "" if given else f"The targets are the means of {control.label if control else ''} at each grown rung. "
-    about += "Controls from scratch pay for all sizes up to there, or for that size alone."
+    about += "Controls from scratch pay for all sizes so far, or for that size alone."
     columns = (
         Column("target", score.title, score.text),
         *untitled("method question way flops seconds seeds of"),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.backbones import backbones, build
-from bench.core.record import plain
+from bench.core.record import Diagnostics, plain
 from bench.curvature.sample import Sample
 from bench.growth import diagnostics
 from bench.network.graph import Graph
@@ -171,6 +171,16 @@ def test_what_is_not_defined_is_left_out() -> None:
     assert diagnostics.norms(graph, broken, torch.Generator()) == {}
     apply(model, None, GrowthPlan((Split(graph.groups["0"], 0, (0.5, 0.5)),)), 0.0)
     assert diagnostics.gradients(graph.grown(), probe, {"0": 1}) == {}  # of a dead neuron
+
+
+def test_a_network_that_has_diverged_has_no_numbers() -> None:
+    net = named("mlp")
+    graph, probe = net.graph(), sample(net, 4)
+    for parameter in graph.model.parameters():
+        parameter.data.fill_(float("nan"))
+    found = diagnostics.diagnose(graph, probe, net.build, torch.Generator(), {}, None)
+    assert found == Diagnostics()
+    assert diagnostics.gradients(graph, probe, {"0": 2, "2": 2}) == {}
 
 
 @pytest.mark.parametrize("name", backbones.names())

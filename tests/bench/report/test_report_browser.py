@@ -48,7 +48,7 @@ def count(browser: Browser, selector: str) -> Any:
 
 
 def test_charts_are_drawn_and_no_markup_is_run(browser: Browser) -> None:
-    assert count(browser, "figure.chart") == 4
+    assert count(browser, "figure.chart") == 5
     assert count(browser, "figure.chart:first-of-type .series") == 5
     assert browser.run("[...document.querySelectorAll('.point')].every(p => !/NaN/.test(p.outerHTML))")
     assert "hacked" not in browser.run("document.title")
