@@ -30,6 +30,8 @@ from bench.network.groups import Group
 from bench.network.plan import LINE_SEARCH, Birth, GrowthPlan, Split
 
 Made = list[Split] | list[Birth]
+STEPS: dict[str, float | str] = {"tiny": LINE_SEARCH, "gradmax": gradmax.STEP}
+"""Of the kinds that have one of their own."""
 
 
 @dataclass(frozen=True)

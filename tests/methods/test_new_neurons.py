@@ -439,6 +439,7 @@ def test_every_choice_of_layers_goes_with_every_choice_of_neurons(net: Net, wher
     assert bool(plan.splits) == (how in ("split", "equal"))
     assert bool(plan.births) == (how not in ("split", "equal"))
     assert has_step(method("compose", where=where, how=how)) == (how != "fresh")
+    assert plan.epsilon == {"tiny": LINE_SEARCH, "gradmax": 1e-3}.get(how)
 
 
 def test_compose_s_options_are_named() -> None:
