@@ -119,8 +119,6 @@ WHERE: dict[str, Callable[[GrowthContext, list[Group]], dict[str, int]]] = {
     "pair": _pair,
     "random": _random,
 }
-STEPS: dict[str, float | str] = {"tiny": LINE_SEARCH, "gradmax": gradmax.STEP}
-"""Of neurons whose rule has a step of its own."""
 HOW: dict[str, Callable[[GrowthContext, Group, int], Made]] = {
     "split": _split,
     "equal": net2net.replicas,
