@@ -162,6 +162,6 @@ def train(
                     f"training loss became {mean} in epoch {epoch + 1} of {epochs} with train.lr={config.lr}: "
                     "try a lower train.lr or a longer train.warmup"
                 )
-            if on_epoch is not None and on_epoch(epoch, mean):
+            if on_epoch is not None and on_epoch(epoch, mean) is True:
                 break
     return result

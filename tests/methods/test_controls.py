@@ -61,7 +61,7 @@ def test_static_widens_in_proportion_and_fills_the_rung(name: str, net: Net) -> 
 
 def test_static_goes_by_the_recipe_and_static_matched_by_what_was_spent() -> None:
     net = named("norm")
-    history = (Trained(1000.0, 7), Trained(2000.0, 99), Trained(3000.0, 99))
+    history = (Trained(1000.0, 7), Trained(2000.0, 99, 4), Trained(3000.0, 99, 4))
     for name in ("static", "static_matched"):
         context = context_of(net, history=history, epochs=4)
         plan = method(name).propose(context)
@@ -91,9 +91,10 @@ def test_splits_of_static_are_spread_evenly() -> None:
 
 def test_the_controls_say_that_they_have_no_step_and_take_no_options() -> None:
     without = {name for name in registry.names() if not has_step(method(name))}
-    assert without == {"static", "static_matched"}
+    controls = {"static", "static_matched", "shrink_perturb"}
+    assert without == {*controls, "random_birth", "senn", "variance_transfer"}
     assert not has_step(method("net2net", step=False))
-    for name in without:
+    for name in controls:
         assert registry[name].defaults() == {"name": name}
         with pytest.raises(ConfigError, match=r"^method\.step=False: expected one of no options"):
             method(name, step=False)

@@ -55,7 +55,7 @@ def test_a_plan_that_changes_the_function_is_not_carried_out(name: str) -> None:
     event, target = trial(METHODS[name](), Counting(), 4.0)
     state = copy.deepcopy(event.graph.model.state_dict())
     message = (
-        rf"^method={event.name}: splitting second \(Linear\) changes the function by .*e-0\d of .*nothing was grown$"
+        rf"^method={event.name}: growing second \(Linear\) changes the function by .*e-0\d of .*nothing was grown$"
     )
     with pytest.raises(BenchError, match=message):
         event.grow(target)
@@ -73,7 +73,7 @@ def test_layers_that_are_at_fault_together_are_all_named(monkeypatch: pytest.Mon
         return loss, outputs * (1 + 1e-6 * (len(plan.added()) > 1))
 
     monkeypatch.setattr(GrowthEvent, "measure", off)
-    with pytest.raises(BenchError, match=r"splitting 1 \(Linear\), 3 \(Linear\) changes the function by 1\.0e-06"):
+    with pytest.raises(BenchError, match=r"growing 1 \(Linear\), 3 \(Linear\) changes the function by 1\.0e-06"):
         event.grow(target)
 
 

@@ -55,7 +55,7 @@ BAD = {
     "directions of list; expected a tensor of floating": [replace(GOOD, directions=UNIT.tolist())],
     "the plan has a tuple among its splits": [(GROUP, 1)],
     "the plan has a Split among its splits; expected a Split of a Group": [replace(GOOD, group="0")],
-    "the plan splits group other: expected one of 0, 2": [Split(bare("other"), 0, (0.5, 0.5))],
+    "the plan grows group other: expected one of 0, 2": [Split(bare("other"), 0, (0.5, 0.5))],
 }
 
 
@@ -83,7 +83,7 @@ def test_a_plan_is_of_plain_numbers(plan: GrowthPlan, message: str) -> None:
 
 
 def test_a_group_of_another_network_is_refused() -> None:
-    with pytest.raises(PlanError, match="the plan splits group 0"):
+    with pytest.raises(PlanError, match="the plan grows group 0"):
         check(replace(GOOD, group=named("norm").graph().groups["0"]))
 
 

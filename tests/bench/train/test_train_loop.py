@@ -211,3 +211,31 @@ def test_the_clock_stops_during_the_callback(images, monkeypatch):
         now[0] += 100.0
 
     assert run(images, epochs=2, on_epoch=callback)[1].seconds == 0.0
+
+
+def test_a_callback_that_says_true_ends_the_stage(images):
+    """What else it may give back does not: whoever needs no end returns what comes."""
+    for told, expected in ((True, [0, 1]), (1.0, [0, 1, 2, 3]), ("yes", [0, 1, 2, 3])):
+        heard = []
+        result = run(
+            images, on_epoch=lambda e, _, told=told, heard=heard: heard.append(e) or (told if e == 1 else None)
+        )
+        assert heard == expected
+        assert result[1].images == len(expected) * 34
+
+
+def test_cycles_run_the_schedule_again_in_equal_shares_of_the_epochs(images):
+    def rates(**options):
+        model = convnet()
+        optimizer = make_optimizer(model, CONFIG)
+        found, began = [], []
+        between = {"between": lambda cycle: began.append((cycle, len(found)))}
+        keep = {"on_epoch": lambda *_: found.append(optimizer.param_groups[0]["lr"])}
+        train(model, optimizer, images, CONFIG, seed=0, **between, **keep, **options)
+        return found, began
+
+    one, none = rates(epochs=2)
+    assert none == []
+    assert rates(epochs=6, cycles=3) == (3 * one, [(1, 2), (2, 4)])
+    assert rates(epochs=6, cycles=3, start_epoch=3) == (one[1:] + one, [(2, 1)])
+    assert rates(epochs=5, cycles=2)[1] == [(1, 2)]
