@@ -159,7 +159,7 @@ def test_the_network_is_shrunk_and_perturbed_between_cycles(tmp_path: Path, monk
             assert torch.allclose(a, 0.25 * b)
 
 
-@pytest.mark.parametrize("at", [4, 5, 7, 9])
+@pytest.mark.parametrize("at", [5, 8])
 def test_a_killed_warm_start_goes_on_with_the_same_numbers(at: int, tmp_path: Path) -> None:
     undisturbed = prepared(tmp_path / "a", "method=shrink_perturb").execute()
     total = sum(stage.epochs for stage in undisturbed.stages)
