@@ -73,7 +73,8 @@ def largest_cosine(rows: Tensor) -> float:
 def ranks(graph: Graph, sample: Sample) -> ByGroup:
     """Effective rank of each group's activations on a sample, per width."""
     squares = _Watching(graph).squares(sample)
-    return _finite((name, effective_rank(found) / len(found)) for name, found in squares.items())
+    found = ((name, squares[name]) for name in graph.groups if name in squares)
+    return _finite((name, effective_rank(one) / len(one)) for name, one in found)
 
 
 def cosines(graph: Graph) -> ByGroup:
@@ -195,4 +196,5 @@ def _places(graph: Graph, node: fx.Node, group: str) -> tuple[int, Tensor]:
     """The dimension of what a node makes that carries a group, and each neuron's entries, shape ``(n, block)``."""
     layout = graph.layouts[node][0]
     dim = next(i for i, axis in enumerate(layout) if any(run.group == group for run in axis))
-    return dim, Slot("", dim, layout[dim]).owned(group, graph.widths())
+    device = next(graph.model.parameters()).device
+    return dim, Slot("", dim, layout[dim]).owned(group, graph.widths()).to(device)
