@@ -41,34 +41,44 @@ def identity(options: Options, step: bool = True, measured: bool = True) -> str:
             ``growth.epsilon`` changes no number and does not enter.
         measured: Whether device and threads enter where the ladder is of latency; they did not in early records.
     """
-    kept = {key: value for key, value in options.items() if key not in SILENT and key != "hydra"}
-    if measured and options["growth"].get("cost") == LATENCY:
-        kept |= {key: options.get(key) for key in MACHINE}
+    return _named(_plain(options), step, measured)
+
+
+def identities(options: Options) -> tuple[str, ...]:
+    """The names that a run with these options has if its method has a step, and if it has none; early ones last."""
+    plain = _plain(options)
+    return tuple(_named(plain, step, measured) for measured in (True, False) for step in (True, False))
+
+
+def _named(plain: Options, step: bool, measured: bool) -> str:
+    kept = {key: value for key, value in plain.items() if key not in SILENT}
+    if measured and kept["growth"].get("cost") == LATENCY:
+        kept |= {key: plain.get(key) for key in MACHINE}
     if not step or kept["method"].get("step") is False:
         kept["method"] = {**kept["method"], "step": False}
         kept["growth"] = {key: value for key, value in kept["growth"].items() if key != "epsilon"}
     return _digest(kept)
 
 
-def identities(options: Options) -> tuple[str, ...]:
-    """The names that a run with these options has if its method has a step, and if it has none; early ones last."""
-    return tuple(identity(options, step, measured) for measured in (True, False) for step in (True, False))
-
-
 def seed_identity(options: Options) -> str:
     """The hash that names a seed network: backbone, data, recipe, seed and precision."""
     kept = {key: options[key] for key in SEED_GROUPS}
     kept["train"] = {key: value for key, value in kept["train"].items() if key not in LATER}
-    return _digest(kept)
+    return _digest(_plain(kept))
 
 
-def _digest(options: Options) -> str:
-    plain = {key: _canonical(value) for key, value in json.loads(json.dumps(options)).items()}
+def _plain(options: Options) -> dict[str, Any]:
+    """Options as they are after typing, without Hydra's own."""
+    given = json.loads(json.dumps({key: value for key, value in options.items() if key != "hydra"}))
+    return {key: _canonical(value) for key, value in given.items()}
+
+
+def _digest(plain: dict[str, Any]) -> str:
     if all(key in plain["data"] for key in SILENT_DATA):  # fetched files, the same wherever they lie
-        plain["data"] = {key: value for key, value in plain["data"].items() if key not in SILENT_DATA}
+        plain = {**plain, "data": {key: value for key, value in plain["data"].items() if key not in SILENT_DATA}}
     kind, colon, _ = str(plain["data"].get("name")).partition(":")
     if colon and kind in PLACES:
-        plain["data"] = {key: value for key, value in plain["data"].items() if key not in PLACES[kind]}
+        plain = {**plain, "data": {key: value for key, value in plain["data"].items() if key not in PLACES[kind]}}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 

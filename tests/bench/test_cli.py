@@ -67,7 +67,7 @@ def test_rerun_all_does_it_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["method=s4d"], r"error: method=s4d: expected one of fast_s2d, .*\(did you mean s3d\?\)"),
+        (["method=s4d"], r"error: method=s4d: expected one of compose, .*\(did you mean s3d\?\)"),
         (["bakbone=mlp"], r"error: bakbone: no such option; expected one of method, .*\(did you mean backbone\?\)"),
         (["train.epoch=1"], r"error: train\.epoch: no such option; .*\(did you mean train\.epochs\?\)"),
         (["method=s2d", "method.c=1"], r"error: method\.c: no such option; expected one of method\.name, method\.rank"),

@@ -79,6 +79,7 @@ def _read_one(path: Path, runs_dir: str, found: Found) -> None:
         name = without if path.name.endswith(without) else with_step
     folder.id, now = name_now(options, name), completed(options)
     cell = Cell(now, folder, overrides(now, runs_dir))
+    vars(cell)["standing"] = standing  # which is not read again
     if (other := found.cells.get(folder.id)) is None:
         found.cells[folder.id] = cell
         return
