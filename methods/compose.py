@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.core.errors import require_choice
-from bench.growth.budget import Candidate, by_gain, useful
+from bench.growth.budget import Candidate, by_gain
 from bench.growth.method import GrowthContext
 from bench.growth.places import at_random, proportional
 from bench.methods import gradmax, net2net, random_birth, register, s2d, tiny
@@ -90,14 +90,7 @@ def _curvature(context: GrowthContext, groups: list[Group]) -> dict[str, int]:
 
 
 def _pair(context: GrowthContext, groups: list[Group]) -> dict[str, int]:
-    return _counted(
-        context,
-        useful(
-            Candidate(group, k, 1, birth.gain or 0.0)
-            for group in groups
-            for k, birth in enumerate(tiny.candidates(context, group))
-        ),
-    )
+    return _counted(context, tiny.worthwhile({group.name: tiny.candidates(context, group) for group in groups}))
 
 
 def _counted(context: GrowthContext, candidates: list[Candidate]) -> dict[str, int]:

@@ -79,8 +79,9 @@ def candidates(context: GrowthContext, group: Group, scale: float = 0.5) -> list
     norm = float(torch.linalg.vector_norm(theta(model, group).double(), dim=1).mean())
     whole = pair.M.double()
     left, values, right = torch.linalg.svd(_without(whole, weights[silent]), full_matrices=False)
-    least = RANK * torch.linalg.matrix_norm(whole, 2)
-    rank = min(int((values > least).sum()), int((torch.linalg.svdvals(whole) > least).sum()) - int(silent.sum()))
+    sizes = torch.linalg.svdvals(whole)
+    least = RANK * sizes.max()
+    rank = min(int((values > least).sum()), int((sizes > least).sum()) - int(silent.sum()))
     size = scale * float(torch.linalg.vector_norm(weights[~silent], dim=1).mean())
     ways, columns = -norm * right[: max(rank, 0)], size * left[:, : max(rank, 0)].T
     if pair.is_linear:

@@ -15,6 +15,7 @@ Verbockhaven, Rudkiewicz, Chevallier, Charpiat: Growing Tiny Networks, arXiv 240
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -58,15 +59,17 @@ class Tiny:
     def propose(self, context: GrowthContext) -> GrowthPlan:
         """Take new neurons by gain, over all layers, until not one more fits."""
         births = {g.name: candidates(context, g, self.config.threshold) for g in context.bearing}
-        groups = context.graph.groups
-        found = useful(
-            Candidate(groups[name], k, 1, birth.gain or 0.0)
-            for name, own in births.items()
-            for k, birth in enumerate(own)
-        )
+        found = worthwhile(births)
         chosen = tuple(births[c.group.name][c.neuron] for c in context.budget().fill(by_gain(found)))
         step = LINE_SEARCH if self.config.epsilon == LINE_SEARCH else None
         return GrowthPlan(births=chosen, epsilon=step, stopped=None if found else "nothing left to reach")
+
+
+def worthwhile(births: Mapping[str, Sequence[Birth]]) -> list[Candidate]:
+    """Those of each group's new neurons that lower the loss, each by its place among them."""
+    return useful(
+        Candidate(birth.group, k, 1, birth.gain or 0.0) for own in births.values() for k, birth in enumerate(own)
+    )
 
 
 def candidates(context: GrowthContext, group: Group, threshold: float = 1e-3) -> list[Birth]:

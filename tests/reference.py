@@ -323,6 +323,14 @@ def plan_offspring(model: nn.Module, splits: Sequence[Split], epsilon: float) ->
     return found
 
 
+def loss_after(model: nn.Module, plan: GrowthPlan, epsilon: float, inputs: Tensor, targets: Tensor) -> float:
+    """Cross-entropy of a copy that a plan was carried out on."""
+    twin = copy.deepcopy(model)
+    apply(twin, None, plan, epsilon)
+    with torch.no_grad():
+        return float(F.cross_entropy(twin(inputs), targets))
+
+
 def velocity(model: nn.Module, update: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
     """Rate of change of the outputs when the parameters move along ``update``."""
     values = {name: parameter.detach() for name, parameter in model.named_parameters()}

@@ -66,6 +66,7 @@ class Pair:
         self.outgoing_size = outgoing(graph.model, group).shape[1]
         self._together = min(self.size, TOGETHER)
         self._grown = _with_null(graph, group, self._together)
+        self._batch_size = batch_size(example_bytes(self._grown), self.sample, curvature.memory)
         self._chain = Chain(self._grown, group)
         nodes = zip(self._chain.sources, group.producers, strict=True)
         self._layers = [linear_map(self._grown, node, group, producer) for node, producer in nodes]
@@ -146,26 +147,20 @@ class Pair:
         """
         if self.is_linear or not len(incoming):
             return 2 * ((outgoing @ self.M) * incoming).sum(1)
-        found, together = incoming.new_zeros(len(incoming)), self._together
+        found = incoming.new_zeros(len(incoming))
         for batch in self._batches():
-            for start in range(0, len(incoming), together):
-                part = slice(start, start + together)
-                directions = incoming.new_zeros(self.neurons + together, self.size)
-                directions[self.neurons :][: len(incoming[part])] = incoming[part]
-                put_out = self._at(batch, self._tangents(batch, directions), ASIDE, along=True)
+            for part in self._parts(len(incoming)):
+                put_out = self._at(batch, self._tangents(batch, self._of_null(incoming[part])), ASIDE, along=True)
                 reached = self._by_consumers(batch.gradients, put_out)[: len(incoming[part])]
                 found[part] += 2 * (outgoing[part] * reached).sum(1) / len(self.sample)
         return found
 
     def activity(self, incoming: Tensor) -> Tensor:
         """``E[u^2]`` of neurons with small incoming weights ``(k, d)``, the mean over the consumers, shape ``(k,)``."""
-        found, together = incoming.new_zeros(len(incoming)), self._together
+        found = incoming.new_zeros(len(incoming))
         for batch in self._batches():
-            for start in range(0, len(incoming), together):
-                part = slice(start, start + together)
-                directions = incoming.new_zeros(self.neurons + together, self.size)
-                directions[self.neurons :][: len(incoming[part])] = incoming[part]
-                put_out = self._linear(batch, directions)
+            for part in self._parts(len(incoming)):
+                put_out = self._linear(batch, self._of_null(incoming[part]))
                 for consumer in self._consumers:
                     own = consumer.null(put_out[consumer.reads]).movedim(consumer.dim, 0)
                     sums = own.flatten(1).square().sum(1).reshape(-1, consumer.block).sum(1)
@@ -204,7 +199,7 @@ class Pair:
         curvature, chain, sample = self.curvature, self._chain, self.sample
         curvature.passes += 1
         probe = _Probe(chain, self._consumers)
-        for inputs, targets in sample.batches(batch_size(example_bytes(self._grown), sample, curvature.memory)):
+        for inputs, targets in sample.batches(self._batch_size):
             share = len(inputs) / len(sample)
             loss = partial(curvature.loss, targets=targets, share=share)
             values, gradients = capture(self._grown, [probe], inputs, loss)
@@ -216,14 +211,24 @@ class Pair:
                 [consumer.made(gradients[consumer.node]) * len(sample) for consumer in self._consumers],
             )
 
+    def _parts(self, count: int) -> Iterator[slice]:
+        """As many at a time as there are null neurons."""
+        return (slice(start, min(start + self._together, count)) for start in range(0, count, self._together))
+
+    def _of_null(self, incoming: Tensor) -> Tensor:
+        """Directions of all neurons, shape ``(n + null, d)``: the first null ones have these, the others none."""
+        directions = incoming.new_zeros(self.neurons + self._together, self.size)
+        directions[self.neurons : self.neurons + len(incoming)] = incoming
+        return directions
+
     def _reached(self, batch: _Batch, weights: Sequence[Tensor]) -> Tensor:
         """``E`` of the weights at what the consumers make, times what unit weights put out; shape ``(D, d)``."""
         found = []
-        for start in range(0, self.size, self._together):
-            units = batch.values[0].new_zeros(self.neurons + self._together, self.size)
-            count = min(self._together, self.size - start)
-            units[self.neurons : self.neurons + count, start : start + count] = torch.eye(count)
-            put_out = self._linear(batch, units)
+        for part in self._parts(self.size):
+            count = part.stop - part.start
+            units = batch.values[0].new_zeros(count, self.size)
+            units[:, part] = torch.eye(count)
+            put_out = self._linear(batch, self._of_null(units))
             found.append(self._by_consumers(weights, put_out)[:count].T / len(self.sample))
         return torch.cat(found, dim=1)
 

@@ -8,6 +8,7 @@ initialised takes its entries from those of the fresh one.
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -54,6 +55,13 @@ class Call:
         factor = _scale(self.arguments, self.shape, tuple(parameter.shape))
         given = {n: v * factor if isinstance(v, float) and n != "mean" else v for n, v in self.arguments.items()}
         self.function(parameter.data, **given)
+
+
+def drawn(model: nn.Module, build: Callable[[], nn.Module], generator: torch.Generator) -> nn.Module:
+    """A copy of the network whose every parameter is drawn anew; arguments as of `draw_parameters`."""
+    fresh = copy.deepcopy(model)
+    draw_parameters(fresh, build, generator)
+    return fresh
 
 
 def draw_parameters(model: nn.Module, build: Callable[[], nn.Module], generator: torch.Generator) -> None:

@@ -26,7 +26,7 @@ from torch import Tensor, fx, nn
 
 from bench.core.record import Diagnostics
 from bench.curvature.sample import Sample
-from bench.growth.afresh import draw_parameters
+from bench.growth.afresh import drawn
 from bench.network.graph import Graph
 from bench.network.groups import Group, Slot, Widths, theta, width
 from bench.network.modes import evaluation
@@ -93,9 +93,8 @@ def norms(graph: Graph, build: Callable[[], nn.Module], generator: torch.Generat
     Returns:
         Nothing where a network of these widths cannot be drawn.
     """
-    fresh = copy.deepcopy(graph.model)
     try:
-        draw_parameters(fresh, build, generator)
+        fresh = drawn(graph.model, build, generator)
     except Exception:  # layers of one's own may raise anything, and no run ends by what is only looked at
         return {}
     return _finite(

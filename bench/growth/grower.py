@@ -8,7 +8,6 @@ for stage in range(5):
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from bench.core.record import EXACT, GrowthRecord, Number
 from bench.core.streams import stream
 from bench.curvature.sample import Loss, Sample
 from bench.growth import caller
-from bench.growth.afresh import draw_parameters
+from bench.growth.afresh import draw_parameters, drawn
 from bench.growth.caller import Examples
 from bench.growth.condition import HALF, SHRINK_PERTURB, Condition, condition
 from bench.growth.config import GrowthConfig
@@ -359,8 +358,8 @@ class Grower:
     def _condition(self, event: GrowthEvent, averages: Sequence[nn.Module], record: GrowthRecord) -> None:
         """Shrink, perturb or rescale the grown network."""
         assert self.build is not None
-        fresh, how = copy.deepcopy(self.model), self.config.conditioning
-        draw_parameters(fresh, self.build, stream(self.seed, f"condition {self.events + 1}"))
+        generator, how = stream(self.seed, f"condition {self.events + 1}"), self.config.conditioning
+        fresh = drawn(self.model, self.build, generator)
         before = event.loss()
         for one in (self.model, *averages):
             condition(one, fresh, how)
@@ -376,8 +375,8 @@ class Grower:
             cycle: The number of the cycle that begins.
         """
         assert self.build is not None
-        fresh, how = copy.deepcopy(self.model), self.config.conditioning
-        draw_parameters(fresh, self.build, stream(self.seed, f"warm start {stage} {cycle}"))
+        generator, how = stream(self.seed, f"warm start {stage} {cycle}"), self.config.conditioning
+        fresh = drawn(self.model, self.build, generator)
         condition(self.model, fresh, Condition(SHRINK_PERTURB, HALF, HALF) if how.is_none else how)
 
     def _sample(self, inputs: Examples, targets: Tensor | None, loss: Loss | None) -> Sample:

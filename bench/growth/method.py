@@ -141,7 +141,7 @@ class GrowthContext:
 
 
 class GrowthMethod(Protocol):
-    """A rule that says which neurons to split, into what.
+    """A rule that says which neurons to split, into what, and which to add.
 
     Registered with ``@register("name", Config)`` (`bench.methods`); built as ``Method(config)``. If it has a method
     ``check(graph)``, that is called before anything is trained and may raise `ConfigError` for options that do not
@@ -152,7 +152,7 @@ class GrowthMethod(Protocol):
     """
 
     def propose(self, context: GrowthContext) -> GrowthPlan:
-        """Splits that together keep the cost at or below ``context.target``.
+        """Splits and births that together keep the cost at or below ``context.target``.
 
         Called again on the grown network until it proposes nothing, so a method need not fill the rung at once.
 

@@ -88,9 +88,7 @@ def renew(model: nn.Module, groups: Iterable[Group], newborn: Mapping[str, Tenso
     Arguments as in `settle`.
     """
     for path, own in _behind(model, groups, newborn).items():
-        for name, value in (("weight", 1.0), ("bias", 0.0)):
-            held = tensor_of(model, f"{path}.{name}" if path else name)
-            held.data[own.to(held.device)] = value
+        _put(model, path, own, {"weight": torch.ones(()), "bias": torch.zeros(())})
 
 
 def _behind(model: nn.Module, groups: Iterable[Group], newborn: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -130,7 +128,12 @@ def _listen(sums: _Sums, channels: Tensor, _: nn.Module, inputs: tuple[Tensor, .
 def _set_identity(model: nn.Module, path: str, channels: Tensor, mean: Tensor, variance: Tensor) -> None:
     layer = model.get_submodule(path)
     assert isinstance(layer, BatchNorm)
-    values = {"running_mean": mean, "running_var": variance, "bias": mean, "weight": (variance + layer.eps).sqrt()}
+    scale = (variance + layer.eps).sqrt()
+    _put(model, path, channels, {"running_mean": mean, "running_var": variance, "bias": mean, "weight": scale})
+
+
+def _put(model: nn.Module, path: str, channels: Tensor, values: Mapping[str, Tensor]) -> None:
+    """Set some channels of a layer's tensors."""
     for name, value in values.items():
         held = tensor_of(model, f"{path}.{name}" if path else name)
         held.data[channels.to(held.device)] = value.to(held)

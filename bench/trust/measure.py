@@ -22,7 +22,7 @@ from bench.methods.s2d import candidates, plan
 from bench.network.cost import cost_models
 from bench.network.graph import Graph
 from bench.network.groups import theta
-from bench.network.plan import GrowthPlan, by_group
+from bench.network.plan import GrowthPlan
 from bench.train.loss import loss_function
 from bench.trust.cases import Case
 
@@ -129,9 +129,8 @@ def _measured(case: Case) -> Found:
         generator=torch.Generator().manual_seed(0),
     )
     whole = event.propose(inf)
-    if not whole.splits:
+    if not whole.changes:
         return Found(case, failed="no curvature is negative")
-    groups = by_group(whole.splits)
     before = event.measure(GrowthPlan(), 0.0)[0]
     rounding = torch.finfo(torch.float32).eps * abs(before)
 
@@ -140,10 +139,10 @@ def _measured(case: Case) -> Found:
         measured = event.measure(one, EPSILON)[0] - before
         return measured / predicted if predicted and max(abs(predicted), abs(measured)) > rounding else None
 
-    ratios = {name: ratio(GrowthPlan(tuple(splits))) for name, splits in groups.items()}
+    ratios = {name: ratio(whole.of({name})) for name in whole.groups}
     return Found(
         case,
-        trust=event.curvature().trust(groups),
+        trust=event.curvature().trust(whole.groups),
         ratios={name: found for name, found in ratios.items() if found is not None},
         whole=ratio(whole),
         predicted=-(whole.predicted_change(EPSILON) or 0.0),

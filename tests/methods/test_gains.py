@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 
 import pytest
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from bench.methods.s3d import SCHEMES, gains, offspring
 from bench.network.graph import Graph
 from bench.network.plan import Birth, GrowthPlan, Split, validate
-from bench.network.surgery import apply
 from tests.methods.made import context_of, method
 from tests.nets import SMOOTH, Net, named
+from tests.reference import loss_after
 
 PREDICTING = ("s2d", "s3d", "fast_s2d", "random_split", "tiny", "firefly")
 
 
 def loss(graph: Graph, net: Net, plan: GrowthPlan, epsilon: float) -> float:
     """Loss of a copy of the net after the splits."""
-    model = copy.deepcopy(graph.model)
-    apply(model, None, plan, epsilon)
-    inputs, targets = net.sample()
-    with torch.no_grad():
-        return float(F.cross_entropy(model(inputs), targets))
+    return loss_after(graph.model, plan, epsilon, *net.sample())
 
 
 def check_prediction(graph: Graph, net: Net, changes: Sequence[Split | Birth]) -> None:

@@ -26,14 +26,13 @@ from tests.bench.curvature.test_pair import heard, left_over, power
 from tests.methods.made import context_of, method
 from tests.methods.test_methods import described
 from tests.nets import CLASSES, Net, grow_context, named
+from tests.reference import loss_after
 
 
 def loss(context: GrowthContext, plan: GrowthPlan, epsilon: float) -> float:
     """Of a copy, on the sample."""
-    twin = copy.deepcopy(context.graph.model)
-    apply(twin, None, plan, epsilon)
-    with torch.no_grad():
-        return float(F.cross_entropy(twin(context.curvature.sample.inputs), context.curvature.sample.targets))
+    sample = context.curvature.sample
+    return loss_after(context.graph.model, plan, epsilon, sample.inputs, sample.targets)
 
 
 def proposed(name: str, context: GrowthContext, **options: object) -> GrowthPlan:

@@ -24,6 +24,7 @@ from bench.network.graph import Graph
 from bench.network.plan import GrowthPlan
 from bench.network.surgery import apply
 from tests.bench.backbones.elsewhere import NETWORKS
+from tests.reference import loss_after
 
 CASES: list[tuple[dict[str, Any], tuple[int, ...]]] = [
     *(({"name": name}, (3, 32, 32)) for name in backbones.names() if name not in ("rbf", "gpt")),
@@ -107,10 +108,7 @@ def _check_prediction(model: nn.Module, plan: GrowthPlan, inputs: Tensor) -> Non
     """The change of the loss is within 1 % of the predicted one at some step, in float64."""
 
     def loss(plan: GrowthPlan, step: float) -> float:
-        twin = copy.deepcopy(model)
-        apply(twin, None, plan, step)
-        with torch.no_grad():
-            return float(F.cross_entropy(twin(inputs), torch.zeros(2, dtype=torch.long)))
+        return loss_after(model, plan, step, inputs, torch.zeros(2, dtype=torch.long))
 
     before, off = loss(GrowthPlan(), 0.0), []
     for step in (1e-2, 1e-3, 1e-4):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from math import sqrt
 from typing import Any
@@ -27,9 +26,9 @@ from bench.network.graph import Graph
 from bench.network.operations import Picks, entry
 from bench.network.plan import GrowthPlan, Split
 from bench.network.program import arguments
-from bench.network.surgery import apply
 from tests.bench.curvature.spectra import close, matrices
 from tests.bench.curvature.test_hessian import double_backward
+from tests.reference import loss_after
 
 
 class Pooled(nn.Module):
@@ -237,7 +236,4 @@ def test_a_trained_network_does_what_is_predicted_behind_max_pooling() -> None:
 
 def loss(model: nn.Module, plan: GrowthPlan, sample: Sample) -> float:
     """After the splits of a plan, by a step of 0.01."""
-    twin = copy.deepcopy(model)
-    apply(twin, None, plan, 0.01)
-    with torch.no_grad():
-        return float(F.cross_entropy(twin(sample.inputs), sample.targets))
+    return loss_after(model, plan, 0.01, sample.inputs, sample.targets)

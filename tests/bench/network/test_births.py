@@ -26,7 +26,7 @@ from bench.network.plan import Birth, GrowthPlan, Split, relative, validate
 from bench.network.surgery import apply, load
 from tests.bench.network.test_surgery import OPTIMIZERS, gap, random_plan, train
 from tests.nets import NETS, SMOOTH, Net, grow_context, named
-from tests.reference import grown_outputs, plan_offspring
+from tests.reference import grown_outputs, loss_after, plan_offspring
 from tests.wide import ALL as EVERY
 
 ALL = [net for net in EVERY if net.name not in ("heads, written", "heads, causal", "heads, parted")]
@@ -450,11 +450,7 @@ def test_a_birth_that_changes_the_function_is_refused_and_named() -> None:
 
 
 def loss(graph: Graph, net: Net, plan: GrowthPlan, epsilon: float) -> float:
-    model = copy.deepcopy(graph.model)
-    apply(model, None, plan, epsilon)
-    inputs, targets = net.sample()
-    with torch.no_grad():
-        return float(F.cross_entropy(model(inputs), targets))
+    return loss_after(graph.model, plan, epsilon, *net.sample())
 
 
 def predicting(context: GrowthContext, net: Net) -> GrowthPlan:
