@@ -84,7 +84,7 @@ def _digest(plain: dict[str, Any]) -> str:
 
 def _canonical(value: Any, depth: int = 0) -> Any:
     """As it is after typing: 3, 3.0 and "3" are one number. Texts in a plugin's own mapping have no type, and stay."""
-    if value == {}:
+    if value == {} and depth:
         return None  # no options, however that is typed
     if isinstance(value, dict):
         return {key: one if key == "name" else _canonical(one, depth + 1) for key, one in value.items()}
