@@ -431,8 +431,7 @@ def _with_null(graph: Graph, group: Group, count: int) -> Graph:
     twin, weights = copy.deepcopy(graph.model), theta(graph.model, group)
     null = Birth(group, weights.new_zeros(weights.shape[1]), weights.new_zeros(outgoing(graph.model, group).shape[1]))
     apply(twin, None, GrowthPlan(births=(null,) * count), 0.0)
-    found = graph.on(twin)
-    return found.grown() if graph.baked else found
+    return graph.on(twin).evaluated()
 
 
 def _null_rows(graph: Graph, slot: Slot, group: str, existing: int) -> Tensor:

@@ -107,13 +107,20 @@ class Graph:
         Raises:
             BenchError: The network's own forward pass is not what was read.
         """
+        twin = self.evaluated()
+        if self.baked:
+            twin.trained = self._read(training=True)
+        twin.agree(self._inputs(CHECKED) if inputs is None else inputs)
+        return twin
+
+    def evaluated(self) -> Graph:
+        """The same for evaluation alone, and not held against the network."""
         twin = self.on(self.model)
         if self.baked:
-            twin.program, twin.trained = self._read(training=False), self._read(training=True)
+            twin.program = self._read(training=False)
             renamed = dict(zip(self.program.nodes.nodes, twin.program.nodes.nodes, strict=True))
             for name in ("layouts", "layers", "macs"):
                 setattr(twin, name, {renamed[node]: found for node, found in getattr(self, name).items()})
-        twin.agree(self._inputs(CHECKED) if inputs is None else inputs)
         return twin
 
     def agree(self, inputs: Tensor) -> None:

@@ -38,7 +38,7 @@ def test_costs_are_the_counts_of_the_seed_net(net: Net) -> None:
 
 
 @pytest.mark.parametrize("net", ALL, ids=str)
-@settings(max_examples=4)
+@settings(max_examples=2)
 @given(data=st.data())
 def test_costs_are_the_counts_of_any_grown_net(net: Net, data: st.DataObject) -> None:
     graph = net.graph()
