@@ -24,9 +24,9 @@ from bench.network.plan import GrowthPlan, Split
 
 @register("static")
 class Static:
-    """From scratch, by the recipe. Nothing is displaced, so ``growth.epsilon`` does not enter."""
+    """From scratch, by the recipe. Nothing is displaced or inherited, so neither step nor conditioning enters."""
 
-    step = False
+    step = inherits = False
 
     def __init__(self, config: NoOptions) -> None:
         """It has no options."""
@@ -57,6 +57,8 @@ class StaticMatched(Static):
 @register("shrink_perturb")
 class ShrinkPerturb(StaticMatched):
     """From scratch, with the training that a grown network has had and as many warm starts."""
+
+    inherits = True  # from cycle to cycle
 
     def _cycles(self, context: GrowthContext) -> int:
         return len(context.history) + 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from bench.core.identity import identities
+from bench.core.identity import UNUSED, identities
 from bench.core.options import CONF, GROUPS, Options
 
 
@@ -33,8 +33,9 @@ def completed(options: Options) -> Options:
 
 def name_now(options: Options, name: str) -> str:
     """What a run would be called today that was made with these options and is called ``name``."""
-    with_step, without, *_ = identities(completed(options))
-    return without if name in identities(options)[1::2] else with_step
+    made = identities(options)
+    kind = made.index(name) % len(UNUSED) if name in made else 0
+    return identities(completed(options))[kind]
 
 
 def _defaults(group: str, chosen: Options) -> Options:

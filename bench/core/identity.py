@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from bench.core.options import Options
@@ -18,6 +19,15 @@ LATENCY = "latency"
 MACHINE = ("device", "threads")
 """Of those, what a ladder of this cost depends on."""
 
+NO_STEP = ("epsilon",)
+"""Options of growth that change no number of a method without a step."""
+
+AFRESH = (*NO_STEP, "epsilon_relative", "condition", "shrink", "perturb", "optimizer_state")
+"""Those that change no number of a method whose every stage starts afresh."""
+
+UNUSED: tuple[tuple[str, ...], ...] = ((), NO_STEP, AFRESH)
+"""What methods can make no use of: nothing, a step, whatever is done to a network that is there."""
+
 SILENT_DATA = ("root", "download")
 
 PLACES = {"folder": ("root", "cache"), "file": ("root",)}
@@ -29,7 +39,7 @@ LATER = ("epochs", "final_share", "when", "patience", "gap", "rank", "newborn_lr
 SEED_GROUPS = ("backbone", "data", "train", "seed", "precision")
 
 
-def identity(options: Options, step: bool = True, measured: bool = True) -> str:
+def identity(options: Options, without: Sequence[str] = (), measured: bool = True) -> str:
     """Sixteen hex digits that name a run: the hash of its resolved options.
 
     The order of overrides, the working directory, the launcher, the logger and the device do not enter; every option
@@ -37,26 +47,26 @@ def identity(options: Options, step: bool = True, measured: bool = True) -> str:
 
     Args:
         options: The resolved configuration.
-        step: Whether the method displaces what it splits (`bench.growth.method.GrowthMethod`). Where it does not,
-            ``growth.epsilon`` changes no number and does not enter.
+        without: Options of growth that change none of the method's numbers (`bench.growth.method.unused`); they do not
+            enter.
         measured: Whether device and threads enter where the ladder is of latency; they did not in early records.
     """
-    return _named(_plain(options), step, measured)
+    return _named(_plain(options), without, measured)
 
 
 def identities(options: Options) -> tuple[str, ...]:
-    """The names that a run with these options has if its method has a step, and if it has none; early ones last."""
+    """The names that a run with these options has by what its method makes no use of (`UNUSED`); early ones last."""
     plain = _plain(options)
-    return tuple(_named(plain, step, measured) for measured in (True, False) for step in (True, False))
+    return tuple(_named(plain, without, measured) for measured in (True, False) for without in UNUSED)
 
 
-def _named(plain: Options, step: bool, measured: bool) -> str:
+def _named(plain: Options, without: Sequence[str], measured: bool) -> str:
     kept = {key: value for key, value in plain.items() if key not in SILENT}
     if measured and kept["growth"].get("cost") == LATENCY:
         kept |= {key: plain.get(key) for key in MACHINE}
-    if not step or kept["method"].get("step") is False:
+    if without or kept["method"].get("step") is False:
         kept["method"] = {**kept["method"], "step": False}
-        kept["growth"] = {key: value for key, value in kept["growth"].items() if key != "epsilon"}
+        kept["growth"] = {key: value for key, value in kept["growth"].items() if key not in (without or NO_STEP)}
     return _digest(kept)
 
 

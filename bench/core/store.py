@@ -71,11 +71,11 @@ class RunFolder:
     Args:
         runs_dir: Where runs are kept.
         options: The run's resolved options.
-        step: Whether its method has a step (`bench.core.identity.identity`).
+        without: Options of growth that its method makes no use of (`bench.core.identity.identity`).
     """
 
-    def __init__(self, runs_dir: str | Path, options: Options, step: bool = True) -> None:
-        self.id = identity(options, step)
+    def __init__(self, runs_dir: str | Path, options: Options, without: Sequence[str] = ()) -> None:
+        self.id = identity(options, without)
         names = [_short(re.sub(r"[^\w.-]", "_", options[group]["name"])) for group in ("data", "backbone", "method")]
         self.runs_dir = Path(runs_dir)
         self.path = self.runs_dir / f"{'-'.join(names)}-seed{options['seed']}-{self.id}"

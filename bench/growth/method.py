@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import BenchError, Refused, foreign
+from bench.core.identity import AFRESH, NO_STEP
 from bench.core.options import Options
 from bench.core.registry import Registry
 from bench.curvature.operator import Operator
@@ -148,7 +149,8 @@ class GrowthMethod(Protocol):
     suit the network.
 
     A method that displaces nothing says so by an attribute ``step = False``: then ``growth.epsilon`` changes no number,
-    and one run stands for all its values. Without the attribute a method is taken to have a step.
+    and one run stands for all its values. Without the attribute a method is taken to have a step. One whose plans all
+    start afresh says ``inherits = False`` as well: then what is done to a grown network changes no number either.
     """
 
     def propose(self, context: GrowthContext) -> GrowthPlan:
@@ -183,6 +185,15 @@ def has_step(method: object) -> bool:
     """Whether a method displaces what it splits; its attribute ``step`` says so (`GrowthMethod`)."""
     with foreign(f"{type(method).__name__}.step"):
         return bool(getattr(method, "step", True))
+
+
+def unused(method: object) -> tuple[str, ...]:
+    """Options of growth that change none of a method's numbers, of `bench.core.identity.UNUSED`."""
+    with foreign(f"{type(method).__name__}.inherits"):
+        inherits = bool(getattr(method, "inherits", True))
+    if not inherits:
+        return AFRESH
+    return () if has_step(method) else NO_STEP
 
 
 def check_options(method: GrowthMethod, graph: Graph) -> None:

@@ -107,6 +107,14 @@ def displaces_nothing_without_a_step(make: Make, network: Network) -> None:
         require(differ is None, f"it says step = False, and growth.epsilon changes {differ}")
 
 
+def inherits_nothing_if_it_says_so(make: Make, network: Network) -> None:
+    """If it says ``inherits = False``, its plans start afresh."""
+    if getattr(make(), "inherits", True):
+        return
+    plan = _first_plan(make, network, USUAL)
+    require(plan.restart or not plan.changes, "it says inherits = False and its plan grows the network that is there")
+
+
 def answers_in_plain_numbers(make: Make, network: Network) -> None:
     """Plans are of ints and floats: no tensors, no NumPy scalars, no True for 1; neurons are whole numbers."""
     event, plan, _ = _asked(make, network)
@@ -134,6 +142,7 @@ RULES: tuple[Rule, ...] = (
     predicts_its_drop,
     repeats_itself,
     displaces_nothing_without_a_step,
+    inherits_nothing_if_it_says_so,
     answers_in_plain_numbers,
     leaves_the_model_alone,
     *(leaves_alone(aspect) for aspect in ASPECTS if aspect is not parameters_and_buffers),

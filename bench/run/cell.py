@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bench.core.errors import BenchError
+from bench.core.identity import UNUSED
 from bench.core.loading import load_torch
 from bench.core.options import Options
 from bench.core.provenance import changes
@@ -102,25 +103,26 @@ def differ(one: Cell, other: Cell) -> bool:
 def run_folder(options: Options) -> RunFolder:
     """The folder of a run with these options, or of one that lacks only what was added since.
 
-    A method without a step has one run for all of ``growth.epsilon``, under a name of its own. Which name holds can be
-    seen from what is there; the method is asked, and PyTorch loaded, only where neither is.
+    A method without a step has one run for all of ``growth.epsilon``, under a name of its own, and one that starts
+    afresh has one for all ways to condition. Which name holds can be seen from what is there; the method is asked, and
+    PyTorch loaded, only where none is.
     """
-    with_step, without = (RunFolder(options["runs_dir"], options, step) for step in (True, False))
-    for folder in (with_step, without):
+    folders = {without: RunFolder(options["runs_dir"], options, without) for without in UNUSED}
+    for folder in folders.values():
         if folder.path.exists():
             return folder
-    for folder in (*with_step.made_before(), *without.made_before()):
-        if not folder.standing().is_due(str(options["rerun"])):
-            return folder
-    return with_step if _has_step(options["method"]) else without
+    for before in (one for folder in folders.values() for one in folder.made_before()):
+        if not before.standing().is_due(str(options["rerun"])):
+            return before
+    return folders[_unused(options["method"])]
 
 
-def _has_step(chosen: Options) -> bool:
-    """Whether the chosen method has a step; one that cannot be made is left for its run to complain of."""
+def _unused(chosen: Options) -> tuple[str, ...]:
+    """Options that the chosen method makes no use of; one that cannot be made is left for its run to complain of."""
     load_torch()
-    from bench.growth.method import has_step, make
+    from bench.growth.method import make, unused
 
     try:
-        return has_step(make(chosen))
+        return unused(make(chosen))
     except BenchError:
-        return True
+        return ()

@@ -24,6 +24,7 @@ from bench.growth.rules import (
     counts_are_true,
     displaces_nothing_without_a_step,
     grows_within_rung,
+    inherits_nothing_if_it_says_so,
     leaves_the_model_alone,
     predicts_its_drop,
     repeats_itself,
@@ -95,6 +96,12 @@ class Restarting(Honest):
 
     def propose(self, context: GrowthContext) -> GrowthPlan:
         return GrowthPlan(halves(context, along(context)).splits, restart=True)
+
+
+class Inheriting(Honest):
+    """Says that it starts afresh, and grows what is there."""
+
+    inherits = False
 
 
 class Boasting(Honest):
@@ -231,6 +238,7 @@ BREAKERS: list[tuple[type[Honest], Rule, str]] = [
     (Displacing, displaces_nothing_without_a_step, "it says step = False and displaces what it splits by [0.01"),
     (LateDisplacing, displaces_nothing_without_a_step, "it says step = False and displaces what it splits by ["),
     (Restarting, displaces_nothing_without_a_step, "it says step = False and its plan has directions"),
+    (Inheriting, inherits_nothing_if_it_says_so, "it says inherits = False and its plan grows the network"),
     (Boasting, predicts_its_drop, "predicted a change of -"),
     (Silent, says_why_it_stops, "nothing was proposed although there was room, without a reason"),
     (Moody, repeats_itself, "two runs with the same seed "),

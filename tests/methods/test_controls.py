@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
 
 from bench.core.errors import ConfigError
-from bench.growth.method import Trained, has_step
+from bench.core.identity import AFRESH
+from bench.core.record import numbers
+from bench.growth.method import Trained, has_step, unused
 from bench.methods import registry
+from bench.run.command import run
 from tests.methods.made import context_of, method
 from tests.nets import NETS, Net, named
+from tests.runs import options
 
 
 def test_net2net_shares_equally_and_displaces_replicas_only() -> None:
@@ -98,6 +103,26 @@ def test_the_controls_say_that_they_have_no_step_and_take_no_options() -> None:
         assert registry[name].defaults() == {"name": name}
         with pytest.raises(ConfigError, match=r"^method\.step=False: expected one of no options"):
             method(name, step=False)
+
+
+@pytest.mark.parametrize("name", ["static", "static_matched"])
+def test_nothing_that_is_done_to_a_grown_network_changes_what_starts_afresh(name: str, tmp_path: Path) -> None:
+    others = {
+        "epsilon": 0.5,
+        "epsilon_relative": True,
+        "condition": "shrink_perturb",
+        "shrink": 0.3,
+        "perturb": 0.3,
+        "optimizer_state": "reset",
+    }
+    assert tuple(others) == AFRESH
+    assert unused(method(name)) == AFRESH
+    given = [f"method={name}", "growth.stages=1", "train.epochs=1"]
+    plain, other = (
+        run(options(tmp_path / where, *given, *more), quiet=True)
+        for where, more in [("plain", []), ("other", [f"growth.{key}={value}" for key, value in others.items()])]
+    )
+    assert numbers(plain) == numbers(other)
 
 
 @pytest.mark.parametrize("name", ["static", "static_matched"])

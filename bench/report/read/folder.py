@@ -75,8 +75,8 @@ def _read_one(path: Path, runs_dir: str, found: Found) -> None:
         if unreadable:
             found.left_out.append(LeftOut(path.name, _shortened(unreadable)))
         options = read_config(folder.config_path)
-        with_step, without, *_ = identities(options)
-        name = without if path.name.endswith(without) else with_step
+        names = identities(options)
+        name = next((one for one in names if path.name.endswith(one)), names[0])
     folder.id, now = name_now(options, name), completed(options)
     cell = Cell(now, folder, overrides(now, runs_dir))
     vars(cell)["standing"] = standing  # which is not read again

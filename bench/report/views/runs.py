@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from bench.core.identity import identities
+from bench.core.identity import UNUSED, identities
 from bench.core.numbers import DASH
 from bench.core.record import RunState
 from bench.report.analysis.findings import Findings, Overview
@@ -80,7 +80,7 @@ def _cells(overview: Overview, most: int) -> Table:
     ]
     left = [cell.id for cell in overview.cells if cell.state is not RunState.DONE]
     shown = set(left[:most])
-    stepless = {cell.id for cell in overview.cells if cell.id == identities(cell.options)[1]}
+    stepless = {cell.id for cell in overview.cells if cell.id in identities(cell.options)[1 : len(UNUSED)]}
     columns = (
         *untitled("data backbone method"),
         Column("label", "Method", show=lambda row: Shown(row["label"], row["setting"])),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.core.identity import identities, identity, seed_identity
+from bench.core.identity import AFRESH, NO_STEP, UNUSED, identities, identity, seed_identity
 
 OPTIONS: dict[str, Any] = {
     "method": {"name": "s3d", "c": 3.0},
@@ -93,8 +93,8 @@ def test_a_method_that_says_so_in_its_options_has_no_step_either() -> None:
     """As the controls did in early records: the same name, whoever says it."""
     said = {**OPTIONS, "method": {"name": "static", "step": False}}
     known = {**OPTIONS, "method": {"name": "static"}}
-    assert identity(said) == identity(known, step=False) != identity(known)
-    assert identities(known)[:2] == (identity(known), identity(known, step=False))
+    assert identity(said) == identity(known, without=NO_STEP) != identity(known)
+    assert identities(known)[: len(UNUSED)] == tuple(identity(known, without) for without in UNUSED)
     assert len(set(identities(said))) == 1
 
 
@@ -120,11 +120,23 @@ def test_texts_in_a_mapping_without_types_are_not_numbers() -> None:
 def test_latency_depends_on_the_machine(option: str, value: object) -> None:
     latency = changed("growth.cost", "latency")
     assert identity({**latency, option: value}) != identity(latency)
-    assert identities({**latency, option: value})[2:] == identities(latency)[2:]  # the names of early records
+    assert (
+        identities({**latency, option: value})[len(UNUSED) :] == identities(latency)[len(UNUSED) :]
+    )  # the names of early records
 
 
 def test_without_a_step_one_name_holds_for_all_steps() -> None:
     small, large = ({**OPTIONS, "growth": {"epsilon": epsilon}} for epsilon in (0.01, "line_search"))
-    assert identity(small, step=False) == identity(large, step=False)
+    assert identity(small, without=NO_STEP) == identity(large, without=NO_STEP)
     assert identity(small) != identity(large)
-    assert identity({**small, "growth": {"epsilon": 0.01, "stages": 1}}, step=False) != identity(small, step=False)
+    assert identity({**small, "growth": {"epsilon": 0.01, "stages": 1}}, without=NO_STEP) != identity(
+        small, without=NO_STEP
+    )
+
+
+@pytest.mark.parametrize("option", AFRESH)
+def test_what_starts_afresh_has_one_name_for_all_ways_to_grow(option: str) -> None:
+    one, two = ({**OPTIONS, "growth": {"stages": 1, option: value}} for value in (0.01, 0.1))
+    assert identity(one, AFRESH) == identity(two, AFRESH)
+    assert identity(one) != identity(two)
+    assert (identity(one, NO_STEP) == identity(two, NO_STEP)) is (option in NO_STEP)

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from bench.core import record as module
-from bench.core.identity import identity
+from bench.core.identity import NO_STEP, identity
 from bench.core.provenance import Provenance, Source
 from bench.core.record import (
     SCHEMA,
@@ -378,4 +378,4 @@ def test_an_early_table_of_latency_is_read() -> None:
 def test_an_early_control_has_the_name_that_it_has_now() -> None:
     record = read(STATIC)
     assert record.config["method"] == {"name": "static", "step": False}
-    assert record.id == identity({**record.config, "method": {"name": "static"}}, step=False)
+    assert record.id == identity({**record.config, "method": {"name": "static"}}, without=NO_STEP)

@@ -10,6 +10,7 @@ import pytest
 from filelock import FileLock
 
 from bench.core.files import PARTIAL
+from bench.core.identity import NO_STEP
 from bench.core.record import SCHEMA, Environment, Flops, RunRecord, RunState, Seconds, StageRecord, written
 from bench.core.store import RunFolder, Standing
 
@@ -57,7 +58,7 @@ def ended(
 def test_the_folders_name_is_safe_and_says_what_is_in_it(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path, OPTIONS)
     assert folder.path == tmp_path / f"mnist-mlp-import_mine_s3d-seed3-{folder.id}"
-    assert RunFolder(tmp_path, OPTIONS, step=False).id != folder.id
+    assert RunFolder(tmp_path, OPTIONS, without=NO_STEP).id != folder.id
 
 
 def test_a_run_stands_where_its_files_say(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_only_a_whole_record_of_this_run_counts(tmp_path: Path) -> None:
 
 
 def test_a_record_in_another_runs_folder_is_not_its_own(tmp_path: Path) -> None:
-    one, two = RunFolder(tmp_path, OPTIONS), RunFolder(tmp_path, OPTIONS, step=False)
+    one, two = RunFolder(tmp_path, OPTIONS), RunFolder(tmp_path, OPTIONS, without=NO_STEP)
     two.write_record(ended(one))
     assert two.standing() == Standing(RunState.UNREADABLE, f"id {one.id}: the record of another run")
     assert RunFolder.at(two.path).standing().state is RunState.DONE  # whose folder it should be is not known

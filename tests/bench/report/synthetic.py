@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.core.identity import identity
+from bench.core.identity import AFRESH, identity
 from bench.core.record import RunRecord, StageRecord, checksum, convert, plain, upgrade
 from bench.core.store import RunFolder
 from bench.report.read.command import overrides
@@ -60,7 +60,7 @@ def plausible(method: str, rung: int, seed: int, epsilon: float) -> float:
 
 def folder(runs_dir: str | Path, config: Mapping[str, Any]) -> RunFolder:
     """The folder of a run with these options."""
-    return RunFolder(runs_dir, config, config["method"]["name"] not in STEPLESS)
+    return RunFolder(runs_dir, config, AFRESH if config["method"]["name"] in STEPLESS else ())
 
 
 def cell(config: Mapping[str, Any], runs_dir: str | Path) -> Cell:
@@ -136,7 +136,7 @@ def old(
         "schema": 1,
         "status": "done",
         "reason": None,
-        "id": identity(config, key[0] not in STEPLESS),
+        "id": identity(config, AFRESH if key[0] in STEPLESS else ()),
         "method": config["method"]["name"],
         "backbone": config["backbone"]["name"],
         "data": config["data"]["name"],

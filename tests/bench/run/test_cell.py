@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.core.identity import AFRESH, NO_STEP, UNUSED
 from bench.core.record import RunState
 from bench.core.store import RunFolder
 from bench.run.cell import Cell, run_folder
@@ -13,19 +14,26 @@ from tests.runs import options
 
 
 @pytest.mark.parametrize(
-    ("overrides", "step"),
-    [(["method=s2d"], True), (["method=static"], False), (["method=net2net", "method.step=false"], False)],
+    ("overrides", "without"),
+    [
+        (["method=s2d"], ()),
+        (["method=static"], AFRESH),
+        (["method=shrink_perturb"], NO_STEP),
+        (["method=net2net", "method.step=false"], NO_STEP),
+    ],
 )
-def test_a_methods_step_decides_its_runs_name(overrides: list[str], step: bool, tmp_path: Path) -> None:
+def test_what_a_method_makes_no_use_of_is_not_in_its_runs_name(
+    overrides: list[str], without: tuple[str, ...], tmp_path: Path
+) -> None:
     chosen = options(tmp_path, *overrides)
-    assert run_folder(chosen).path == RunFolder(tmp_path, chosen, step).path
+    assert run_folder(chosen).path == RunFolder(tmp_path, chosen, without).path
 
 
-@pytest.mark.parametrize("step", [True, False])
-def test_a_folder_that_is_there_decides_without_asking_the_method(step: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("without", UNUSED)
+def test_a_folder_that_is_there_decides_without_asking_the_method(without: tuple[str, ...], tmp_path: Path) -> None:
     chosen = {**options(tmp_path), "method": {"name": "of a package that is gone"}}
     assert run_folder(chosen).path == RunFolder(tmp_path, chosen).path  # its run says what is wrong
-    there = RunFolder(tmp_path, chosen, step)
+    there = RunFolder(tmp_path, chosen, without)
     there.path.mkdir(parents=True)
     assert run_folder(chosen).path == there.path
 

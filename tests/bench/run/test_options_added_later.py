@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.core.defaults import completed, load, name_now
-from bench.core.identity import identity
+from bench.core.identity import AFRESH, identities, identity
 from bench.core.record import RunState
 from bench.report.read.folder import cells, read
 from bench.report.read.settings import settings
@@ -36,9 +36,9 @@ def made_early(chosen: dict[str, Any], *names: str) -> Path:
     run(chosen, quiet=True)
     path = run_folder(chosen).path
     record = json.loads((path / "run.json").read_text())
-    step = record["id"] == identity(record["config"])
+    kind = identities(record["config"]).index(record["id"])
     record["config"] = without(record["config"], *names)
-    record["id"] = identity(record["config"], step)
+    record["id"] = identities(record["config"])[kind]
     old = path.with_name(f"{path.name.rpartition('-')[0]}-{record['id']}")
     (path / "run.json").write_text(signed(record))
     shutil.move(path, old)
@@ -80,5 +80,5 @@ def test_what_lacks_nothing_stays_as_it_is(tmp_path: Path) -> None:
     chosen = options(tmp_path, "backbone=lenet", "data=mnist", "growth.stages=2")
     assert completed(chosen) == chosen
     assert name_now(chosen, identity(chosen)) == identity(chosen)
-    assert name_now(chosen, identity(chosen, step=False)) == identity(chosen, step=False)
+    assert name_now(chosen, identity(chosen, without=AFRESH)) == identity(chosen, without=AFRESH)
     assert load("growth/nothing") == {}
