@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from bench.core.errors import Refused, require
+from bench.core.errors import require
 from bench.growth.budget import Candidate, by_gain, useful
 from bench.growth.method import GrowthContext
 from bench.methods import register
@@ -61,7 +61,7 @@ class Firefly:
         made: dict[tuple[str, int], Split | Birth] = {}
         for group in context.groups:
             made |= {(group.name, k): split for k, split in enumerate(self._splits(context, group))}
-        for group in self._bearing(context):
+        for group in context.fertile if self.config.new else ():
             births = enumerate(self._births(context, group), start=context.widths[group.name])
             made |= {(group.name, k): birth for k, birth in births}
         found = useful(Candidate(one.group, k, 1, one.gain or 0.0) for (_, k), one in made.items())
@@ -71,12 +71,6 @@ class Firefly:
             tuple(one for one in taken if isinstance(one, Birth)),
             stopped=None if found else "nothing useful",
         )
-
-    def _bearing(self, context: GrowthContext) -> list[Group]:
-        try:
-            return context.bearing if self.config.new else []
-        except Refused:
-            return []  # its neurons can be split all the same
 
     def _splits(self, context: GrowthContext, group: Group) -> list[Split]:
         """Every neuron in two, along a direction that has followed the loss."""

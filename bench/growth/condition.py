@@ -6,16 +6,23 @@ starts from there. Shrinking towards, and adding, a fresh network of the new wid
 
     theta <- shrink * theta + perturb * fresh
 
-``rescale`` gives each layer the norm of a fresh one's alone. Scales of normalisations, which a fresh network has at
-one, are left alone, and so are their shifts: behind them the function does not feel that the rows before are shorter,
-but training does, whose steps are then longer for its weights. Their running statistics follow in training; before,
-they are off (``growth.refresh_norm`` estimates them again).
+``rescale`` gives each layer the norm F that a fresh one has, of which a share p (``perturb``) is in fresh weights. These
+are about orthogonal to its own, so that the squares add up to ``F^2``:
+
+    theta <- sqrt(1 - p^2) * F / ||theta|| * theta + p * fresh
+
+A layer far from fresh is shrunk more than one that is near, which one factor for all layers cannot do.
+
+Scales of normalisations, which a fresh network has at one, are left alone, and so are their shifts: behind them the
+function does not feel that the rows before are shorter, but training does, whose steps are then longer for its weights.
+Their running statistics follow in training; before, they are off (``growth.refresh_norm`` estimates them again).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import sqrt
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +34,8 @@ NONE, SHRINK_PERTURB, RESCALE = "none", "shrink_perturb", "rescale"
 SCALE = "scale"
 """What a plan's own factors of outgoing weights are called on record (`bench.network.plan.GrowthPlan.scale`)."""
 CONDITIONS = (NONE, SHRINK_PERTURB, RESCALE)
+TAKES = {SHRINK_PERTURB: ("growth.shrink", "growth.perturb"), RESCALE: ("growth.perturb",)}
+"""The options that each reads."""
 HALF = 0.5
 """Of either, where nothing is said of both."""
 
@@ -39,6 +48,8 @@ class Condition:
         kind: One of `CONDITIONS`.
         shrink: Factor of the weights.
         perturb: Factor of a fresh network's weights, which are added.
+
+    Where layers are rescaled the factor of the weights is each layer's own, and ``shrink`` is not read.
     """
 
     kind: str = NONE
@@ -56,10 +67,13 @@ class Condition:
         require_choice("growth.condition", NONE if kind is None else kind, CONDITIONS)
         for option, value in given.items():
             require(value is None or 0 <= value <= 1, option, value, "a number from 0 to 1, or null")
-            alone = kind in (None, SHRINK_PERTURB) or value is None
-            require(alone, option, value, f"null with growth.condition={kind}; shrink_perturb takes it")
-        if kind not in (None, SHRINK_PERTURB) or (kind is None and shrink is None and perturb is None):
-            return cls(kind or NONE)
+            takes = [one for one, options in TAKES.items() if option in options]
+            alone = kind is None or kind in takes or value is None
+            require(alone, option, value, f"null with growth.condition={kind}; {' or '.join(takes)} reads it")
+        if kind == RESCALE:
+            return cls(RESCALE, perturb=perturb or 0.0)
+        if kind == NONE or (kind is None and shrink is None and perturb is None):
+            return cls()
         if shrink is None and perturb is None:
             return cls(SHRINK_PERTURB, HALF, HALF)
         made = cls(SHRINK_PERTURB, 1.0 if shrink is None else shrink, 0.0 if perturb is None else perturb)
@@ -82,16 +96,16 @@ def condition(model: nn.Module, fresh: nn.Module, how: Condition) -> None:
     """
     with torch.no_grad():
         for weight, drawn, bias, drawn_bias in _layers(model, fresh):
-            if how.kind == SHRINK_PERTURB:
-                for own, other in ((weight, drawn), (bias, drawn_bias)):
-                    if own is not None and other is not None:
-                        own.mul_(how.shrink).add_(other, alpha=how.perturb)
-            elif how.kind == RESCALE:
-                norm, wanted = torch.linalg.vector_norm(weight), torch.linalg.vector_norm(drawn)
-                factor = wanted / norm if norm > 0 and wanted > 0 else 1.0
-                for own in (weight, bias):
-                    if own is not None:
-                        own.mul_(factor)
+            factor = how.shrink if how.kind == SHRINK_PERTURB else _rescaling(weight, drawn, how.perturb)
+            for own, other in ((weight, drawn), (bias, drawn_bias)):
+                if factor is not None and own is not None and other is not None:
+                    own.mul_(factor).add_(other, alpha=how.perturb)
+
+
+def _rescaling(weight: Tensor, drawn: Tensor, share: float) -> Tensor | None:
+    """The factor of a layer's weights beside a share of fresh ones; None where either has no length."""
+    norm, wanted = torch.linalg.vector_norm(weight), torch.linalg.vector_norm(drawn)
+    return sqrt(1 - share**2) * wanted / norm if norm > 0 and wanted > 0 else None
 
 
 def scale_outgoing(model: nn.Module, group: Group, neurons: int, factor: float) -> None:

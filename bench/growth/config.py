@@ -48,9 +48,10 @@ class GrowthConfig:
             (keep), by a step halved until it does not (smaller), or without the layers at fault (leave_out).
         optimizer_state: What happens to it at a split: carry, zero (for newborn neurons) or reset.
         condition: What is done to the weights after growing (`bench.growth.condition`): none, shrink_perturb, rescale;
-            None for what shrink and perturb say.
+            None for what shrink and perturb say, or the method where they say nothing.
         shrink: Factor of the weights, from 0 to 1; None for 1, or 0.5 where perturb says nothing either.
-        perturb: Factor of a fresh network's weights, which are added; None for 0, or 0.5 where shrink says nothing.
+        perturb: Factor of a fresh network's weights, which are added; None for 0, or 0.5 where shrink says nothing
+            and condition does not rescale.
         refresh_norm: Training batches on which batch-norm statistics are estimated again after growing; 0 for none.
     """
 

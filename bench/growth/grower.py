@@ -184,8 +184,8 @@ class Grower:
         self.method = _method(method, options)
         self.name = name or (method if isinstance(method, str) else type(method).__name__)
         caller.require_module(model)
-        if build is None and not self.config.conditioning.is_none:
-            kind = self.config.conditioning.kind
+        if build is None and not self.conditioning.is_none:
+            kind = self.conditioning.kind
             raise ConfigError("growth.condition", kind, "build=FUNCTION, which makes a fresh network of its kind")
         self.model, self.seed, self.build = model, seed, build
         caller.require_trainable(model, "model", type(model).__name__)
@@ -312,12 +312,22 @@ class Grower:
             self.graph, self.form = event.graph, caller.form(self.model)
         if plan.restart:
             self._restart(optimizers, averages)
-        elif not self.config.conditioning.is_none:
+        elif not self.conditioning.is_none:
             self._condition(event, averages, record)
         self.events += 1
         return Growth(
             self.name, self.config.cost, target, before, self.costs, widths, self.widths, plan=plan, record=record
         )
+
+    @property
+    def conditioning(self) -> Condition:
+        """What is done to the weights after growing: as the options say, or the method where they say nothing."""
+        if (self.config.condition, self.config.shrink, self.config.perturb) != (None, None, None):
+            return self.config.conditioning
+        asked = getattr(self.method, "condition", None) or Condition()
+        if not isinstance(asked, Condition):
+            raise BenchError(f"method={self.name}: its condition is a {type(asked).__name__}; expected a Condition")
+        return asked
 
     def _event(
         self, sample: Sample, optimizers: Sequence[Optimizer], averages: Sequence[nn.Module], epochs: int
@@ -358,7 +368,7 @@ class Grower:
     def _condition(self, event: GrowthEvent, averages: Sequence[nn.Module], record: GrowthRecord) -> None:
         """Shrink, perturb or rescale the grown network."""
         assert self.build is not None
-        generator, how = stream(self.seed, f"condition {self.events + 1}"), self.config.conditioning
+        generator, how = stream(self.seed, f"condition {self.events + 1}"), self.conditioning
         fresh = drawn(self.model, self.build, generator)
         before = event.loss()
         for one in (self.model, *averages):
@@ -375,7 +385,7 @@ class Grower:
             cycle: The number of the cycle that begins.
         """
         assert self.build is not None
-        generator, how = stream(self.seed, f"warm start {stage} {cycle}"), self.config.conditioning
+        generator, how = stream(self.seed, f"warm start {stage} {cycle}"), self.conditioning
         fresh = drawn(self.model, self.build, generator)
         condition(self.model, fresh, Condition(SHRINK_PERTURB, HALF, HALF) if how.is_none else how)
 

@@ -120,10 +120,14 @@ class GrowthContext:
         Raises:
             Refused: There are none.
         """
-        found = [g for g in self.groups if bears(self.graph, g) and self.pair(g).is_quiet]
-        if not found:
+        if not self.fertile:
             raise Refused("no layer whose null neurons put out nothing: their activations are not zero at zero")
-        return found
+        return self.fertile
+
+    @property
+    def fertile(self) -> list[Group]:
+        """The same, or none."""
+        return [g for g in self.groups if bears(self.graph, g) and self.pair(g).is_quiet]
 
     @property
     def residual(self) -> float | None:
@@ -151,6 +155,9 @@ class GrowthMethod(Protocol):
     A method that displaces nothing says so by an attribute ``step = False``: then ``growth.epsilon`` changes no number,
     and one run stands for all its values. Without the attribute a method is taken to have a step. One whose plans all
     start afresh says ``inherits = False`` as well: then what is done to a grown network changes no number either.
+
+    One that wants something done to the weights after growing has an attribute ``condition``
+    (`bench.growth.condition.Condition`); it holds where ``growth.condition``, ``shrink`` and ``perturb`` say nothing.
     """
 
     def propose(self, context: GrowthContext) -> GrowthPlan:

@@ -59,6 +59,18 @@ def test_rescaling_gives_each_layer_a_fresh_ones_norm() -> None:
     assert torch.equal(model.state_dict()["1.weight"], before["1.weight"])
 
 
+def test_rescaling_takes_a_share_of_a_fresh_layer_and_keeps_its_norm() -> None:
+    model, fresh = shifted(), network(1)
+    before = copy.deepcopy(model.state_dict())
+    condition(model, fresh, Condition("rescale", perturb=0.6))
+    for name in ("0.weight", "3.weight", "4.weight", "7.weight"):
+        now, then, drawn = model.state_dict()[name], before[name], fresh.state_dict()[name]
+        assert torch.allclose(now, 0.8 * drawn.norm() / then.norm() * then + 0.6 * drawn, atol=1e-6)
+    condition(model, fresh, Condition("rescale", perturb=1.0))
+    assert torch.equal(model[7].weight, fresh[7].weight)
+    assert torch.equal(model[7].bias, fresh[7].bias)
+
+
 def test_what_is_frozen_or_of_no_length_is_left_alone() -> None:
     model, fresh = shifted(), network(1)
     model[7].requires_grad_(False)
@@ -80,6 +92,7 @@ def test_what_is_frozen_or_of_no_length_is_left_alone() -> None:
         (None, 0.7, None, Condition("shrink_perturb", 0.7, 0.0)),
         ("shrink_perturb", None, 0.2, Condition("shrink_perturb", 1.0, 0.2)),
         ("rescale", None, None, Condition("rescale")),
+        ("rescale", None, 0.7, Condition("rescale", perturb=0.7)),
     ],
 )
 def test_what_options_mean(kind: str | None, shrink: float | None, perturb: float | None, expected: Condition) -> None:
@@ -91,7 +104,8 @@ def test_what_options_mean(kind: str | None, shrink: float | None, perturb: floa
     [
         ({"condition": "shrink"}, "growth.condition=shrink: expected one of none, shrink_perturb, rescale"),
         ({"condition": "none", "shrink": 0.5}, "growth.shrink=0.5: expected null with growth.condition=none"),
-        ({"condition": "rescale", "perturb": 0.5}, "growth.perturb=0.5: expected null with growth.condition=rescale"),
+        ({"condition": "rescale", "shrink": 0.5}, "growth.shrink=0.5: expected null with growth.condition=rescale"),
+        ({"condition": "none", "perturb": 0.5}, "growth.perturb=0.5: expected null with growth.condition=none"),
         ({"shrink": 1.5}, "growth.shrink=1.5: expected a number from 0 to 1, or null"),
         ({"perturb": -1.0}, "growth.perturb=-1.0: expected a number from 0 to 1, or null"),
         ({"shrink": 0.0}, "growth.shrink=0.0: expected above 0 where growth.perturb is 0"),
