@@ -16,7 +16,7 @@ from tests.methods.made import context_of, method
 from tests.nets import SMOOTH, Net, named
 from tests.reference import loss_after
 
-PREDICTING = ("s2d", "s3d", "fast_s2d", "random_split", "tiny", "firefly")
+PREDICTING = ("s2d", "s3d", "fast_s2d", "random_split", "tiny", "firefly", "saddle")
 
 
 def loss(graph: Graph, net: Net, plan: GrowthPlan, epsilon: float) -> float:

@@ -36,7 +36,7 @@ CASES: list[tuple[dict[str, Any], tuple[int, ...]]] = [
 ]
 
 
-PAIRED, FEW = ("firefly", "gradmax", "senn", "tiny"), 3
+PAIRED, FEW = ("firefly", "gradmax", "saddle", "senn", "tiny"), 3
 """Methods that need more than a spectrum of every group they grow, and the groups they are offered here."""
 SPLIT = 3
 """Neurons of each group that have any curvature."""
