@@ -83,9 +83,9 @@ def grown(options: dict[str, Any], made: object = "saddle", **more: object) -> n
 
 def test_layers_then_have_the_norm_of_a_fresh_one_unless_something_else_is_said() -> None:
     plain, usual, shrunk = (grown(options) for options in ({"condition": "none"}, {}, {"shrink": 0.5}))
-    fresh = nn.Linear(6, plain[0].out_features).weight.detach().norm()
+    fresh = float(nn.Linear(6, plain[0].out_features).weight.detach().norm())
     assert plain[0].weight.detach().norm() > 2 * fresh
-    assert usual[0].weight.detach().norm() == pytest.approx(fresh, rel=0.3)
+    assert float(usual[0].weight.detach().norm()) == pytest.approx(fresh, rel=0.3)
     for one, other in zip(shrunk.parameters(), plain.parameters(), strict=True):
         assert torch.allclose(one, 0.5 * other)
     again = grown({"condition": "rescale", "perturb": 0.7})
