@@ -10,8 +10,9 @@ from bench.core.options import CONF, GROUPS, Options
 
 @cache
 def files(group: str) -> tuple[str, ...]:
-    """Names that a group has files for."""
-    return tuple(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
+    """Names that a group has files for, those in folders of it as ``FOLDER/NAME``."""
+    place = CONF / group
+    return tuple(sorted(path.relative_to(place).with_suffix("").as_posix() for path in place.rglob("*.yaml")))
 
 
 @cache
