@@ -1,0 +1,239 @@
+"""The answer to a question as a report: a part for each setting, and the last on the runs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench.core.numbers import DASH, count, engineering, listed, p_value, plural, share
+from bench.core.record import RunState
+from bench.report.analysis.rungs import Row, mean_of
+from bench.report.analysis.score import INTERVAL
+from bench.report.views.base import Block, Prose
+from bench.report.views.document import Part, Report, Section
+from bench.report.views.table import Column, Shown, Table, untitled
+from bench.study.answer import LAST, common_sizes, design, means, pairs, resolutions, shares
+from bench.study.committed import environments, run_rows, stage_rows
+from bench.study.figure import chart
+from bench.study.layout import Layout
+from bench.study.question import Question
+
+CORES = 2
+"""Cores that hours are stated for."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the runs of a question say.
+
+    Attributes:
+        question: The question.
+        layouts: Its settings.
+    """
+
+    question: Question
+    layouts: Sequence[Layout]
+
+    @property
+    def rows(self) -> list[Row]:
+        """A row for each run, done or not."""
+        return list(run_rows(self.layouts))
+
+    @property
+    def done(self) -> int:
+        """Runs that are done."""
+        return sum(row["state"] == RunState.DONE for row in self.rows)
+
+    @property
+    def hours(self) -> float:
+        """Of `CORES` cores, each at one run at a time."""
+        return sum(row["seconds"] or 0.0 for row in self.rows) / CORES / 3600
+
+    @property
+    def main(self) -> str:
+        """The comparison that stands out most against what its seeds resolve; without a baseline, best and worst."""
+        found = [(layout, row) for layout in self.layouts for row in _last_pairs(layout, self.question)]
+        known = [one for one in found if one[1]["resolves"]]
+        if known:
+            return _sentence(*max(known, key=lambda one: abs(one[1]["difference"]) / one[1]["resolves"]))
+        return "; ".join(_range(layout) for layout in self.layouts if layout.runs)
+
+
+def _last_pairs(layout: Layout, question: Question) -> list[Row]:
+    return [row for row in pairs(layout, question.baseline) if row["measure"] == LAST] if layout.runs else []
+
+
+def _sentence(layout: Layout, row: Row) -> str:
+    score = layout.score
+    ends = f"{score.text(row['low'], True)} to {score.text(row['high'], True)}"
+    label = layout.label(tuple(row[factor] for factor in layout.factors))
+    p = DASH if row["p_holm"] is None else p_value(row["p_holm"])
+    difference = f"{score.text(row['difference'], True)}{score.unit} ({ends}; p {p})"
+    return f"{label} against {row['baseline']} on {layout.setting.title}: {difference}"
+
+
+def _range(layout: Layout) -> str:
+    ordered = sorted(means(layout), key=lambda row: row["test_mean"])
+    ends = [
+        (layout.label(tuple(row[f] for f in layout.factors)), row["test_mean"]) for row in (ordered[0], ordered[-1])
+    ]
+    (low, worst), (high, best) = ends
+    score = layout.score
+    return f"{layout.setting.title}: {score.text(worst)} ({low}) to {score.text(best)} ({high})"
+
+
+def build(answer: Answer) -> Report:
+    """The page with its tables; the lines at its head are Markdown."""
+    parts = [
+        Part(layout.setting.slug, layout.setting.title, [Section("answer", "", list(_blocks(layout, answer.question)))])
+        for layout in answer.layouts
+        if layout.runs
+    ]
+    last = Part("runs", "Runs", [Section("runs", "", list(_runs(answer)))])
+    return Report(answer.question.name, list(_lines(answer)), [*parts, last], [])
+
+
+def _lines(answer: Answer) -> Iterator[str]:
+    question, rows = answer.question, answer.rows
+    yield question.asks
+    sweeps = (shlex.join(["python", "-m", "bench", "-m", f"experiment={one}"]) for one in question.presets)
+    commands = listed([f"`{one} hydra/launcher=joblib`" for one in sweeps])
+    yield f"Made by `python -m bench.study questions={question.name}`, which carries out {commands}."
+    seeds = sorted({row["seed"] for row in rows if row["state"] == RunState.DONE})
+    which = f"{plural(len(seeds), 'seed')} ({', '.join(map(str, seeds))})"
+    yield f"{answer.done} of {plural(len(rows), 'run')} done, {which}, {answer.hours:.2g} hours of {CORES} cores."
+    if answer.done < len(rows):
+        states = {state: sum(row["state"] == state for row in rows) for state in RunState if state != RunState.DONE}
+        missing = listed([f"{number} {state}" for state, number in states.items() if number])
+        yield f"**Not in these numbers: {missing}**; the table of runs says which and why."
+    old = sum(bool(cell.changes) for one in answer.layouts for own in one.cells.values() for cell in own.values())
+    if old:
+        yield f"**{plural(old, 'run')} made by code that has changed since**; `rerun=all` makes them anew."
+    yield (
+        "Every run is in [runs.csv](runs.csv) with the command to type, every stage in stages.csv, what made them in "
+        "[environment.csv](environment.csv); the tables below are in means.csv, pairs.csv and shares.csv. "
+        "`python -m bench.reproduce` of this folder does some again and compares."
+    )
+
+
+def _blocks(layout: Layout, question: Question) -> Iterator[Block]:
+    fixed = [f"{name}={value}" for name, value in layout.named(next(iter(layout.cells))).items()]
+    fixed = [one for one in fixed if one.partition("=")[0] not in layout.varied and not one.endswith("=None")]
+    if fixed:
+        yield Prose((f"All with {listed(fixed)}.",))
+    yield _means(layout)
+    yield _pairs(layout, question)
+    yield from _shares(layout)
+    yield chart(layout, question.drawn)
+
+
+def _factors(layout: Layout) -> tuple[Column, ...]:
+    return tuple(Column(one, one if one in layout.varied else "", words=True) for one in layout.factors)
+
+
+def resolution(layout: Layout, measure: str) -> str:
+    """What so many seeds resolve, in a sentence."""
+    found, score = resolutions(layout, measure), layout.score
+    if not found:
+        return "With so few seeds no difference is resolved."
+    seeds = sorted({len(own) for own in layout.runs.values()})
+    number = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    middle, ends = score.text(median(found)), f"{score.text(found[0])} to {score.text(found[-1])}"
+    return (
+        f"With {number} a paired difference of {middle}{score.unit} or more is resolved at the {measure} (80 % power "
+        f"at 5 %; the median over every two rows, {ends})."
+    )
+
+
+def _means(layout: Layout) -> Table:
+    score, rows = layout.score, list(means(layout))
+    low, high = common_sizes([run for own in layout.runs.values() for run in own.values()])
+    over = f"from {count(low)} to {count(high)} parameters" if low < high else "of which the runs have none in common"
+
+    def shown(name: str, row: Row) -> Shown:
+        return Shown(*score.mean(*mean_of(row, name)))
+
+    columns = (
+        *_factors(layout),
+        Column("seeds", "Seeds"),
+        Column("test_mean", f"{score.title}, last rung", show=lambda row: shown("test", row)),
+        *untitled("test_low test_high"),
+        Column("area_mean", "Area", show=lambda row: shown("area", row)),
+        *untitled("area_low area_high"),
+        Column(
+            "validation_mean",
+            "Validation",
+            show=lambda row: Shown(score.text(row["validation_mean"]), best=row["chosen"]),
+        ),
+        Column("chosen"),
+        Column("params_mean", "Parameters", count),
+        Column("flops_mean", "Operations spent", engineering),
+    )
+    about = (
+        f"Means over seeds at the last rung; area: the mean {score.name} over the logarithm of the size, {over}. "
+        f"{INTERVAL} Choices are made on validation alone: the best there is bold. Operations are those of training "
+        f"and growing up to there. {resolution(layout, LAST)}"
+    )
+    return Table("means", columns, rows, score.name[:1].upper() + score.name[1:], about)
+
+
+def _pairs(layout: Layout, question: Question) -> Table:
+    score, rows = layout.score, list(pairs(layout, question.baseline))
+    number = lambda value: score.text(value)  # noqa: E731
+
+    def ends(row: Row) -> Shown:
+        return Shown(f"{score.text(row['low'], True)} to {score.text(row['high'], True)}")
+
+    columns = (
+        *_factors(layout),
+        Column("baseline", "Less", words=True),
+        Column("measure", "Measure", words=True),
+        Column("seeds", "Seeds"),
+        Column("difference", "Difference", lambda value: score.text(value, True)),
+        Column("low", "Interval", show=ends),
+        *untitled("high p"),
+        Column("p_holm", "p, Holm", p_value),
+        Column("resolves", "Resolves", number),
+    )
+    about = (
+        f"Differences of the {score.name}{', in points,' if score.accuracy else ''} on the same seeds, with the paired "
+        "t interval at 95 % (the range of two seeds) and p of the paired t test after Holm's correction for the rows "
+        "of a measure. Resolves: the smallest difference that these seeds show with 80 % power at 5 %, by the spread of "
+        "their differences."
+    )
+    return Table("pairs", columns, rows, "Paired by seed", about, heads=len(layout.varied))
+
+
+def _shares(layout: Layout) -> Iterator[Block]:
+    if len(layout.varied) < 2:
+        return
+    found = design(layout)
+    if found is None:
+        yield Prose(("No shares of variance: not every combination of the factors is done with the same seeds.",))
+        return
+    effect, chance = Column("effect", "Explained by", words=True), Column("chance", "By chance", share)
+    columns = (effect, Column("share", "Share", share), chance, Column("runs"))
+    left = f" {plural(found.left_out, 'combination')} without one of the factors left out." if found.left_out else ""
+    about = (
+        f"Of the variance of the {layout.score.name} at the last rung, by sums of squares, seeds as blocks. By chance: "
+        f"what each would explain on average of noise alone.{left} {resolution(layout, LAST)}"
+    )
+    yield Table("shares", columns, list(shares(found)), "Shares of variance", about)
+
+
+def _runs(answer: Answer) -> Iterator[Block]:
+    rows = answer.rows
+    names = tuple(rows[0])
+    yield Table("runs", untitled(names), rows)
+    stages = list(stage_rows(answer.layouts))
+    yield Table("stages", untitled(name for row in stages for name in row), stages)
+    code = Column("command", "Command", show=lambda row: Shown(row["command"], code=True), words=True)
+    columns = (Column("state", "State", words=True), Column("reason", "Reason", words=True), code)
+    missing = [row for row in rows if row["state"] != RunState.DONE]
+    yield Table("missing", columns, missing, "Not done", "What is not in these numbers, and what fills it.")
+    titles = {"torch": "PyTorch", "python": "Python", "device": "Device", "threads": "Threads", "code": "Code"}
+    kinds = (*untitled("environment"), *(Column(name, title, words=True) for name, title in titles.items()))
+    about = "What the runs were made on, as they recorded it. Hours are the runs' own seconds."
+    yield Table("environment", (*kinds, Column("runs", "Runs")), environments(answer.layouts), "Made on", about)
