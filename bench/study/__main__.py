@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.cli import application
@@ -59,11 +59,34 @@ class StudyConfig:
             path = getattr(self, name)
             require(bool(path) and not Path(path).is_file(), name, path, "a folder")
 
-    def arguments(self, preset: str) -> list[str]:
-        """What to type after ``python -m bench -m`` for a preset."""
-        sweep = [f"experiment={preset}", f"runs_dir={as_typed(self.runs_dir)}"]
-        is_fetched = any("root" in cell.options["data"] for cell in cells(sweep))
-        return [*sweep, f"data.root={as_typed(self.root)}"] if is_fetched else sweep
+    def sweep(self, preset: str) -> Sweep:
+        """The sweep of a preset, with the data where they lie if any are files."""
+        arguments = [f"experiment={preset}", f"runs_dir={as_typed(self.runs_dir)}"]
+        found = cells(arguments)
+        if not any(cell.options["data"].get("root", self.root) != self.root for cell in found):
+            return Sweep(arguments, found)
+        arguments.append(f"data.root={as_typed(self.root)}")
+        return Sweep(arguments, cells(arguments))
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep by what to type after ``python -m bench -m``, and its cells."""
+
+    arguments: Sequence[str]
+    cells: Sequence[Cell]
+
+    def carry_out(self, launcher: str) -> bool:
+        """Do what is left to do; whether all of it ended well."""
+        if not pending(self.cells):
+            return True
+        note(f"{self.arguments[0]}: its runs")
+        command = [sys.executable, "-m", "bench", "-m", *self.arguments, f"hydra/launcher={launcher}"]
+        return subprocess.run(command).returncode == 0
+
+    def now(self) -> dict[str, Cell]:
+        """The cells by name, which look anew where they stand."""
+        return {cell.id: replace(cell) for cell in self.cells}
 
 
 def study(config: StudyConfig) -> None:
@@ -74,28 +97,20 @@ def study(config: StudyConfig) -> None:
     """
     wanted, unfinished = questions(config.questions), list[str]()
     for question in wanted:
-        sweeps = {preset: config.arguments(preset) for preset in question.presets}
+        sweeps = {preset: config.sweep(preset) for preset in question.presets}
         if config.run:
-            unfinished += [preset for preset, sweep in sweeps.items() if not _carried_out(sweep, config.launcher)]
-        found = {cell.id: cell for sweep in sweeps.values() for cell in cells(sweep)}
+            unfinished += [preset for preset, sweep in sweeps.items() if not sweep.carry_out(config.launcher)]
+        found = {name: cell for sweep in sweeps.values() for name, cell in sweep.now().items()}
         _answer(question, list(found.values()), Path(config.out))
     write_index(Path(config.out))
     if unfinished:
         raise BenchError(f"not all runs of {', '.join(unfinished)} are done; the same command goes on")
 
 
-def _carried_out(sweep: Sequence[str], launcher: str) -> bool:
-    """Do what a sweep has left to do; whether all of it ended well."""
-    if not pending(cells(sweep)):
-        return True
-    note(f"{sweep[0]}: its runs")
-    command = [sys.executable, "-m", "bench", "-m", *sweep, f"hydra/launcher={launcher}"]
-    return subprocess.run(command).returncode == 0
-
-
 def _answer(question: Question, found: Sequence[Cell], out: Path) -> None:
     answer = Answer(question, layouts(question, found))
     known = f"{question.name}: {answer.done} of {plural(len(found), 'run')} done"
+    known += f", {answer.missing}" if answer.missing else ""
     if write(answer, out):
         print(f"{known}; written: {out / question.name}", flush=True)
     else:

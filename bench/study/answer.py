@@ -98,7 +98,7 @@ def _pair(layout: Layout, found: Scores, values: Values, other: Values) -> Row |
         **layout.named(values),
         "baseline": layout.label(other),
         **{name: getattr(result, name) for name in ("seeds", "difference", "low", "high", "p")},
-        "resolves": resolved([x - y for x, y in zip(a, b, strict=True)]),
+        "resolves": resolved(differences(found, values, other)),
     }
 
 
@@ -116,23 +116,30 @@ def counterpart(layout: Layout, values: Values, baseline: Mapping[str, object]) 
     return None if best == values else best
 
 
-def resolved(differences: Sequence[float]) -> float | None:
-    """The smallest difference that so many pairs show with `POWER` at a level of 5 %, two-sided; None for few pairs.
+def resolved(found: Sequence[float]) -> float | None:
+    """The smallest difference that so many pairs show with `POWER` at a level of 5 %, two-sided.
+
+    None for few pairs, or where no two of the differences are apart.
 
     ``(t_{0.975, n-1} + t_{0.8, n-1}) * s / sqrt(n)`` with ``s`` the standard deviation of the differences.
     """
-    n = len(differences)
-    if n < FEWEST:
+    n = len(found)
+    if n < FEWEST or np.ptp(found) == 0:
         return None
     quantiles = stats.t.ppf((1 + LEVEL) / 2, n - 1) + stats.t.ppf(POWER, n - 1)
-    return float(quantiles * np.std(differences, ddof=1) / sqrt(n))
+    return float(quantiles * np.std(found, ddof=1) / sqrt(n))
 
 
 def resolutions(layout: Layout, measure: str) -> list[float]:
     """`resolved` for every two combinations, ascending."""
     found = scores(layout, measure)
-    all_pairs = (_pair(layout, found, *two) for two in combinations(layout.runs, 2))
-    return sorted(row["resolves"] for row in all_pairs if row and row["resolves"] is not None)
+    all_pairs = (resolved(differences(found, *two)) for two in combinations(layout.runs, 2))
+    return sorted(one for one in all_pairs if one is not None)
+
+
+def differences(found: Scores, values: Values, other: Values) -> list[float]:
+    """Scores of one combination less those of another, on the seeds of both."""
+    return [found[values][seed] - found[other][seed] for seed in sorted(set(found[values]) & set(found[other]))]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import median
 
 from bench.core.numbers import DASH, count, engineering, listed, p_value, plural, share
@@ -14,7 +15,7 @@ from bench.report.analysis.score import INTERVAL
 from bench.report.views.base import Block, Prose
 from bench.report.views.document import Part, Report, Section
 from bench.report.views.table import Column, Shown, Table, untitled
-from bench.study.answer import LAST, common_sizes, design, means, pairs, resolutions, shares
+from bench.study.answer import AREA, LAST, common_sizes, design, means, pairs, resolutions, shares
 from bench.study.committed import environments, run_rows, stage_rows
 from bench.study.figure import chart
 from bench.study.layout import Layout
@@ -36,7 +37,7 @@ class Answer:
     question: Question
     layouts: Sequence[Layout]
 
-    @property
+    @cached_property
     def rows(self) -> list[Row]:
         """A row for each run, done or not."""
         return list(run_rows(self.layouts))
@@ -45,6 +46,12 @@ class Answer:
     def done(self) -> int:
         """Runs that are done."""
         return sum(row["state"] == RunState.DONE for row in self.rows)
+
+    @property
+    def missing(self) -> str:
+        """How many others are in which state; empty for none."""
+        found = {state: sum(row["state"] == state for row in self.rows) for state in RunState}
+        return listed([f"{number} {state}" for state, number in found.items() if number and state != RunState.DONE])
 
     @property
     def hours(self) -> float:
@@ -102,18 +109,18 @@ def _lines(answer: Answer) -> Iterator[str]:
     commands = listed([f"`{one} hydra/launcher=joblib`" for one in sweeps])
     yield f"Made by `python -m bench.study questions={question.name}`, which carries out {commands}."
     seeds = sorted({row["seed"] for row in rows if row["state"] == RunState.DONE})
-    which = f"{plural(len(seeds), 'seed')} ({', '.join(map(str, seeds))})"
+    is_range = len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
+    names = f"{seeds[0]} to {seeds[-1]}" if is_range else ", ".join(map(str, seeds))
+    which = f"{plural(len(seeds), 'seed')} ({names})"
     yield f"{answer.done} of {plural(len(rows), 'run')} done, {which}, {answer.hours:.2g} hours of {CORES} cores."
     if answer.done < len(rows):
-        states = {state: sum(row["state"] == state for row in rows) for state in RunState if state != RunState.DONE}
-        missing = listed([f"{number} {state}" for state, number in states.items() if number])
-        yield f"**Not in these numbers: {missing}**; the table of runs says which and why."
+        yield f"**Not in these numbers: {answer.missing}**; the table of runs says which and why."
     old = sum(bool(cell.changes) for one in answer.layouts for own in one.cells.values() for cell in own.values())
     if old:
         yield f"**{plural(old, 'run')} made by code that has changed since**; `rerun=all` makes them anew."
     yield (
-        "Every run is in [runs.csv](runs.csv) with the command to type, every stage in stages.csv, what made them in "
-        "[environment.csv](environment.csv); the tables below are in means.csv, pairs.csv and shares.csv. "
+        "Every run is in runs.csv with the command to type, every stage in stages.csv, what made them in "
+        "environment.csv, and the tables below in full in the others. "
         "`python -m bench.reproduce` of this folder does some again and compares."
     )
 
@@ -142,8 +149,8 @@ def resolution(layout: Layout, measure: str) -> str:
     number = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     middle, ends = score.text(median(found)), f"{score.text(found[0])} to {score.text(found[-1])}"
     return (
-        f"With {number} a paired difference of {middle}{score.unit} or more is resolved at the {measure} (80 % power "
-        f"at 5 %; the median over every two rows, {ends})."
+        f"With {number} a paired difference of {middle}{score.unit} or more is resolved (80 % power at 5 %; the median "
+        f"over every two combinations, {ends}), {measure}."
     )
 
 
@@ -174,7 +181,7 @@ def _means(layout: Layout) -> Table:
     about = (
         f"Means over seeds at the last rung; area: the mean {score.name} over the logarithm of the size, {over}. "
         f"{INTERVAL} Choices are made on validation alone: the best there is bold. Operations are those of training "
-        f"and growing up to there. {resolution(layout, LAST)}"
+        f"and growing up to there. {resolution(layout, LAST)} {resolution(layout, AREA)}"
     )
     return Table("means", columns, rows, score.name[:1].upper() + score.name[1:], about)
 
@@ -200,8 +207,8 @@ def _pairs(layout: Layout, question: Question) -> Table:
     about = (
         f"Differences of the {score.name}{', in points,' if score.accuracy else ''} on the same seeds, with the paired "
         "t interval at 95 % (the range of two seeds) and p of the paired t test after Holm's correction for the rows "
-        "of a measure. Resolves: the smallest difference that these seeds show with 80 % power at 5 %, by the spread of "
-        "their differences."
+        "of a measure. Resolves: the smallest difference that these seeds show with 80 % power at 5 %, by their "
+        "spread."
     )
     return Table("pairs", columns, rows, "Paired by seed", about, heads=len(layout.varied))
 
@@ -211,7 +218,7 @@ def _shares(layout: Layout) -> Iterator[Block]:
         return
     found = design(layout)
     if found is None:
-        yield Prose(("No shares of variance: not every combination of the factors is done with the same seeds.",))
+        yield Prose(("No shares of variance: the design is not full, with the same seeds, in two factors or more.",))
         return
     effect, chance = Column("effect", "Explained by", words=True), Column("chance", "By chance", share)
     columns = (effect, Column("share", "Share", share), chance, Column("runs"))

@@ -61,9 +61,9 @@ class Question:
             _require_known("baseline", factor, self.factors)
         drawn = self.drawn
         _require_known("figure.x", drawn.x, (*CURVES, *self.factors))
-        for key, factor in (("figure.series", drawn.series), ("figure.panel", drawn.panel)):
-            if factor is not None:
-                _require_known(key, factor, self.factors)
+        for key, named in (("figure.series", drawn.series), ("figure.panel", drawn.panel)):
+            if named is not None:
+                _require_known(key, named, self.factors)
 
     @property
     def drawn(self) -> Figure:
