@@ -78,19 +78,12 @@ def layouts(question: Question, cells: Sequence[Cell]) -> list[Layout]:
     """The cells of a question by setting.
 
     Raises:
-        BenchError: A factor is no option of any cell, the baseline has a value that none has, or cells of the same values and seed differ in another option.
+        BenchError: A factor is no option of any cell, the baseline has a value that none has, or cells of the same
+            values and seed differ in another option.
     """
     values = {cell.id: values_of(cell.options, question.factors, cell.id) for cell in cells}
     for factor, column in zip(question.factors, zip(*values.values(), strict=True), strict=True):
-        place, there = (
-            f"conf/study/{question.name}.yaml",
-            [value for value in dict.fromkeys(column) if value is not None],
-        )
-        if not there:
-            raise BenchError(f"{place}: factors={factor}: expected an option that a run has")
-        wanted = value_text(question.baseline[factor]) if factor in question.baseline else there[0]
-        if wanted not in there:
-            raise BenchError(f"{place}: baseline.{factor}={wanted}: expected one of {', '.join(there)}")
+        _require_values(question, factor, [value for value in dict.fromkeys(column) if value is not None])
     order = {cell.id: place for place, cell in enumerate(cells)}
     made = []
     for setting in settings(cells, question.factors):
@@ -100,6 +93,15 @@ def layouts(question: Question, cells: Sequence[Cell]) -> list[Layout]:
                 raise _mixed(question, cell, other)
         made.append(Layout(question.factors, setting, dict(own)))
     return made
+
+
+def _require_values(question: Question, factor: str, there: Sequence[str]) -> None:
+    place = f"conf/study/{question.name}.yaml"
+    if not there:
+        raise BenchError(f"{place}: factors={factor}: expected an option that a run has")
+    wanted = value_text(question.baseline[factor]) if factor in question.baseline else there[0]
+    if wanted not in there:
+        raise BenchError(f"{place}: baseline.{factor}={wanted}: expected one of {', '.join(there)}")
 
 
 def values_of(options: Options, factors: Sequence[str], name: str) -> Values:
