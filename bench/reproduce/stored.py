@@ -20,8 +20,10 @@ SCORES = ("val_accuracy", "test_accuracy", "val_loss", "test_loss")
 RUNS = ("runs.csv", "cells.csv")
 """Names of the table of runs: of a question, of a report."""
 
-OWN = ("id", "seed", "state", "seconds", "environment", "reason", "command", "data", "backbone", "label")
-"""Columns of a run that say nothing of what it is compared with, or say it twice."""
+OWN = ("id", "seed", "state", "seconds", "environment", "reason", "command")
+"""Columns of a run that do not say what it shares with others."""
+PLACES = ("setting", "data", "backbone")
+"""Of those that do, the ones that its name does without."""
 
 Row = Mapping[str, str]
 
@@ -67,7 +69,7 @@ class Stored:
     @cached_property
     def name(self) -> str:
         """Words for it: the values that tell it apart, and its seed."""
-        values = [value for key, value in kind(self.row) if value and key != "setting"]
+        values = dict.fromkeys(value for key, value in kind(self.row) if value and key not in PLACES)
         return f"{self.place.name}: {' '.join(values)} seed {self.row['seed']}"
 
 

@@ -179,10 +179,11 @@ def describe(device: torch.device) -> Environment:
 
 @cache
 def processor() -> str:
-    """The processor's model, as Linux says it; elsewhere what Python knows of it."""
-    with suppress(OSError):
+    """The processor's model, as far as rounding depends on it, and the instructions that PyTorch uses there."""
+    said: dict[str, str] = {}
+    with suppress(OSError):  # Linux alone has this file
         lines = (line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines())
-        models = (value.strip() for name, _, value in lines if name.strip() == "model name")
-        if model := next(models, ""):
-            return model
-    return platform.processor() or platform.machine()
+        said = {name.strip(): value.strip() for name, _, value in lines}
+    model = said.get("model name") or platform.processor() or platform.machine()
+    numbers = [f"{name} {said[key]}" for name, key in (("family", "cpu family"), ("model", "model")) if key in said]
+    return ", ".join([model, *numbers, torch.backends.cpu.get_cpu_capability()])

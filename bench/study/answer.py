@@ -174,7 +174,7 @@ def design(layout: Layout) -> Design | None:
 
 
 def shares(found: Design) -> Iterator[Row]:
-    """The share of the sum of squares that each factor, each pair of them, and seeds as blocks explain.
+    """The share of the sum of squares that each factor, each pair of them, seeds as blocks, and the rest explain.
 
     ``chance`` is what each would be on average if scores were noise alone: its degrees of freedom over all.
     """
@@ -183,12 +183,14 @@ def shares(found: Design) -> Iterator[Row]:
     single = [_squares(y, (axis,)) for axis in range(y.ndim)]
     effects: list[tuple[tuple[int, ...], float]] = [((axis,), single[axis]) for axis in range(seeds)]
     effects += [((i, j), _squares(y, (i, j)) - single[i] - single[j]) for i, j in combinations(range(seeds), 2)]
-    names = (*found.factors, "seed")
+    names, rows = (*found.factors, "seed"), list[Row]()
     for axes, squares in [*effects, ((seeds,), single[seeds])]:
         freedom = np.prod([y.shape[axis] - 1 for axis in axes])
         effect = " and ".join(names[axis] for axis in axes)
         share = squares / total if total else 0.0
-        yield {"effect": effect, "share": share, "chance": float(freedom / (y.size - 1)), "runs": y.size}
+        rows.append({"effect": effect, "share": share, "chance": float(freedom / (y.size - 1)), "runs": y.size})
+    left = {name: 1 - sum(row[name] for row in rows) if total else 0.0 for name in ("share", "chance")}
+    yield from (*rows, {"effect": "the rest", **left, "runs": y.size})
 
 
 def _squares(y: NDArray[np.float64], axes: tuple[int, ...]) -> float:

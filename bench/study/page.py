@@ -77,7 +77,7 @@ def _sentence(layout: Layout, row: Row) -> str:
     ends = f"{score.text(row['low'], True)} to {score.text(row['high'], True)}"
     label = layout.label(tuple(row[factor] for factor in layout.factors))
     p = DASH if row["p_holm"] is None else p_value(row["p_holm"])
-    difference = f"{score.text(row['difference'], True)}{score.unit} ({ends}; p {p})"
+    difference = f"{score.text(row['difference'], True)}{score.unit} ({ends}; Holm's p {p})"
     return f"{label} against {row['baseline']} on {layout.setting.title}: {difference}"
 
 

@@ -85,6 +85,9 @@ def test_a_report_comes_out_again(
 ) -> None:
     typed(monkeypatch, str(made[0] / "report"), "cells=1")
     assert "1 run, the same kind of machine" in capfd.readouterr().out
+    runs = stored(made[0] / "report")
+    assert {one.name for one in runs} == {f"data: {method} 0.01 seed {s}" for method in ("s2d", "s3d") for s in (0, 1)}
+    assert {len(one.alike) for one in runs} == {2}
 
 
 def test_a_tampered_number_is_found(

@@ -108,6 +108,9 @@ def test_shares_are_those_of_a_linear_model_with_seeds_as_blocks(tmp_path: Path)
         "method and growth.sample": explained(both) - sum(main[:2]),
     }
     rows = {row["effect"]: row for row in shares(found)}
+    rest = rows.pop("the rest")
+    assert rest["share"] == pytest.approx(1 - sum(row["share"] for row in rows.values()))
+    assert rest["chance"] == pytest.approx(15 / 23)
     assert {name: row["share"] for name, row in rows.items()} == pytest.approx({**expected, "seed": main[2]})
     assert {name: row["chance"] for name, row in rows.items()} == pytest.approx(
         {"method": 1 / 23, "growth.sample": 2 / 23, "method and growth.sample": 2 / 23, "seed": 3 / 23}
