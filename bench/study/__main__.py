@@ -63,10 +63,8 @@ class StudyConfig:
         """The sweep of a preset, with the data where they lie if any are files."""
         arguments = [f"experiment={preset}", f"runs_dir={as_typed(self.runs_dir)}"]
         found = cells(arguments)
-        if not any(cell.options["data"].get("root", self.root) != self.root for cell in found):
-            return Sweep(arguments, found)
-        arguments.append(f"data.root={as_typed(self.root)}")
-        return Sweep(arguments, cells(arguments))
+        elsewhere = any(cell.options["data"].get("root", self.root) != self.root for cell in found)
+        return Sweep([*arguments, *[f"data.root={as_typed(self.root)}"] * elsewhere], found)  # of the same identity
 
 
 @dataclass(frozen=True)

@@ -73,9 +73,9 @@ def test_a_sweep_is_not_begun_where_all_is_done(two_runs: Path, monkeypatch: pyt
 def test_data_are_looked_for_where_they_lie(tmp_path: Path) -> None:
     config = StudyConfig(runs_dir=str(tmp_path), root="/my data")
     assert config.sweep("study/sign_digits").arguments == ["experiment=study/sign_digits", f"runs_dir={tmp_path}"]
-    mnist = config.sweep("rivals")
-    assert mnist.arguments[-1] == "data.root='/my data'"
-    assert {cell.options["data"]["root"] for cell in mnist.cells} == {"/my data"}
+    fetched = config.sweep("s2d_cifar10")
+    assert fetched.arguments == ["experiment=s2d_cifar10", f"runs_dir={tmp_path}", "data.root='/my data'"]
+    assert {cell.id for cell in fetched.cells} == {cell.id for cell in cells(fetched.arguments)}
 
 
 @pytest.mark.parametrize(
