@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 
 from bench.core.errors import BenchError, StorageError
@@ -85,7 +86,7 @@ def stored(folder: Path) -> list[Stored]:
         BenchError: A table lacks a column, or holds what is no number; the message names it.
         StorageError: A file cannot be read.
     """
-    places = {path.parent for name in RUNS for path in folder.rglob(f"{name}*") if _named(path.parent, "stages.csv")}
+    places = {path.parent for path in folder.rglob("stages.csv*") if any(_named(path.parent, name) for name in RUNS)}
     return [run for place in sorted(places) for run in _of_folder(place)]
 
 
@@ -93,9 +94,8 @@ def _of_folder(place: Path) -> list[Stored]:
     own = next(path for name in RUNS if (path := _named(place, name)))
     rows = [row for row in table(own, ("id", "seed", "state")) if row["state"] == RunState.DONE]
     stages = _stages(place)
-    machines = (
-        table(found, ("torch", "python", "device", "threads")) if (found := _named(place, "environment.csv")) else []
-    )
+    made_on = _named(place, "environment.csv")
+    machines = table(made_on, ("torch", "python", "device", "threads")) if made_on else []
     alike: dict[tuple[tuple[str, str], ...], list[Sequence[Stage]]] = defaultdict(list)
     for row in rows:
         alike[kind(row)].append(stages.get(row["id"], []))
@@ -112,11 +112,18 @@ def _stages(place: Path) -> dict[str, list[Stage]]:
     found: dict[str, list[Stage]] = defaultdict(list)
     for row in table(path, ("id", "rung", *SIZES)):
         try:
-            numbers = {name: float(row[name]) for name in (*SIZES, *SCORES) if row.get(name)}
+            numbers = {name: _number(row[name]) for name in (*SIZES, *SCORES) if name in SIZES or row.get(name)}
             found[row["id"]].append(Stage(int(row["rung"]), numbers, row.get("widths", "")))
         except ValueError as error:
             raise BenchError(f"{path}: run {row['id']}: {error}") from None
     return {name: sorted(own, key=lambda stage: stage.rung) for name, own in found.items()}
+
+
+def _number(text: str) -> float:
+    """A finite number, for no comparison finds fault with another."""
+    if not isfinite(number := float(text)):
+        raise ValueError(f"expected a finite number, not {text}")
+    return number
 
 
 def table(path: Path, columns: Sequence[str]) -> list[Row]:

@@ -109,6 +109,7 @@ def _answer(question: Question, found: Sequence[Cell], out: Path) -> None:
     answer = Answer(question, layouts(question, found))
     known = f"{question.name}: {answer.done} of {plural(len(found), 'run')} done"
     known += f", {answer.missing}" if answer.missing else ""
+    known += f", {answer.old} of them old: what made them has changed" if answer.old else ""
     if write(answer, out):
         print(f"{known}; written: {out / question.name}", flush=True)
     else:

@@ -16,7 +16,7 @@ from bench.report.views.base import Block, Prose
 from bench.report.views.document import Part, Report, Section
 from bench.report.views.table import Column, Shown, Table, untitled
 from bench.study.answer import AREA, LAST, common_sizes, design, means, pairs, resolutions, shares
-from bench.study.committed import environments, run_rows, stage_rows
+from bench.study.committed import environments, placed, run_rows, stage_rows
 from bench.study.figure import chart
 from bench.study.layout import Layout
 from bench.study.question import Question
@@ -52,6 +52,11 @@ class Answer:
         """How many others are in which state; empty for none."""
         found = {state: sum(row["state"] == state for row in self.rows) for state in RunState}
         return listed([f"{number} {state}" for state, number in found.items() if number and state != RunState.DONE])
+
+    @cached_property
+    def old(self) -> int:
+        """Runs that were made by code that has changed since."""
+        return sum(bool(cell.changes) for *_, cell in placed(self.layouts))
 
     @property
     def hours(self) -> float:
@@ -115,9 +120,8 @@ def _lines(answer: Answer) -> Iterator[str]:
     yield f"{answer.done} of {plural(len(rows), 'run')} done, {which}, {answer.hours:.2g} hours of {CORES} cores."
     if answer.done < len(rows):
         yield f"**Not in these numbers: {answer.missing}**; the table of runs says which and why."
-    old = sum(bool(cell.changes) for one in answer.layouts for own in one.cells.values() for cell in own.values())
-    if old:
-        yield f"**{plural(old, 'run')} made by code that has changed since**; `rerun=all` makes them anew."
+    if answer.old:
+        yield f"**{plural(answer.old, 'run')} made by code that has changed since**; `rerun=all` makes them anew."
     yield (
         "Every run is in runs.csv with the command to type, every stage in stages.csv, what made them in "
         "environment.csv, and the tables below in full in the others. "

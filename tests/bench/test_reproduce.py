@@ -214,6 +214,8 @@ def test_a_mistake_is_one_line(
     [
         ("runs.csv", lambda text: text.replace("state", "stat", 1), r"runs.csv: expected a column state$"),
         ("stages.csv", lambda text: text.replace(",330,", ",many,"), r"stages.csv: run \w+: could not convert"),
+        ("stages.csv", lambda text: text.replace(",330,", ",,"), r"stages.csv: run \w+: could not convert"),
+        ("stages.csv", lambda text: re.sub(r"0\.\d+", "nan", text), r"stages.csv: run \w+: expected a finite number"),
     ],
 )
 def test_a_damaged_table_is_one_line(

@@ -37,6 +37,7 @@ def test_the_page_says_what_is_there_and_what_is_not(answer: Answer, tmp_path: P
     page = (tmp_path / "out" / "why" / "README.md").read_text()
     assert "16 of 18 runs done, 4 seeds (0 to 3), 0.001 hours of 2 cores." in page  # 16 * 0.46 s
     assert "**Not in these numbers: 1 missing and 1 failed**" in page
+    assert "**17 runs made by code that has changed since**" in page  # made-up records say nothing of what made them
     assert "diverged at epoch 3" in page
     assert "python -m bench -m experiment=smoke hydra/launcher=joblib" in page
     assert "With 4 seeds a paired difference of" in page
