@@ -4,6 +4,8 @@ question  what is asked: ``conf/study/NAME.yaml``
 layout    its cells by setting, factors and seed
 answer    means, paired differences, what so many seeds resolve, shares of variance
 figure    scores against size, or against a factor
-page      all of it as a report, with the tables of runs and stages that others analyse
+committed the rows of runs and stages that others analyse
+tables    what of it is shown as tables
+page      all of it as a report
 write     the files of a question, and the index of all
 """
