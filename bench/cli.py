@@ -24,6 +24,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from bench.core.defaults import files
 from bench.core.errors import BenchError, Busy, StorageError, did_you_mean
 from bench.core.errors import one_line as of_anybody
 from bench.core.options import CONF, Options
@@ -187,6 +188,9 @@ def one_line(error: Exception, arguments: list[str], config_name: str) -> str:
     if not isinstance(error, HydraException | OmegaConfBaseException | ValueError):
         text = of_anybody(error)
     missing = re.search(r"Could not find '([\w/]+)/([^/']*)'.*?Available options in '[\w/]+': (.*)", text)
+    if missing and missing[1].partition("/")[0] == "experiment":  # presets lie in folders too
+        name, presets = f"{missing[1]}/{missing[2]}".removeprefix("experiment/"), files("experiment")
+        return f"experiment={name}: expected one of {', '.join(presets)}{did_you_mean(name, presets)}"
     if missing:
         choices = missing[3].split(" Config search path")[0].split()
         return f"{missing[1]}={missing[2]}: expected one of {', '.join(choices)}{did_you_mean(missing[2], choices)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache
 from itertools import islice, product
@@ -68,7 +68,9 @@ def cells(arguments: Sequence[str], swept: Mapping[str, object] | None = None) -
         values = choices(parsed([f"{key}={value}" for key, value in (swept or {}).items()]), typed)
         preset, composed = Preset.of(chosen), Composer(chosen)
         combinations = list(product(*values.values()))
-        for overrides in map(with_what_follows, with_their_options(combinations, preset, composed)):
+        given = {override.get_key_element() for override in typed}
+        idle = {key for key in values if key not in given and key.partition(".")[0] in given}
+        for overrides in map(with_what_follows, with_their_options(combinations, preset, composed, idle)):
             plain = preset.settled(composed(overrides), overrides)
             check_form(plain)
             folder = run_folder(plain)
@@ -133,11 +135,19 @@ def _values(override: Override) -> list[str]:
     return found
 
 
-def with_their_options(combinations: Iterable[Sequence[str]], preset: Preset, composed: Composer) -> list[list[str]]:
+def with_their_options(
+    combinations: Iterable[Sequence[str]], preset: Preset, composed: Composer, idle: Container[str] = ()
+) -> list[list[str]]:
     """Combinations without the options that their choices of method, backbone, data set and logger do not have.
 
+    Args:
+        combinations: Overrides each.
+        preset: Which settles what else is an option.
+        composed: Makes configurations.
+        idle: Options of a preset's own sweep that are of other choices than those that are typed.
+
     Raises:
-        BenchError: No combination has an option.
+        BenchError: No combination has an option, and it is not idle.
     """
     kept, asked = [], dict[str, str]()
     known: dict[tuple[str, ...], set[str]] = {}
@@ -150,8 +160,8 @@ def with_their_options(combinations: Iterable[Sequence[str]], preset: Preset, co
         asked |= names
     there = set[str]().union(*known.values())
     for override, name in asked.items():
-        if name not in there:
-            key, group = override.partition("=")[0], name.partition(".")[0]
+        key, group = override.partition("=")[0], name.partition(".")[0]
+        if name not in there and key not in idle:
             others = sorted(one for one in there if one.startswith(f"{group}."))
             raise BenchError(f"{key}: no such option; expected one of {', '.join(others)}{did_you_mean(name, others)}")
     return kept

@@ -35,6 +35,8 @@ COMMANDS = {
     "run": Command("bench.cli", "grow one network; what happens without a command"),
     "sweep": Command("bench.cli", "grow many: every combination of values, as -m does", ("-m",)),
     "report": Command("bench.report.__main__", "tables, figures and one HTML file from runs on disk"),
+    "study": Command("bench.study.__main__", "the study's questions: their runs, tables and figures, in one folder"),
+    "reproduce": Command("bench.reproduce.__main__", "runs of a committed folder done again, and compared"),
     "status": Command("bench.status", "a sweep's cells: done, running, failed, missing; time left"),
     "inspect": Command("bench.inspect", "what can be split, at what cost, and what cannot and why"),
     "check": Command("bench.check", "does a growth method keep the rules?"),
@@ -80,7 +82,7 @@ def main() -> None:
     """The console script."""
     with standard_output():
         if sys.argv[1:2] in (["-h"], ["--help"]):
-            print(HELP.format(commands="\n".join(f"  {name:8} {command.about}" for name, command in COMMANDS.items())))
+            print(HELP.format(commands="\n".join(f"  {name:9} {command.about}" for name, command in COMMANDS.items())))
             return
         os.environ["PYTHONSAFEPATH"] = "1"
         command, arguments = chosen(sys.argv[1:])

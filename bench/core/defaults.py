@@ -10,8 +10,9 @@ from bench.core.options import CONF, GROUPS, Options
 
 @cache
 def files(group: str) -> tuple[str, ...]:
-    """Names that a group has files for."""
-    return tuple(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
+    """Names that a group has files for, those in folders of it as ``FOLDER/NAME``."""
+    place = CONF / group
+    return tuple(sorted(path.relative_to(place).with_suffix("").as_posix() for path in place.rglob("*.yaml")))
 
 
 @cache
@@ -27,7 +28,7 @@ def load(name: str) -> Options:
 def completed(options: Options) -> Options:
     """A run's resolved options, with the defaults of those that it lacks because they were added later."""
     top = {key: value for key, value in load("config").items() if key not in (*GROUPS, "defaults", "hydra")}
-    groups = {group: {**_defaults(group, options[group]), **options[group]} for group in GROUPS if group in options}
+    groups = {group: {**defaults_of(group, options[group]), **options[group]} for group in GROUPS if group in options}
     return {**top, **options, **groups}
 
 
@@ -38,7 +39,8 @@ def name_now(options: Options, name: str) -> str:
     return identities(completed(options))[kind]
 
 
-def _defaults(group: str, chosen: Options) -> Options:
+def defaults_of(group: str, chosen: Options) -> Options:
+    """What the options of a choice are by its file, and by what every choice of its group has."""
     name, common = str(chosen.get("name", "default")), load("config").get(group)
     own = load(f"{group}/{name}") if name in files(group) else {}
     return {**own, **common} if isinstance(common, dict) else own

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.cli import guarded
+from bench.core.defaults import files
 from bench.core.errors import BenchError, ConfigError, require_choice
-from bench.core.options import CONF
 from bench.logger import log_report
 from bench.report.read.arguments import HELP, Request, parse
 from bench.report.read.folder import cells, read
@@ -64,8 +64,7 @@ def expected_cells(request: Request) -> list[Cell] | None:
         return None
     from bench import grid  # Hydra's composition, only where an experiment is named
 
-    known = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
-    require_choice("experiment", request.experiment, tuple(known))
+    require_choice("experiment", request.experiment, files("experiment"))
     return grid.cells(request.sweep)
 
 

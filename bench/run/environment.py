@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -166,7 +167,7 @@ def _gpu_name(index: int) -> str:
 
 def describe(device: torch.device) -> Environment:
     """Python, PyTorch, device, threads and the code's version."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     return Environment(
         python=platform.python_version(),
         torch=str(torch.__version__),
@@ -174,3 +175,15 @@ def describe(device: torch.device) -> Environment:
         threads=torch.get_num_threads(),
         code=version(),
     )
+
+
+@cache
+def processor() -> str:
+    """The processor's model, as far as rounding depends on it, and the instructions that PyTorch uses there."""
+    said: dict[str, str] = {}
+    with suppress(OSError):  # Linux alone has this file
+        lines = (line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines())
+        said = {name.strip(): value.strip() for name, _, value in lines}
+    model = said.get("model name") or platform.processor() or platform.machine()
+    numbers = [f"{name} {said[key]}" for name, key in (("family", "cpu family"), ("model", "model")) if key in said]
+    return ", ".join([model, *numbers, torch.backends.cpu.get_cpu_capability()])

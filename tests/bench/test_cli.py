@@ -192,6 +192,8 @@ def test_a_sweep_that_cannot_be_meant_is_one_line(
         ("bench.inspect", "method.c=0.5", r"method\.c=0\.5"),
         ("bench.check", "growth.cost=foo", r"growth\.cost=foo: expected one of"),
         ("bench.status", "growth.cost=foo", r"growth\.cost=foo: expected one of"),
+        ("bench.status", "experiment=study/sign", r"experiment=study/sign: expected one of .*, study/sign_digits, "),
+        ("bench.report.__main__", "experiment=smok", r"experiment=smok: expected one of .*, study/sign_digits, "),
         ("bench.status", "datta=mnist", r"datta: no such option; .*did you mean data\?"),
         ("bench.status", "method=s3dd", r"method=s3dd: expected one of .*did you mean s3d\?"),
         ("bench.report.__main__", "datta=mnist", r"datta: no such option; .*did you mean data\?"),

@@ -11,12 +11,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from bench import composing
 from bench.composing import Composer
-from bench.core.options import CONF
+from bench.core.defaults import files
 from bench.grid import cells
 from bench.plugins import composition
 from bench.preset import Preset
 
-PRESETS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+PRESETS = files("experiment")
 
 VALUES = (
     *("1", "-1.5", "1e-3", "nan", "true", "null", "text", "'a, b'", '"1"', "''", "a/b.c:d", "a b", "int('3')"),

@@ -137,3 +137,10 @@ def test_hydra_takes_an_option_that_its_default_choice_does_not_have(
     monkeypatch.setattr(sys, "argv", ["bench", "-m", "method=net2net,static", "method.step=false", *short])
     cli.main()
     assert capfd.readouterr().out.startswith("2 runs: 0 ended already, 2 to do")
+
+
+def test_what_a_presets_sweep_says_of_other_methods_is_of_no_cell() -> None:
+    found = cells(["experiment=study/sign_digits", "method=s2d", "seed=0,1"])
+    assert [(cell.name("method"), cell.seed) for cell in found] == [("s2d", 0), ("s2d", 1)]
+    with pytest.raises(BenchError, match=r"^method\.c: no such option; expected one of "):
+        cells(["experiment=study/sign_digits", "method=s2d", "method.c=2"])

@@ -53,7 +53,7 @@ def test_its_help_lists_the_commands(monkeypatch: pytest.MonkeyPatch, capfd: pyt
     type_in(monkeypatch, "--help")
     shown = capfd.readouterr().out
     for name, command in script.COMMANDS.items():
-        assert f"  {name:8} {command.about}\n" in shown
+        assert f"  {name:9} {command.about}\n" in shown
 
 
 def test_an_unknown_command_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

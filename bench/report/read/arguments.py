@@ -68,7 +68,7 @@ class Request:
     def passes(self, options: Options) -> bool:
         """Whether a run with these options is asked for."""
         found = flat(options) if self.conditions else {}
-        texts = {key: _text(found.get(key, found.get(f"{key}.name"))) for key in self.conditions}
+        texts = {key: value_text(found.get(key, found.get(f"{key}.name"))) for key in self.conditions}
         return all(texts[key] in values for key, values in self.conditions.items())
 
     def chosen(self, cells: Sequence[Cell]) -> list[Cell]:
@@ -95,7 +95,7 @@ class Request:
         options = {name.removesuffix(".name") for one in known for name in one} or {*option_names(), *SINGLE}
         if key not in options:
             raise BenchError(f"{key}={','.join(values)}: no run has this option{did_you_mean(key, options)}")
-        there = {_text(one.get(key, one.get(f"{key}.name"))) for one in known}
+        there = {value_text(one.get(key, one.get(f"{key}.name"))) for one in known}
         named = files(key) if key in GROUPS else ()
         if there and not there & set(values):
             raise ConfigError(key, ",".join(values), f"one that a run has: {', '.join(sorted(there))}")
@@ -119,7 +119,7 @@ def parse(arguments: Sequence[str]) -> Request:
     filters: dict[str, list[str]] = {}
     views: dict[str, dict[str, object]] = {}
     for key, values in sorted(given.items()):
-        texts = [_text(value) for value in values]
+        texts = [value_text(value) for value in values]
         first, dot, rest = key.partition(".")
         if key == "runs_dir":
             require(bool(texts) and all(texts), key, ",".join(texts), "a folder, or several with commas between")
@@ -160,7 +160,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _text(value: object) -> str:
+def value_text(value: object) -> str:
     """The same for 3, 3.0 and "3"."""
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]

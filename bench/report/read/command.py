@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.core.defaults import files, load
+from bench.core.defaults import defaults_of, files, load
 from bench.core.identity import SILENT
 from bench.core.options import GROUPS as ALL
 from bench.core.options import Options, as_typed
@@ -35,7 +35,7 @@ def _nearest(group: str, chosen: Options) -> tuple[str, Options]:
     """The file in ``conf/`` that the options of a group come from, and its values."""
     if group in SHOWN:
         name = str(chosen["name"])
-        return name, load(f"{group}/{name}") if name in files(group) else {}
+        return name, defaults_of(group, chosen)
 
     def distance(file: str) -> tuple[int, bool, str]:
         defaults = load(f"{group}/{file}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain, count
 
@@ -57,9 +57,14 @@ class Setting:
         return all(record.stages[0].classified for record in (c.record for c in self.cells) if record and record.stages)
 
 
-def settings(cells: Iterable[Cell]) -> list[Setting]:
-    """Group cells, with titles that tell the groups apart."""
-    groups = _grouped(cells, _setting_options)
+def settings(cells: Iterable[Cell], compared: Collection[str] = ()) -> list[Setting]:
+    """Group cells, with titles that tell the groups apart.
+
+    Args:
+        cells: Any.
+        compared: Options, as one types them, that may differ within a setting besides those of a way of growing.
+    """
+    groups = _grouped(cells, lambda options: _without(_setting_options(options), compared))
     names = {key: (members[0].name("data"), members[0].name("backbone")) for key, (members, _) in groups.items()}
     made, slugs = [], set[str]()
     for key in sorted(groups, key=lambda key: (names[key], key)):
@@ -94,6 +99,12 @@ def _setting_options(config: Options) -> Options:
     kept["train"] = {key: value for key, value in config["train"].items() if key not in NEWBORN}
     kept["growth"] = {key: value for key, value in config["growth"].items() if key in _ladder(config)}
     return kept
+
+
+def _without(options: Options, names: Collection[str], prefix: str = "") -> Options:
+    """Options without some, which are named as one types them; ``backbone`` stands for all of its options."""
+    kept = {key: one for key, one in options.items() if f"{prefix}{key}" not in names}
+    return {k: _without(one, names, f"{prefix}{k}.") if isinstance(one, Mapping) else one for k, one in kept.items()}
 
 
 def _ladder(config: Options) -> tuple[str, ...]:

@@ -98,8 +98,9 @@ def _cells(overview: Overview, most: int) -> Table:
 
 
 def _row(cell: Cell, label: str, setting: str) -> Row:
+    command = cell.command if cell.state is RunState.DONE else cell.remedy  # `bench.reproduce` types it
     return {
         **{group: cell.name(group) for group in ("data", "backbone", "method")},
         **{"label": label, "setting": setting, "step": cell.options["growth"].get("epsilon"), "seed": cell.seed},
-        **{"state": str(cell.state), "reason": cell.standing.reason, "command": cell.remedy, "id": cell.id},
+        **{"state": str(cell.state), "reason": cell.standing.reason, "command": command, "id": cell.id},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,20 +16,25 @@ MANIFEST = "SHA256SUMS"
 """Names every file of a report, in the form that ``sha256sum -c`` reads."""
 
 
+def figures_of(report: Report) -> Iterator[tuple[str, bytes]]:
+    """The figures under a report's folder: the names that the page has for them, with their content."""
+    for part in report.parts:
+        for block in (block for section in part.sections for block in section.shown if isinstance(block, Chart)):
+            for end, content in figures.render(block, palette.of(block, report)).items():
+                yield f"figures/{part.slug}-{block.name}{end}", content
+
+
 def files(report: Report) -> Iterator[tuple[str, bytes]]:
     """The name of every file under the report's folder, with its content."""
     yield "report.md", markdown.render(report).encode()
     yield "index.html", html.render(report).encode()
     for name, rows in report.data.items():
         yield f"data/{name}.csv", csv.render(rows).encode()
+    yield from figures_of(report)
     for part in report.parts:
-        for block in (block for section in part.sections for block in section.shown):
-            name = f"{part.slug}-{getattr(block, 'name', '')}"
-            if isinstance(block, Chart):
-                for end, content in figures.render(block, palette.of(block, report)).items():
-                    yield f"figures/{name}{end}", content
-            elif isinstance(block, Table):
-                yield f"tables/{name}.tex", latex.render(block, name).encode()
+        for block in (block for section in part.sections for block in section.shown if isinstance(block, Table)):
+            name = f"{part.slug}-{block.name}"
+            yield f"tables/{name}.tex", latex.render(block, name).encode()
 
 
 def write(report: Report, out: Path, note: Callable[[str], object] = str) -> None:
@@ -44,6 +49,11 @@ def write(report: Report, out: Path, note: Callable[[str], object] = str) -> Non
     for name, content in files(report):
         made[name] = content
         note(name)
+    replace(out, made)
+
+
+def replace(out: Path, made: Mapping[str, bytes]) -> None:
+    """Write files into a folder in place of those that the last call wrote, by their names below it."""
     made = dict(sorted(made.items()))
     for name in _earlier(out) - set(made):
         (out / name).unlink(missing_ok=True)

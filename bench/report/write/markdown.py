@@ -25,9 +25,9 @@ def code(text: str) -> str:
     return f"{fence}{pad}{text}{pad}{fence}"
 
 
-def render(report: Report) -> str:
-    """The whole report."""
-    return template("report.md.j2", escape).render(report=report, grid=_grid).rstrip("\n") + "\n"
+def render(report: Report, page: str = "report") -> str:
+    """The whole report, by the template of a page: ``report``, or ``study``, whose lines are Markdown already."""
+    return template(f"{page}.md.j2", escape).render(report=report, grid=_grid).rstrip("\n") + "\n"
 
 
 def _grid(table: Table) -> str:

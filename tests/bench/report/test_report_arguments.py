@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import BenchError
-from bench.report.__main__ import report
+from bench.report.__main__ import expected_cells, report
 from bench.report.read.arguments import HELP, Request, parse
 from bench.report.views.base import views
 from bench.report.views.document import make_views
@@ -35,6 +35,12 @@ def test_filters_lists_and_quotes() -> None:
     several = parse(["runs_dir=here,there,'a,b'"])
     assert (several.runs_dir, several.others) == ("here", ("there", "a,b"))
     assert parse(["runs_dir=[here,there]"]) == Request(runs_dir="here", others=("there",))
+
+
+def test_an_experiment_may_lie_in_a_folder(tmp_path: Path) -> None:
+    found = expected_cells(parse(["experiment=study/sign_digits", "method=s2d", f"runs_dir={tmp_path}"]))
+    assert found is not None
+    assert len(found) == 10
 
 
 def test_the_methods_of_an_experiment_are_those_of_its_sweep() -> None:

@@ -173,6 +173,7 @@ def test_cells_that_are_not_done_are_shown_with_their_commands(tmp_path: Path) -
     assert "seed=5" in states["s2d", "5"]["command"]
     assert states["s2d", "3"]["command"].endswith("rerun=failed")
     assert states["s3d", "0"]["command"] == ""
+    assert states["s2d", "0"]["command"].startswith("python -m bench method=s2d ")  # done, for `bench.reproduce`
 
 
 def test_a_method_that_stops_short_is_said_to_have(tmp_path: Path) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 
 import pytest
+import torch
+
+from bench.run.environment import describe, processor
 
 FAULTS = """
 import resource, torch
@@ -22,6 +26,14 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 use()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
+
+
+def test_a_machine_is_named_by_its_processor_and_its_instructions() -> None:
+    found = describe(torch.device("cpu")).device
+    assert found == f"cpu ({processor()})"
+    assert found.endswith(f", {torch.backends.cpu.get_cpu_capability()})")
+    if sys.platform == "linux" and platform.machine() == "x86_64":
+        assert ", family " in found
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc")

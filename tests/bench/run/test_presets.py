@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from bench.backbones import build
-from bench.core.options import CONF
+from bench.core.defaults import files
 from bench.grid import cells
 from bench.methods import registry
 from bench.run.config import Settings
 
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "planted": (16,), "rbf": (1,)}
-PRESETS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+PRESETS = files("experiment")
 
 
 def test_the_promised_presets_are_there() -> None:

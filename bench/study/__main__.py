@@ -1,0 +1,131 @@
+"""``python -m bench.study``: every question of the study, its runs and its answer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench.cli import application
+from bench.core.errors import BenchError, require
+from bench.core.numbers import plural
+from bench.core.options import Options, as_typed, typed
+from bench.core.output import note
+from bench.grid import cells
+from bench.run.cell import Cell
+from bench.study.layout import layouts
+from bench.study.page import Answer
+from bench.study.question import Question, questions
+from bench.study.write import write, write_index
+from bench.sweep import pending
+
+HELP = """\
+The questions of the study: their runs, then a folder each with the answer, every run's command and every stage.
+
+  python -m bench.study                                   all; finished runs are not done again
+  python -m bench.study questions=[sign_digits]           these; conf/study/NAME.yaml says what each is
+  python -m bench.study run=false                         only analyse what is on disk
+  python -m bench.study data.root=DIR runs_dir=DIR out=mine
+  python -m bench.study launcher=basic                    one run at a time, not one on each core (joblib)
+
+out is a folder with README.md, the index, and for each question README.md, a figure, runs.csv and stages.csv."""
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """Options of the command.
+
+    Attributes:
+        questions: Names of files in ``conf/study``; all for none.
+        run: Whether to do the runs that are missing.
+        out: Folder for the answers.
+        runs_dir: Where runs are kept.
+        launcher: Of Hydra's, by name; ``basic`` does one run at a time.
+        root: Where data sets lie.
+    """
+
+    questions: tuple[str, ...] = ()
+    run: bool = True
+    out: str = "results/study"
+    runs_dir: str = "results/runs"
+    launcher: str = "joblib"
+    root: str = "data"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "questions", tuple(self.questions))  # YAML hands over a list
+        for name in ("out", "runs_dir"):
+            path = getattr(self, name)
+            require(bool(path) and not Path(path).is_file(), name, path, "a folder")
+
+    def sweep(self, preset: str) -> Sweep:
+        """The sweep of a preset, with the data where they lie if any are files."""
+        arguments = [f"experiment={preset}", f"runs_dir={as_typed(self.runs_dir)}"]
+        found = cells(arguments)
+        elsewhere = any(cell.options["data"].get("root", self.root) != self.root for cell in found)
+        return Sweep([*arguments, *[f"data.root={as_typed(self.root)}"] * elsewhere], found)  # of the same identity
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep by what to type after ``python -m bench -m``, and its cells."""
+
+    arguments: Sequence[str]
+    cells: Sequence[Cell]
+
+    def carry_out(self, launcher: str) -> bool:
+        """Do what is left to do; whether all of it ended well."""
+        if not pending(self.cells):
+            return True
+        note(f"{self.arguments[0]}: its runs")
+        command = [sys.executable, "-m", "bench", "-m", *self.arguments, f"hydra/launcher={launcher}"]
+        return subprocess.run(command).returncode == 0
+
+    def now(self) -> dict[str, Cell]:
+        """The cells by name, which look anew where they stand."""
+        return {cell.id: replace(cell) for cell in self.cells}
+
+
+def study(config: StudyConfig) -> None:
+    """Carry out and answer questions, one after the other.
+
+    Raises:
+        BenchError: A question is not in order, a sweep did not end well, or a folder cannot be written.
+    """
+    wanted, unfinished = questions(config.questions), list[str]()
+    for question in wanted:
+        sweeps = {preset: config.sweep(preset) for preset in question.presets}
+        if config.run:
+            unfinished += [preset for preset, sweep in sweeps.items() if not sweep.carry_out(config.launcher)]
+        found = {name: cell for sweep in sweeps.values() for name, cell in sweep.now().items()}
+        _answer(question, list(found.values()), Path(config.out))
+    write_index(Path(config.out))
+    if unfinished:
+        raise BenchError(f"not all runs of {', '.join(unfinished)} are done; the same command goes on")
+
+
+def _answer(question: Question, found: Sequence[Cell], out: Path) -> None:
+    answer = Answer(question, layouts(question, found))
+    known = f"{question.name}: {answer.done} of {plural(len(found), 'run')} done"
+    known += f", {answer.missing}" if answer.missing else ""
+    known += f", {answer.old} of them old: what made them has changed" if answer.old else ""
+    if write(answer, out):
+        print(f"{known}; written: {out / question.name}", flush=True)
+    else:
+        print(f"{known}, so nothing is written", flush=True)
+
+
+def _task(options: Options) -> None:
+    one, root = options["questions"], options["data"]["root"]
+    given = {key: value for key, value in options.items() if key != "data"}
+    study(typed("", StudyConfig, {**given, "questions": [one] if isinstance(one, str) else one, "root": root}))
+
+
+def main() -> None:
+    """``python -m bench.study``."""
+    application(_task, "study", HELP)()
+
+
+if __name__ == "__main__":
+    main()

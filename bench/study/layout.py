@@ -1,0 +1,126 @@
+"""The cells of a question, laid out by setting, values of the factors, and seed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from bench.core.errors import BenchError
+from bench.core.identity import SILENT, identities
+from bench.core.numbers import DASH
+from bench.core.options import Options
+from bench.core.record import RunRecord, RunState
+from bench.report.analysis.score import ACCURACY, LOSS, Score
+from bench.report.read.arguments import value_text
+from bench.report.read.settings import Setting, flat, settings
+from bench.run.cell import Cell
+from bench.study.question import Question
+
+Values = tuple[str | None, ...]
+"""Of the factors, as one types them; None where a cell has no such option."""
+
+STEP = "growth.epsilon"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The cells of one setting.
+
+    Attributes:
+        factors: Names.
+        setting: What all cells share.
+        cells: By values of the factors, in the order of the sweep, then by seed.
+    """
+
+    factors: tuple[str, ...]
+    setting: Setting
+    cells: Mapping[Values, Mapping[int, Cell]]
+
+    @cached_property
+    def runs(self) -> dict[Values, dict[int, RunRecord]]:
+        """Records of the cells that are done; values without any are left out."""
+        found = {}
+        for values, own in self.cells.items():
+            if runs := {seed: record for seed, cell in sorted(own.items()) if (record := done(cell))}:
+                found[values] = runs
+        return found
+
+    @cached_property
+    def varied(self) -> tuple[str, ...]:
+        """Factors with several values."""
+        columns = zip(self.factors, zip(*self.cells, strict=True), strict=True)
+        return tuple(factor for factor, column in columns if len(set(column)) > 1)
+
+    @property
+    def score(self) -> Score:
+        """What is compared."""
+        return ACCURACY if self.setting.accuracy else LOSS
+
+    def named(self, values: Values) -> dict[str, str | None]:
+        """Values by the factor's name."""
+        return dict(zip(self.factors, values, strict=True))
+
+    def label(self, values: Values) -> str:
+        """The values of the factors that vary: a method by its name, others as one types them."""
+        found = {factor: value for factor, value in self.named(values).items() if factor in self.varied}
+        parts = [v if f == "method" else f"{f}={v}" for f, v in found.items() if v is not None]
+        return ", ".join(filter(None, parts)) or DASH
+
+
+def done(cell: Cell) -> RunRecord | None:
+    """The record of a cell that is done."""
+    return cell.record if cell.state is RunState.DONE else None
+
+
+def layouts(question: Question, cells: Sequence[Cell]) -> list[Layout]:
+    """The cells of a question by setting.
+
+    Raises:
+        BenchError: A factor is no option of any cell, the baseline has a value that none has, or cells of the same
+            values and seed differ in another option.
+    """
+    values = {cell.id: values_of(cell.options, question.factors, cell.id) for cell in cells}
+    for factor, column in zip(question.factors, zip(*values.values(), strict=True), strict=True):
+        _require_values(question, factor, [value for value in dict.fromkeys(column) if value is not None])
+    order = {cell.id: place for place, cell in enumerate(cells)}
+    made = []
+    for setting in settings(cells, question.factors):
+        own: dict[Values, dict[int, Cell]] = defaultdict(dict)
+        for cell in sorted(setting.cells, key=lambda cell: order[cell.id]):
+            if (other := own[values[cell.id]].setdefault(cell.seed, cell)) is not cell:
+                raise _mixed(question, cell, other)
+        made.append(Layout(question.factors, setting, dict(own)))
+    return made
+
+
+def _require_values(question: Question, factor: str, there: Sequence[str]) -> None:
+    place = f"conf/study/{question.name}.yaml"
+    if not there:
+        raise BenchError(f"{place}: factors={factor}: expected an option that a run has")
+    wanted = value_text(question.baseline[factor]) if factor in question.baseline else there[0]
+    if wanted not in there:
+        raise BenchError(f"{place}: baseline.{factor}={wanted}: expected one of {', '.join(there)}")
+
+
+def values_of(options: Options, factors: Sequence[str], name: str) -> Values:
+    """Values of factors; a run without a step, as its name by content tells, has none."""
+    found = flat(options)
+    if name == identities(options)[1]:
+        found.pop(STEP, None)
+    return tuple(value_text(found[key]) if (key := _key(found, factor)) else None for factor in factors)
+
+
+def _key(found: Mapping[str, object], factor: str) -> str | None:
+    return next((key for key in (factor, f"{factor}.name") if key in found), None)
+
+
+def _mixed(question: Question, cell: Cell, other: Cell) -> BenchError:
+    one, two = flat(cell.options), flat(other.options)
+    differing = [key for key in {**one, **two} if one.get(key) != two.get(key) and key.partition(".")[0] not in SILENT]
+    which = ", ".join(differing)
+    return BenchError(
+        f"conf/study/{question.name}.yaml: factors={','.join(question.factors)}: expected {which} among them, in which "
+        "runs of the same values and seed differ"
+    )

@@ -1,0 +1,155 @@
+"""The answer to a question as a report: a part for each setting, and the last on the runs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from bench.core.numbers import DASH, listed, p_value, plural
+from bench.core.record import RunState
+from bench.report.analysis.rungs import Row
+from bench.report.views.base import Block, Prose
+from bench.report.views.document import Part, Report, Section
+from bench.report.views.table import Column, Shown, Table, untitled
+from bench.study.answer import LAST, means, pairs
+from bench.study.committed import environments, placed, run_rows, stage_rows
+from bench.study.figure import chart
+from bench.study.layout import Layout
+from bench.study.question import Question
+from bench.study.tables import mean_table, pair_table, share_table
+
+CORES = 2
+"""Cores that hours are stated for."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the runs of a question say.
+
+    Attributes:
+        question: The question.
+        layouts: Its settings.
+    """
+
+    question: Question
+    layouts: Sequence[Layout]
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """A row for each run, done or not."""
+        return list(run_rows(self.layouts))
+
+    @property
+    def done(self) -> int:
+        """Runs that are done."""
+        return sum(row["state"] == RunState.DONE for row in self.rows)
+
+    @property
+    def missing(self) -> str:
+        """How many others are in which state; empty for none."""
+        found = {state: sum(row["state"] == state for row in self.rows) for state in RunState}
+        return listed([f"{number} {state}" for state, number in found.items() if number and state != RunState.DONE])
+
+    @cached_property
+    def old(self) -> int:
+        """Runs that were made by code that has changed since."""
+        return sum(bool(cell.changes) for *_, cell in placed(self.layouts))
+
+    @property
+    def hours(self) -> float:
+        """Of `CORES` cores, each at one run at a time."""
+        return sum(row["seconds"] or 0.0 for row in self.rows) / CORES / 3600
+
+    @property
+    def main(self) -> str:
+        """The comparison that stands out most against what its seeds resolve; without a baseline, best and worst."""
+        found = [(layout, row) for layout in self.layouts for row in _last_pairs(layout, self.question)]
+        known = [one for one in found if one[1]["resolves"]]
+        if known:
+            return _sentence(*max(known, key=lambda one: abs(one[1]["difference"]) / one[1]["resolves"]))
+        return "; ".join(_range(layout) for layout in self.layouts if layout.runs)
+
+
+def _last_pairs(layout: Layout, question: Question) -> list[Row]:
+    return [row for row in pairs(layout, question.baseline) if row["measure"] == LAST] if layout.runs else []
+
+
+def _sentence(layout: Layout, row: Row) -> str:
+    score = layout.score
+    ends = f"{score.text(row['low'], True)} to {score.text(row['high'], True)}"
+    label = layout.label(tuple(row[factor] for factor in layout.factors))
+    p = DASH if row["p_holm"] is None else p_value(row["p_holm"])
+    difference = f"{score.text(row['difference'], True)}{score.unit} ({ends}; Holm's p {p})"
+    return f"{label} against {row['baseline']} on {layout.setting.title}: {difference}"
+
+
+def _range(layout: Layout) -> str:
+    ordered = sorted(means(layout), key=lambda row: row["test_mean"])
+    ends = [
+        (layout.label(tuple(row[f] for f in layout.factors)), row["test_mean"]) for row in (ordered[0], ordered[-1])
+    ]
+    (low, worst), (high, best) = ends
+    score = layout.score
+    return f"{layout.setting.title}: {score.text(worst)} ({low}) to {score.text(best)} ({high})"
+
+
+def build(answer: Answer) -> Report:
+    """The page with its tables; the lines at its head are Markdown."""
+    parts = [
+        Part(layout.setting.slug, layout.setting.title, [Section("answer", "", list(_blocks(layout, answer.question)))])
+        for layout in answer.layouts
+        if layout.runs
+    ]
+    last = Part("runs", "Runs", [Section("runs", "", list(_runs(answer)))])
+    return Report(answer.question.name, list(_lines(answer)), [*parts, last], [])
+
+
+def _lines(answer: Answer) -> Iterator[str]:
+    question, rows = answer.question, answer.rows
+    yield question.asks
+    sweeps = (shlex.join(["python", "-m", "bench", "-m", f"experiment={one}"]) for one in question.presets)
+    commands = listed([f"`{one} hydra/launcher=joblib`" for one in sweeps])
+    yield f"Made by `python -m bench.study questions={question.name}`, which carries out {commands}."
+    seeds = sorted({row["seed"] for row in rows if row["state"] == RunState.DONE})
+    is_range = len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
+    names = f"{seeds[0]} to {seeds[-1]}" if is_range else ", ".join(map(str, seeds))
+    which = f"{plural(len(seeds), 'seed')} ({names})"
+    yield f"{answer.done} of {plural(len(rows), 'run')} done, {which}, {answer.hours:.2g} hours of {CORES} cores."
+    if answer.done < len(rows):
+        yield f"**Not in these numbers: {answer.missing}**; the table of runs says which and why."
+    if answer.old:
+        yield f"**{plural(answer.old, 'run')} made by code that has changed since**; `rerun=all` makes them anew."
+    yield (
+        "Every run is in runs.csv with the command to type, every stage in stages.csv, what made them in "
+        "environment.csv, and the tables below in full in the others. "
+        "`python -m bench.reproduce` of this folder does some again and compares."
+    )
+
+
+def _blocks(layout: Layout, question: Question) -> Iterator[Block]:
+    fixed = [f"{name}={value}" for name, value in layout.named(next(iter(layout.cells))).items()]
+    fixed = [one for one in fixed if one.partition("=")[0] not in layout.varied and not one.endswith("=None")]
+    if fixed:
+        yield Prose((f"All with {listed(fixed)}.",))
+    yield mean_table(layout)
+    yield pair_table(layout, question)
+    yield from share_table(layout)
+    yield chart(layout, question.drawn)
+
+
+def _runs(answer: Answer) -> Iterator[Block]:
+    rows = answer.rows
+    names = tuple(rows[0])
+    yield Table("runs", untitled(names), rows)
+    stages = list(stage_rows(answer.layouts))
+    yield Table("stages", untitled(name for row in stages for name in row), stages)
+    code = Column("command", "Command", show=lambda row: Shown(row["command"], code=True), words=True)
+    columns = (Column("state", "State", words=True), Column("reason", "Reason", words=True), code)
+    missing = [row for row in rows if row["state"] != RunState.DONE]
+    yield Table("missing", columns, missing, "Not done", "What is not in these numbers, and what fills it.")
+    titles = {"torch": "PyTorch", "python": "Python", "device": "Device", "threads": "Threads", "code": "Code"}
+    kinds = (*untitled("environment"), *(Column(name, title, words=True) for name, title in titles.items()))
+    about = "What the runs were made on, as they recorded it. Hours are the runs' own seconds."
+    yield Table("environment", (*kinds, Column("runs", "Runs")), environments(answer.layouts), "Made on", about)

@@ -1,0 +1,108 @@
+"""Questions as data: one file ``conf/study/NAME.yaml`` each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.core.defaults import files
+from bench.core.errors import BenchError, ConfigError, did_you_mean, one_line, require
+from bench.core.options import CONF, typed
+
+GROUP = "study"
+CURVES = ("params", "macs", "flops", "rung")
+"""What a figure may have scores against, beside a factor."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a question's figure shows.
+
+    Attributes:
+        x: One of `CURVES`, or a factor with numbers for values, and then scores at the last rung.
+        series: The factor that tells lines apart; all factors that vary where none is named.
+        panel: The factor that tells panels apart, if one does.
+    """
+
+    x: str = CURVES[0]
+    series: str | None = None
+    panel: str | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question that runs answer.
+
+    Attributes:
+        asks: In a sentence or two.
+        presets: Whose cells answer it, as one types them: ``mnist``, ``study/step``.
+        factors: Options whose values are compared: ``method``, ``growth.epsilon``.
+        baseline: Values of factors. Each combination is compared with the one that has these and else its own values.
+        figure: Options of `Figure`.
+        name: Of its file.
+    """
+
+    asks: str = ""
+    presets: tuple[str, ...] = ()
+    factors: tuple[str, ...] = ()
+    baseline: dict[str, Any] = field(default_factory=dict)
+    figure: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        for key in ("presets", "factors"):
+            object.__setattr__(self, key, tuple(getattr(self, key)))  # YAML hands over a list
+            require(bool(getattr(self, key)), key, "[]", "at least one name")
+        require(bool(self.asks.strip()), "asks", "''", "a sentence or two")
+        for preset in self.presets:
+            _require_known("presets", preset, files("experiment"))
+        for factor in self.baseline:
+            _require_known("baseline", factor, self.factors)
+        drawn = self.drawn
+        _require_known("figure.x", drawn.x, (*CURVES, *self.factors))
+        for key, named in (("figure.series", drawn.series), ("figure.panel", drawn.panel)):
+            if named is not None:
+                _require_known(key, named, self.factors)
+
+    @property
+    def drawn(self) -> Figure:
+        """What its figure shows."""
+        return typed("figure.", Figure, self.figure)
+
+
+def questions(names: Sequence[str] = ()) -> list[Question]:
+    """The questions of these names, or all.
+
+    Raises:
+        BenchError: There is none of a name, or a file is not in order; the message names file, key and value.
+    """
+    for name in names:
+        _require_known("questions", name, files(GROUP))
+    return [read(name) for name in names or files(GROUP)]
+
+
+def read(name: str) -> Question:
+    """The question in ``conf/study/NAME.yaml``.
+
+    Raises:
+        BenchError: The file is not in order.
+    """
+    import yaml
+    from omegaconf import OmegaConf
+
+    place = f"conf/{GROUP}/{name}.yaml"
+    try:
+        found = OmegaConf.to_container(OmegaConf.load(CONF / GROUP / f"{name}.yaml"))
+        require(isinstance(found, dict), place, found, "asks, presets and factors")
+        assert isinstance(found, dict)
+        return typed("", Question, {**{str(key): value for key, value in found.items()}, "name": name})
+    except BenchError as error:
+        raise BenchError(f"{place}: {error}") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise BenchError(f"{place}: {one_line(error)}") from None
+
+
+def _require_known(key: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ConfigError(key, value, f"one of {', '.join(known)}{did_you_mean(value, known)}")

@@ -1,0 +1,111 @@
+"""The tables of a setting: means, differences paired by seed, and shares of variance, each with what seeds resolve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import median
+
+from bench.core.numbers import count, engineering, p_value, plural, share
+from bench.report.analysis.rungs import Row, mean_of
+from bench.report.analysis.score import INTERVAL
+from bench.report.views.base import Block, Prose
+from bench.report.views.table import Column, Shown, Table, untitled
+from bench.study.answer import AREA, LAST, common_sizes, design, means, pairs, resolutions, shares
+from bench.study.layout import Layout
+from bench.study.question import Question
+
+
+def _factors(layout: Layout) -> tuple[Column, ...]:
+    return tuple(Column(one, one if one in layout.varied else "", words=True) for one in layout.factors)
+
+
+def resolution(layout: Layout, measure: str) -> str:
+    """What so many seeds resolve, in a sentence."""
+    found, score = resolutions(layout, measure), layout.score
+    if not found:
+        return "With so few seeds no difference is resolved."
+    seeds = sorted({len(own) for own in layout.runs.values()})
+    number = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    middle, ends = score.text(median(found)), f"{score.text(found[0])} to {score.text(found[-1])}"
+    return (
+        f"With {number} a paired difference of {middle}{score.unit} or more is resolved (80 % power at 5 %; the median "
+        f"over every two combinations, {ends}), {measure}."
+    )
+
+
+def mean_table(layout: Layout) -> Table:
+    """Scores, size and cost at the last rung by values of the factors; accuracies in per cent."""
+    score, rows = layout.score, list(means(layout))
+    low, high = common_sizes([run for own in layout.runs.values() for run in own.values()])
+    over = f"from {count(low)} to {count(high)} parameters" if low < high else "of which the runs have none in common"
+
+    def shown(name: str, row: Row) -> Shown:
+        return Shown(*score.mean(*mean_of(row, name)))
+
+    columns = (
+        *_factors(layout),
+        Column("seeds", "Seeds"),
+        Column("test_mean", f"{score.title}, last rung", show=lambda row: shown("test", row)),
+        *untitled("test_low test_high"),
+        Column("area_mean", "Area", show=lambda row: shown("area", row)),
+        *untitled("area_low area_high"),
+        Column(
+            "validation_mean",
+            "Validation",
+            show=lambda row: Shown(score.text(row["validation_mean"]), best=row["chosen"]),
+        ),
+        Column("chosen"),
+        Column("params_mean", "Parameters", count),
+        Column("flops_mean", "Operations spent", engineering),
+    )
+    about = (
+        f"Means over seeds at the last rung; area: the mean {score.name} over the logarithm of the size, {over}. "
+        f"{INTERVAL} Choices are made on validation alone: the best there is bold. Operations are those of training "
+        f"and growing up to there. {resolution(layout, LAST)} {resolution(layout, AREA)}"
+    )
+    return Table("means", columns, rows, score.name[:1].upper() + score.name[1:], about)
+
+
+def pair_table(layout: Layout, question: Question) -> Table:
+    """Differences to the baseline, accuracies in points; without rows where a question has none."""
+    score, rows = layout.score, list(pairs(layout, question.baseline))
+
+    def ends(row: Row) -> Shown:
+        return Shown(f"{score.text(row['low'], True)} to {score.text(row['high'], True)}")
+
+    columns = (
+        *_factors(layout),
+        Column("baseline", "Less", words=True),
+        Column("measure", "Measure", words=True),
+        Column("seeds", "Seeds"),
+        Column("difference", "Difference", lambda value: score.text(value, True)),
+        Column("low", "Interval", show=ends),
+        *untitled("high p"),
+        Column("p_holm", "p, Holm", p_value),
+        Column("resolves", "Resolves", score.text),
+    )
+    about = (
+        f"Differences of the {score.name}{', in points,' if score.accuracy else ''} on the same seeds, with the paired "
+        "t interval at 95 % (the range of two seeds) and p of the paired t test after Holm's correction for the rows "
+        "of a measure. Resolves: the smallest difference that these seeds show with 80 % power at 5 %, by their "
+        "spread."
+    )
+    return Table("pairs", columns, rows, "Paired by seed", about, heads=len(layout.varied))
+
+
+def share_table(layout: Layout) -> Iterator[Block]:
+    """Shares of variance, or why there are none; nothing where fewer than two factors vary."""
+    if len(layout.varied) < 2:
+        return
+    found = design(layout)
+    if found is None:
+        yield Prose(("No shares of variance: the design is not full, with the same seeds, in two factors or more.",))
+        return
+    effect, chance = Column("effect", "Explained by", words=True), Column("chance", "By chance", share)
+    columns = (effect, Column("share", "Share", share), chance, Column("runs"))
+    left = f" {plural(found.left_out, 'combination')} without one of the factors left out." if found.left_out else ""
+    about = (
+        f"Of the variance of the {layout.score.name} at the last rung, by sums of squares, seeds as blocks. By chance: "
+        f"what each would explain on average of noise alone.{left} {resolution(layout, LAST)}"
+    )
+    yield Table("shares", columns, list(shares(found)), "Shares of variance", about)

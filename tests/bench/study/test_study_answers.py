@@ -1,0 +1,176 @@
+"""What runs say: means, pairs, what seeds resolve, shares of variance; against numbers by hand and by least squares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bench.core.errors import BenchError
+from bench.report.analysis.statistics import area, holm
+from bench.study.answer import AREA, LAST, Design, counterpart, design, means, pairs, resolutions, resolved, shares
+from bench.study.figure import chart
+from bench.study.layout import layouts
+from bench.study.question import Figure
+from tests.bench.report.synthetic import cell, options
+from tests.bench.study.study_runs import asked, done, grid, laid_out
+
+NOISE = np.random.default_rng(0).uniform(-0.01, 0.01, (2, 3, 4, 4))
+
+
+def score(config: Mapping[str, Any], rung: int) -> float:
+    """Depends on method, sample, seed and rung."""
+    method, sample = ("s2d", "s3d").index(config["method"]["name"]), (64, 128, 256).index(config["growth"]["sample"])
+    return 0.5 + 0.1 * rung + 0.02 * method + 0.01 * sample + float(NOISE[method, sample, config["seed"], rung])
+
+
+def test_means_are_over_seeds_and_the_best_on_validation_is_chosen(tmp_path: Path) -> None:
+    layout = laid_out(asked("method", "growth.sample"), done(tmp_path, grid(sample=(64, 128)), score))
+    rows = {(row["method"], row["growth.sample"]): row for row in means(layout)}
+    assert list(rows) == [("s2d", "64"), ("s2d", "128"), ("s3d", "64"), ("s3d", "128")]
+    last = [score(options("s3d", seed, growth={"sample": 128}), 3) for seed in range(4)]
+    row = rows["s3d", "128"]
+    assert row["test_mean"] == pytest.approx(np.mean(last))
+    half = stats.t.ppf(0.975, 3) * np.std(last, ddof=1) / 2
+    assert row["test_high"] - row["test_mean"] == pytest.approx(half)
+    sizes = [round(330 * 1.5**rung) for rung in range(4)]
+    curves = [[score(options("s3d", s, growth={"sample": 128}), k) for k in range(4)] for s in range(4)]
+    areas = [area(list(zip(map(float, sizes), one, strict=True)), sizes[0], sizes[-1]) for one in curves]
+    assert row["area_mean"] == pytest.approx(np.mean(areas))
+    assert (row["params_mean"], row["flops_mean"], row["seeds"]) == (sizes[-1], 1e8 + 3e6, 4)
+    best = max(rows.values(), key=lambda one: one["validation_mean"])
+    assert [one["chosen"] for one in rows.values()] == [one is best for one in rows.values()]
+
+
+def test_pairs_are_paired_by_seed_with_holms_correction(tmp_path: Path) -> None:
+    layout = laid_out(asked("method", "growth.sample"), done(tmp_path, grid(sample=(64, 128, 256)), score))
+    rows = [row for row in pairs(layout, {"method": "s2d"}) if row["measure"] == LAST]
+    assert [(row["method"], row["growth.sample"]) for row in rows] == [("s3d", "64"), ("s3d", "128"), ("s3d", "256")]
+    differences = 0.02 + NOISE[1, :, :, 3] - NOISE[0, :, :, 3]
+    for row, own in zip(rows, differences, strict=True):
+        assert row["baseline"] == f"s2d, growth.sample={row['growth.sample']}"
+        assert row["difference"] == pytest.approx(own.mean())
+        assert row["p"] == pytest.approx(stats.ttest_1samp(own, 0).pvalue)
+        quantiles = stats.t.ppf(0.975, 3) + stats.t.ppf(0.8, 3)
+        assert row["resolves"] == pytest.approx(quantiles * own.std(ddof=1) / sqrt(4))
+    assert [row["p_holm"] for row in rows] == holm([row["p"] for row in rows])
+    assert sum(row["measure"] == AREA for row in pairs(layout, {"method": "s2d"})) == 3
+    assert len(resolutions(layout, LAST)) == 15
+
+
+def test_a_real_difference_of_the_size_that_is_resolved_is_found_four_times_in_five() -> None:
+    random = np.random.default_rng(1)
+    noise = random.normal(0, 1, (4000, 20))
+    size = (stats.t.ppf(0.975, 19) + stats.t.ppf(0.8, 19)) / sqrt(20)
+    assert np.mean(stats.ttest_1samp(noise + size, 0, axis=1).pvalue < 0.05) == pytest.approx(0.8, abs=0.03)
+    assert resolved(list(noise[0])) == pytest.approx(size * noise[0].std(ddof=1))
+    assert resolved([0.1, 0.2]) is None
+    assert resolved([0.1, 0.1, 0.1]) is None
+
+
+def test_a_counterpart_has_the_baselines_values_and_else_its_own(tmp_path: Path) -> None:
+    configs = [*grid(sample=(64, 128)), *(options("static", seed, 0.01, growth={"sample": 64}) for seed in range(4))]
+    layout = laid_out(asked("method", "growth.sample", "growth.epsilon"), done(tmp_path, configs, lambda *_: 0.5))
+    assert ("static", "64", None) in layout.runs
+    find = lambda values, **baseline: counterpart(layout, values, baseline)  # noqa: E731
+    assert find(("s3d", "128", "0.01"), method="s2d") == ("s2d", "128", "0.01")
+    assert find(("s3d", "64", "0.01"), method="static") == ("static", "64", None)
+    assert find(("s3d", "128", "0.01"), method="static") is None
+    assert find(("static", "64", None), method="static") is None
+    assert find(("s3d", "128", "0.01")) is None
+    assert counterpart(layout, ("s3d", "128", "0.01"), {"growth.sample": 64}) == ("s3d", "64", "0.01")
+
+
+def test_shares_are_those_of_a_linear_model_with_seeds_as_blocks(tmp_path: Path) -> None:
+    layout = laid_out(asked("method", "growth.sample"), done(tmp_path, grid(sample=(64, 128, 256)), score))
+    found = design(layout)
+    assert found is not None
+    assert (found.factors, found.y.shape, found.left_out) == (("method", "growth.sample"), (2, 3, 4), 0)
+    y = found.y.reshape(-1)
+    places = np.indices(found.y.shape).reshape(3, -1)
+    both = places[0] * 3 + places[1]
+
+    def explained(*columns: Any) -> float:
+        dummies = [column[:, None] == np.unique(column) for column in columns]
+        matrix = np.column_stack([np.ones(len(y)), *dummies]).astype(float)
+        rest = y - matrix @ np.linalg.lstsq(matrix, y, rcond=None)[0]
+        return float(1 - (rest**2).sum() / ((y - y.mean()) ** 2).sum())
+
+    main = [explained(place) for place in places]
+    expected = {
+        "method": main[0],
+        "growth.sample": main[1],
+        "method and growth.sample": explained(both) - sum(main[:2]),
+    }
+    rows = {row["effect"]: row for row in shares(found)}
+    rest = rows.pop("the rest")
+    assert rest["share"] == pytest.approx(1 - sum(row["share"] for row in rows.values()))
+    assert rest["chance"] == pytest.approx(15 / 23)
+    assert {name: row["share"] for name, row in rows.items()} == pytest.approx({**expected, "seed": main[2]})
+    assert {name: row["chance"] for name, row in rows.items()} == pytest.approx(
+        {"method": 1 / 23, "growth.sample": 2 / 23, "method and growth.sample": 2 / 23, "seed": 3 / 23}
+    )
+
+
+def test_of_noise_each_effect_explains_what_it_does_by_chance() -> None:
+    random = np.random.default_rng(0)
+    tries = [list(shares(Design(("a", "b"), random.normal(size=(3, 4, 5)), 0))) for _ in range(400)]
+    for k, row in enumerate(tries[0]):
+        assert np.mean([one[k]["share"] for one in tries]) == pytest.approx(row["chance"], abs=0.01)
+
+
+def test_a_design_must_be_full(tmp_path: Path) -> None:
+    cells = done(tmp_path, grid(sample=(64, 128)), score)
+    assert design(laid_out(asked("method", "growth.sample"), cells)) is not None
+    assert design(laid_out(asked("method", "growth.sample"), cells[:-4])) is None
+    lacking = [options("static", seed, 0.01, growth={"sample": 64}) for seed in range(4)]
+    layout = laid_out(asked("method", "growth.epsilon"), [*cells[:4], *done(tmp_path, lacking, lambda *_: 0.5)])
+    assert design(layout) is None
+
+
+def test_a_figure_is_against_size_or_against_a_factor(tmp_path: Path) -> None:
+    layout = laid_out(asked("method", "growth.sample"), done(tmp_path, grid(sample=(256, 64)), score))
+    curves = chart(layout, Figure())
+    assert [one.name for one in curves.drawn] == [f"{m}, growth.sample={k}" for m in ("s2d", "s3d") for k in (256, 64)]
+    assert [curves.x[0].of(row) for row in curves.drawn[0].points] == [330, 495, 742, 1114]
+    steps = chart(layout, Figure("growth.sample", series="method"))
+    assert [(one.name, [row["growth.sample"] for row in one.points]) for one in steps.drawn] == [
+        ("s2d", [64, 256]),
+        ("s3d", [64, 256]),
+    ]
+    mean = np.mean([score(options("s3d", seed, growth={"sample": 256}), 3) for seed in range(4)])
+    assert steps.drawn[1].points[1]["test_mean"] == pytest.approx(mean)
+    over = chart(layout, Figure("rung", series="method", panel="growth.sample"))
+    assert over.panels == ["growth.sample=256", "growth.sample=64"]
+
+
+def test_runs_that_differ_in_something_else_are_not_mixed(tmp_path: Path) -> None:
+    configs = [options("s2d", 0, 0.01), options("s2d", 0, 0.1)]
+    with pytest.raises(BenchError, match=r"^conf/study/why.yaml: factors=method: expected growth.epsilon among them"):
+        layouts(asked("method"), [cell(config, tmp_path) for config in configs])
+
+
+def test_a_factor_that_no_run_has_is_one_line(tmp_path: Path) -> None:
+    cells = [cell(options("s2d", 0), tmp_path)]
+    with pytest.raises(BenchError, match=r"^conf/study/why.yaml: factors=growth.smple: expected an option that a run"):
+        layouts(asked("method", "growth.smple"), cells)
+    with pytest.raises(BenchError, match=r"^conf/study/why.yaml: baseline.method=s4d: expected one of s2d$"):
+        layouts(asked("method", baseline={"method": "s4d"}), cells)
+
+
+def test_options_of_a_setting_can_be_factors(tmp_path: Path) -> None:
+    configs = [
+        options("s2d", s, train={"lr": lr}, growth={"ratio": r}) for lr in (0.1, 0.2) for r in (2, 3) for s in (0, 1)
+    ]
+    cells = done(tmp_path, configs, lambda *_: 0.5)
+    assert len(layouts(asked("method"), cells)) == 4
+    (found,) = layouts(asked("train.lr", "growth.ratio"), cells)
+    assert (list(found.runs), found.varied) == (
+        [("0.1", "2"), ("0.1", "3"), ("0.2", "2"), ("0.2", "3")],
+        ("train.lr", "growth.ratio"),
+    )

@@ -1,0 +1,101 @@
+"""``python -m bench.study``: what it carries out, what it writes, and its mistakes as lines."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bench.core.errors import BenchError
+from bench.grid import cells
+from bench.run.command import run
+from bench.study import __main__ as command
+from bench.study.__main__ import StudyConfig, Sweep, study
+
+
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two of the fifty runs of a question."""
+    folder = tmp_path_factory.mktemp("runs")
+    for cell in cells(["experiment=study/sign_digits", "method=s2d", "seed=0,1", f"runs_dir={folder}"]):
+        run(cell.options, quiet=True)
+    return folder
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench.study", *arguments])
+    command.main()
+
+
+def test_what_is_on_disk_is_analysed_and_what_is_missing_said(
+    two_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    typed(monkeypatch, "questions=sign_digits", "run=false", f"runs_dir={two_runs}", f"out={out}", "data.root=/nowhere")
+    said = capfd.readouterr().out
+    assert said == f"sign_digits: 2 of 50 runs done, 48 missing; written: {out / 'sign_digits'}\n"
+    assert "| [sign_digits](sign_digits/README.md) | Do signed shares" in (out / "README.md").read_text()
+    assert "2 of 50 runs done, 2 seeds (0, 1)" in (out / "sign_digits" / "README.md").read_text()
+
+
+def test_a_question_without_runs_is_not_written(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    study(StudyConfig(("sign_digits",), False, str(tmp_path / "out"), str(tmp_path / "runs")))
+    assert capfd.readouterr().out == "sign_digits: 0 of 50 runs done, 50 missing, so nothing is written\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_each_preset_is_swept_and_what_fails_is_analysed_all_the_same(
+    two_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept: list[list[str]] = []
+
+    def carried_out(arguments: list[str]) -> SimpleNamespace:
+        swept.append(arguments[1:])
+        return SimpleNamespace(returncode=1)
+
+    monkeypatch.setattr(command.subprocess, "run", carried_out)
+    out = tmp_path / "out"
+    with pytest.raises(BenchError, match=r"^not all runs of study/sign_digits are done; the same command goes on$"):
+        study(StudyConfig(("sign_digits",), True, str(out), str(two_runs), "basic"))
+    expected = ["-m", "bench", "-m", "experiment=study/sign_digits", f"runs_dir={two_runs}", "hydra/launcher=basic"]
+    assert swept == [expected]
+    assert (out / "sign_digits" / "runs.csv").exists()
+
+
+def test_a_sweep_is_not_begun_where_all_is_done(two_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = cells(["experiment=study/sign_digits", "method=s2d", "seed=0,1", f"runs_dir={two_runs}"])
+    monkeypatch.setattr(command.subprocess, "run", lambda arguments: pytest.fail("a sweep was begun"))
+    assert Sweep(["experiment=study/sign_digits"], done).carry_out("basic")
+
+
+def test_data_are_looked_for_where_they_lie(tmp_path: Path) -> None:
+    config = StudyConfig(runs_dir=str(tmp_path), root="/my data")
+    assert config.sweep("study/sign_digits").arguments == ["experiment=study/sign_digits", f"runs_dir={tmp_path}"]
+    fetched = config.sweep("s2d_cifar10")
+    assert fetched.arguments == ["experiment=s2d_cifar10", f"runs_dir={tmp_path}", "data.root='/my data'"]
+    assert {cell.id for cell in fetched.cells} == {cell.id for cell in cells(fetched.arguments)}
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("questions=[sign]", r"^error: questions=sign: expected one of .*sign_digits"),
+        ("question=sign", r"^error: question: no such option; expected one of questions, .*mean questions\?\)$"),
+        ("out=a_file", r"^error: out=a_file: expected a folder$"),
+        ("runs_dir=a_file", r"^error: runs_dir=a_file: expected a folder$"),
+        ("run=maybe", r"^error: run=maybe: expected another type"),
+    ],
+)
+def test_a_mistake_is_one_line(argument: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a_file").touch()
+    with pytest.raises(SystemExit, match=message):
+        typed(monkeypatch, argument)
+    assert [path.name for path in tmp_path.iterdir()] == ["a_file"]
+
+
+def test_its_help(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    typed(monkeypatch, "--help")
+    assert "python -m bench.study run=false" in capfd.readouterr().out
