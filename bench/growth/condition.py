@@ -6,8 +6,8 @@ starts from there. Shrinking towards, and adding, a fresh network of the new wid
 
     theta <- shrink * theta + perturb * fresh
 
-``rescale`` gives each layer the norm F that a fresh one has, of which a share p (``perturb``) is in fresh weights. These
-are about orthogonal to its own, so that the squares add up to ``F^2``:
+``rescale`` gives each layer the norm F that a fresh one has, of which a share p (``perturb``) is in fresh weights. They
+are about orthogonal to the layer's own, so that the squares add up to ``F^2``:
 
     theta <- sqrt(1 - p^2) * F / ||theta|| * theta + p * fresh
 
