@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain, count
 
-from bench.core.identity import LATENCY, SILENT, SILENT_DATA
+from bench.core.defaults import load
+from bench.core.identity import LATENCY, SILENT, SILENT_DATA, UNUSED, identities
 from bench.core.options import Options
 from bench.report.read.command import GROUPS
 from bench.run.cell import Cell
@@ -64,7 +65,7 @@ def settings(cells: Iterable[Cell], compared: Collection[str] = ()) -> list[Sett
         cells: Any.
         compared: Options, as one types them, that may differ within a setting besides those of a way of growing.
     """
-    groups = _grouped(cells, lambda options: _without(_setting_options(options), compared))
+    groups = _grouped(cells, lambda cell: _without(_setting_options(cell.options), compared))
     names = {key: (members[0].name("data"), members[0].name("backbone")) for key, (members, _) in groups.items()}
     made, slugs = [], set[str]()
     for key in sorted(groups, key=lambda key: (names[key], key)):
@@ -78,15 +79,14 @@ def settings(cells: Iterable[Cell], compared: Collection[str] = ()) -> list[Sett
     return made
 
 
-def _grouped(cells: Iterable[Cell], of: Callable[[Options], Options]) -> dict[str, tuple[list[Cell], dict[str, str]]]:
+def _grouped(cells: Iterable[Cell], of: Callable[[Cell], Options]) -> dict[str, tuple[list[Cell], dict[str, str]]]:
     """Cells that share some of their options, with these as texts, by those in one text."""
     groups: dict[str, tuple[list[Cell], dict[str, str]]] = {}
     for cell in cells:
-        options = of(cell.options)
+        options = of(cell)
         key = json.dumps(json.loads(json.dumps(options), parse_int=float), sort_keys=True)
         if key not in groups:
-            texts = {name: one if isinstance(one, str) else json.dumps(one) for name, one in flat(options).items()}
-            groups[key] = [], texts
+            groups[key] = [], {name: _text(one) for name, one in flat(options).items()}
         groups[key][0].append(cell)
     return groups
 
@@ -111,8 +111,11 @@ def _ladder(config: Options) -> tuple[str, ...]:
     return (*LADDER, "latency_batch") if config["growth"].get("cost") == LATENCY else LADDER
 
 
-def _variant_options(config: Options) -> Options:
-    growth = {key: value for key, value in config["growth"].items() if key not in (*_ladder(config), "epsilon")}
+def _variant_options(cell: Cell) -> Options:
+    config, names = cell.options, identities(cell.options)
+    unused = UNUSED[names.index(cell.id) % len(UNUSED)] if cell.id in names else ()
+    apart = (*_ladder(config), "epsilon", *unused)
+    growth = {key: value for key, value in config["growth"].items() if key not in apart}
     method = {key: value for key, value in config["method"].items() if (key, value) != ("step", False)}
     train = {key: value for key, value in config["train"].items() if key in NEWBORN}
     return {"method": method, "growth": growth, "train": train}
@@ -124,9 +127,10 @@ def _variants(cells: list[Cell]) -> tuple[Variant, ...]:
     for members, options in groups:
         method = members[0].name("method")
         rivals = [others for other, others in groups if other[0].name("method") == method]
-        chosen = [text for text in _differing(options, rivals) if not text.endswith("=null")]
-        differing = [text.removeprefix("method.") for text in chosen]
-        label = f"{method} ({', '.join(differing)})" if differing else method
+        unusual = set(_differing(options, [others for _, others in groups])) & _unusual(options)
+        differing = {text for text in _differing(options, rivals) if not text.endswith("=null")} | unusual
+        said = [text.removeprefix("method.") for text in sorted(differing)]
+        label = f"{method} ({', '.join(said)})" if said else method
         made.append(Variant(label, method, tuple(members)))
     return tuple(sorted(made, key=lambda variant: (rank(variant.method), variant.label)))
 
@@ -135,6 +139,23 @@ def rank(method: str) -> tuple[int, str]:
     """Where a method's column stands: published methods, then others, then controls from scratch."""
     known = {name: i for i, name in enumerate((*ORDER, "", *CONTROLS))}
     return known.get(method, len(ORDER)), method
+
+
+def _unusual(own: Mapping[str, str]) -> set[str]:
+    """Of a way of growing, what is not as a run has it of which nothing is said; what a method is, is its own."""
+    usual = {f"{group}.{key}": one for group in ("growth", "train") for key, one in load(f"{group}/default").items()}
+    return {f"{key}={one}" for key, one in own.items() if key in usual and _plain(one) != _plain(_text(usual[key]))}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _plain(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _differing(own: Mapping[str, str], rivals: list[dict[str, str]]) -> list[str]:

@@ -104,6 +104,18 @@ def test_other_ladders_and_recipes_are_other_settings(tmp_path: Path) -> None:
     ]
 
 
+def test_what_a_method_alone_is_grown_with_is_said_unless_it_is_usual(tmp_path: Path) -> None:
+    halves = {"condition": "shrink_perturb", "shrink": 0.5}
+    put(
+        tmp_path,
+        record(options("s2d")),
+        record(options("s3d", growth=halves)),
+        record(options("static", growth=halves)),
+    )
+    labels = [variant.label for variant in the_setting(tmp_path).variants]
+    assert labels == ["s2d", "s3d (growth.condition=shrink_perturb, growth.shrink=0.5)", "static"]
+
+
 def test_cost_to_a_rung_adds_up_for_grown_networks_and_starts_afresh_for_controls(tmp_path: Path) -> None:
     put(tmp_path, record(options("s2d")), record(options("static")))
     records = [cell.record for cell in cells(read(str(tmp_path))) if cell.record]

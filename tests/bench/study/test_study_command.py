@@ -81,7 +81,7 @@ def test_data_are_looked_for_where_they_lie(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("questions=[sign]", r"^error: questions=sign: expected one of .*sign_digits"),
+        ("questions=[signs]", r"^error: questions=signs: expected one of .*sign_digits"),
         ("question=sign", r"^error: question: no such option; expected one of questions, .*mean questions\?\)$"),
         ("out=a_file", r"^error: out=a_file: expected a folder$"),
         ("runs_dir=a_file", r"^error: runs_dir=a_file: expected a folder$"),
