@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from bench.core.identity import SILENT_DATA
 from bench.core.record import Environment, RunRecord, StageRecord
 from bench.report.analysis.rungs import Row, spent
 from bench.report.analysis.state import numbers
-from bench.report.read.arguments import Request
-from bench.report.read.command import overrides
+from bench.report.read.command import anywhere
 from bench.run.cell import Cell
 from bench.study.layout import Layout, Values, done
 
@@ -46,15 +43,8 @@ def run_rows(layouts: Sequence[Layout]) -> Iterator[Row]:
             "seconds": None if record is None else round(record.seconds, 2),
             "environment": None if record is None else made.index(record.environment) + 1,
             "reason": "" if record else cell.standing.reason,
-            "command": command(cell),
+            "command": anywhere(cell.options),
         }
-
-
-def command(cell: Cell) -> str:
-    """What to type for a cell, wherever its data and runs lie."""
-    data = {key: value for key, value in cell.options["data"].items() if key not in SILENT_DATA}
-    words = overrides({**cell.options, "data": data}, Request.runs_dir)
-    return shlex.join(["python", "-m", "bench", *words])
 
 
 def environments(layouts: Sequence[Layout]) -> list[Row]:

@@ -43,7 +43,7 @@ def test_every_option_has_its_value_and_its_comment(
         "by a halved step (smaller: until it does not, or 1e-4 is reached), or without the layers at fault",
         "rerun=none which finished runs to do again: none, failed or all",
         "experiment=null A preset",
-        "smoke, study/sign_digits, transformers",
+        "smoke, study/coin_lenet, ",
         "python -m bench -m experiment=mnist method=mine",
     ):
         assert line in shown

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+
 from bench.core.defaults import defaults_of, files, load
-from bench.core.identity import SILENT
+from bench.core.identity import SILENT, SILENT_DATA
 from bench.core.options import GROUPS as ALL
 from bench.core.options import Options, as_typed
 
@@ -29,6 +31,13 @@ def overrides(options: Options, runs_dir: str) -> list[str]:
     if top.get("runs_dir") != runs_dir:
         words.append(f"runs_dir={as_typed(runs_dir)}")
     return words
+
+
+def anywhere(options: Options) -> str:
+    """What to type for a run with these resolved options, wherever its data and runs lie."""
+    data = {key: value for key, value in options["data"].items() if key not in SILENT_DATA}
+    words = overrides({**options, "data": data}, str(load("config")["runs_dir"]))
+    return shlex.join(["python", "-m", "bench", *words])
 
 
 def _nearest(group: str, chosen: Options) -> tuple[str, Options]:

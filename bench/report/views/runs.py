@@ -14,6 +14,7 @@ from bench.report.analysis.findings import Findings, Overview
 from bench.report.analysis.rungs import Row
 from bench.report.analysis.stages import stage_rows
 from bench.report.analysis.tuning import step_text
+from bench.report.read.command import anywhere
 from bench.report.views.base import Block, Prose, View, views
 from bench.report.views.table import METHOD, Column, Pivot, Shown, Table, untitled
 from bench.run.cell import Cell
@@ -98,7 +99,7 @@ def _cells(overview: Overview, most: int) -> Table:
 
 
 def _row(cell: Cell, label: str, setting: str) -> Row:
-    command = cell.command if cell.state is RunState.DONE else cell.remedy  # `bench.reproduce` types it
+    command = anywhere(cell.options) if cell.state is RunState.DONE else cell.remedy  # `bench.reproduce` types it
     return {
         **{group: cell.name(group) for group in ("data", "backbone", "method")},
         **{"label": label, "setting": setting, "step": cell.options["growth"].get("epsilon"), "seed": cell.seed},

@@ -46,7 +46,8 @@ def test_every_block_has_heads_and_hidden_units(name: str) -> None:
 @each
 @pytest.mark.parametrize("method", registry.names())
 def test_every_method_grows_it(method: str, kind: list[str], tmp_path: Path) -> None:
-    made = prepared(tmp_path, f"method={method}", *kind, "train.optimizer=adamw", "train.lr=0.01", "growth.sample=64")
+    options = ("backbone.depth=1", "train.optimizer=adamw", "train.lr=0.01", "growth.sample=64")
+    made = prepared(tmp_path, f"method={method}", *kind, *options)
     record = made.execute()
     assert record.status is RunState.DONE
     widths = [stage.widths for stage in record.stages]
