@@ -17,12 +17,10 @@ from dataclasses import dataclass
 import torch
 
 from bench.core.errors import require_choice
-from bench.growth.budget import Candidate, by_gain, by_gain_per_cost, useful
+from bench.growth.budget import RANKS, Candidate, by_rank, useful
 from bench.growth.method import GrowthContext
 from bench.methods import register
 from bench.network.plan import GrowthPlan, Split
-
-RANKS = ("gain", "gain_per_cost")
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class S2D:
         """Take neurons by rank until not one more fits."""
         found = candidates(context)
         budget = context.budget()
-        ranked = by_gain(found) if self.config.rank == "gain" else by_gain_per_cost(found, budget)
+        ranked = by_rank(found, budget, self.config.rank)
         return plan(context, budget.fill(ranked), stable=not found)
 
 

@@ -30,10 +30,9 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import require, require_choice
-from bench.growth.budget import Candidate, by_gain, by_gain_per_cost, useful
+from bench.growth.budget import RANKS, Candidate, by_rank, useful
 from bench.growth.method import GrowthContext
 from bench.methods import register
-from bench.methods.s2d import RANKS
 from bench.network.groups import Group
 from bench.network.plan import GrowthPlan, Split
 
@@ -73,7 +72,7 @@ class S3D:
         """Take the best scheme of each neuron by rank until not one more fits."""
         found = useful(c for group in context.groups for c in self._candidates(context, group))
         budget = context.budget()
-        ranked = by_gain(found) if self.config.rank == "gain" else by_gain_per_cost(found, budget)
+        ranked = by_rank(found, budget, self.config.rank)
         splits = tuple(self._split(context, choice) for choice in budget.fill(ranked))
         return GrowthPlan(splits, stopped=None if found else "stable")
 

@@ -1,6 +1,6 @@
 """Saddle: splits and new neurons in one knapsack, by the most negative curvature; then all layers as a fresh one's.
 
-Our own. A trained narrow network is a saddle of every wider one that computes the same (Wu et al., arXiv 1910.02366,
+Our own. A trained narrow network is a saddle of every wider one that computes the same (Liu et al., arXiv 1910.02366,
 section 2). Its wider parameters move by displacements of the neurons that are there and of null neurons, whose
 parameters and outgoing weights are zero. To second order these do not mix (bench/MATHS.md, section 9), so the Hessian
 is block diagonal:
@@ -13,7 +13,7 @@ Both are what displacements of length 1 gain, ``|incoming|^2 + |outgoing|^2 = 1`
 as they are, by gain or by gain per cost. The k-th new neuron of a layer takes the k-th singular vectors, which are
 orthogonal: gains add, and no two neurons are the same.
 
-What the step gains at once does not tell how the network ends (results/study): the long, parallel rows that a narrow
+What the step gains at once does not tell how the network ends (results/rivals): the long, parallel rows that a narrow
 seed leaves do. So a method that means to be the best says as well what is to be done about them. Each layer is given
 the norm of a fresh one of the new width, a share ``p`` of it in fresh weights, which give it rank again:
 
@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import torch
 
 from bench.core.errors import require
-from bench.growth.budget import Candidate, by_gain, by_gain_per_cost, useful
+from bench.growth.budget import Candidate, by_rank, useful
 from bench.growth.condition import RESCALE, Condition
 from bench.growth.method import GrowthContext
 from bench.methods import register
@@ -67,11 +67,14 @@ class Saddle(S3D):
 
     def propose(self, context: GrowthContext) -> GrowthPlan:
         """Take splits and new neurons by rank until not one more fits."""
-        born = {(group.name, birth[0]): birth[1] for group in context.fertile for birth in births(context, group)}
+        born: dict[tuple[str, int], Birth] = {}
+        for group in context.fertile:
+            own = enumerate(births(context, group), start=context.widths[group.name])
+            born |= {(group.name, k): birth for k, birth in own}
         found = [c for group in context.groups for c in self._candidates(context, group)]
         found += [Candidate(birth.group, k, 1, birth.gain or 0.0, NEW) for (_, k), birth in born.items()]
         found, budget = useful(found), context.budget()
-        ranked = by_gain(found) if self.config.rank == "gain" else by_gain_per_cost(found, budget)
+        ranked = by_rank(found, budget, self.config.rank)
         taken = budget.fill(ranked)
         return GrowthPlan(
             tuple(self._split(context, choice) for choice in taken if choice.scheme != NEW),
@@ -80,12 +83,11 @@ class Saddle(S3D):
         )
 
 
-def births(context: GrowthContext, group: Group) -> list[tuple[int, Birth]]:
-    """New neurons of a group along the singular vectors of M, each with its place behind those that are there."""
-    pair, first = context.pair(group), context.widths[group.name]
+def births(context: GrowthContext, group: Group) -> list[Birth]:
+    """New neurons of a group along the singular vectors of M, those of largest singular value first."""
+    pair = context.pair(group)
     left, sizes, right = torch.linalg.svd(pair.M, full_matrices=False)
     count = int((sizes > LEAST * sizes.max()).sum()) if len(sizes) else 0
     incoming, outgoing = right[:count] / 2**0.5, -left[:, :count].T / 2**0.5
     gains = pair.gain(incoming, outgoing).tolist()
-    made = zip(incoming, outgoing, gains, strict=True)
-    return [(first + k, Birth(group, i, o, gain=gain)) for k, (i, o, gain) in enumerate(made)]
+    return [Birth(group, i, o, gain=gain) for i, o, gain in zip(incoming, outgoing, gains, strict=True)]

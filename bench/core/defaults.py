@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from bench.core.identity import UNUSED, identities
+from bench.core.identity import identity, unused_in
 from bench.core.options import CONF, GROUPS, Options
 
 
@@ -34,9 +34,7 @@ def completed(options: Options) -> Options:
 
 def name_now(options: Options, name: str) -> str:
     """What a run would be called today that was made with these options and is called ``name``."""
-    made = identities(options)
-    kind = made.index(name) % len(UNUSED) if name in made else 0
-    return identities(completed(options))[kind]
+    return identity(completed(options), unused_in(options, name))
 
 
 def defaults_of(group: str, chosen: Options) -> Options:

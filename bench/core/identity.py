@@ -60,6 +60,13 @@ def identities(options: Options) -> tuple[str, ...]:
     return tuple(_named(plain, without, measured) for measured in (True, False) for without in UNUSED)
 
 
+def unused_in(options: Options, name: str) -> tuple[str, ...]:
+    """Options of growth that a run with these options and this name makes no use of, of `UNUSED`."""
+    plain = _plain(options)
+    found = ((measured, without) for measured in (True, False) for without in (NO_STEP, AFRESH))
+    return next((without for measured, without in found if _named(plain, without, measured) == name), ())
+
+
 def _named(plain: Options, without: Sequence[str], measured: bool) -> str:
     kept = {key: value for key, value in plain.items() if key not in SILENT}
     if measured and kept["growth"].get("cost") == LATENCY:

@@ -109,6 +109,14 @@ def useful(candidates: Iterable[Candidate]) -> list[Candidate]:
     return [c for c in candidates if c.gain < -c.uncertainty]
 
 
+RANKS = ("gain", "gain_per_cost")
+
+
+def by_rank(candidates: Iterable[Candidate], budget: Budget, rank: str) -> list[Candidate]:
+    """In the order of one of `RANKS`."""
+    return by_gain(candidates) if rank == "gain" else by_gain_per_cost(candidates, budget)
+
+
 def by_gain(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Most gain per added neuron first (published S2D and S3D)."""
     return sorted(candidates, key=lambda c: c.gain / c.added)

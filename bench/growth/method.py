@@ -120,9 +120,9 @@ class GrowthContext:
         Raises:
             Refused: There are none.
         """
-        if not self.fertile:
+        if not (found := self.fertile):
             raise Refused("no layer whose null neurons put out nothing: their activations are not zero at zero")
-        return self.fertile
+        return found
 
     @property
     def fertile(self) -> list[Group]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import stdev
 
 from bench.core.record import RunRecord, RunState, StageRecord
+from bench.report.analysis.stages import widths
 from bench.reproduce.again import differing
 from bench.reproduce.stored import SCORES, SIZES, Stage, Stored
 
@@ -74,7 +75,7 @@ def compare(stored: Stored, record: RunRecord) -> Verdict:
 def _sizes(stage: Stage, now: StageRecord, is_other: bool, alike: Sequence[Stage]) -> Iterator[str]:
     """Sizes that are not as they were; on another machine, of those that are the same for all seeds."""
     before = {**{name: f"{stage.numbers[name]:.0f}" for name in SIZES}, "widths": stage.widths}
-    here = {**{name: f"{now.costs[name]:.0f}" for name in SIZES}, "widths": _widths(now)}
+    here = {**{name: f"{now.costs[name]:.0f}" for name in SIZES}, "widths": widths(now)}
     is_fixed = len(alike) > 1 and len({(one.widths, *(one.numbers[name] for name in SIZES)) for one in alike}) == 1
     if is_other and not is_fixed:
         return
@@ -111,8 +112,3 @@ def band(name: str, value: float, alike: Sequence[Stage]) -> float:
 
 def _relative(before: float, value: float) -> float:
     return abs(before - value) / (max(abs(before), abs(value)) or 1.0)
-
-
-def _widths(now: StageRecord) -> str:
-    found: Mapping[str, int] = now.widths
-    return " ".join(f"{name}:{width}" for name, width in found.items())

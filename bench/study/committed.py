@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.core.record import Environment, RunRecord, StageRecord
 from bench.report.analysis.rungs import Row, spent
+from bench.report.analysis.stages import widths
 from bench.report.analysis.state import numbers
 from bench.report.read.command import anywhere
 from bench.run.cell import Cell
@@ -88,11 +89,6 @@ def _stages(name: str, record: RunRecord) -> Iterator[Row]:
 def _state(stage: StageRecord) -> Row:
     """The state of the network, under names that no score has."""
     return {f"state_{name}" if name == "train_accuracy" else name: value for name, value in numbers(stage).items()}
-
-
-def widths(stage: StageRecord) -> str:
-    """Neurons by group: ``0:8 1:12``."""
-    return " ".join(f"{name}:{width}" for name, width in stage.widths.items())
 
 
 def _short(value: object) -> object:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bench.core.errors import BenchError
-from bench.core.identity import SILENT, identities
+from bench.core.identity import SILENT, unused_in
 from bench.core.numbers import DASH
 from bench.core.options import Options
 from bench.core.record import RunRecord, RunState
@@ -20,8 +20,6 @@ from bench.study.question import Question
 
 Values = tuple[str | None, ...]
 """Of the factors, as one types them; None where a cell has no such option."""
-
-STEP = "growth.epsilon"
 
 
 @dataclass(frozen=True)
@@ -105,10 +103,10 @@ def _require_values(question: Question, factor: str, there: Sequence[str]) -> No
 
 
 def values_of(options: Options, factors: Sequence[str], name: str) -> Values:
-    """Values of factors; a run without a step, as its name by content tells, has none."""
+    """Values of factors; of those that a run makes no use of, as its name by content tells, it has none."""
     found = flat(options)
-    if name == identities(options)[1]:
-        found.pop(STEP, None)
+    for option in unused_in(options, name):
+        found.pop(f"growth.{option}", None)
     return tuple(value_text(found[key]) if (key := _key(found, factor)) else None for factor in factors)
 
 

@@ -45,8 +45,13 @@ def _row(stage: StageRecord) -> Row:
         **{f"{part}_flops": value for part, value in asdict(stage.flops).items()},
         **{name: growth[name] if stage.growth else None for name in single},
         **numbers(stage),
-        "widths": " ".join(f"{name}:{width}" for name, width in stage.widths.items()),
+        "widths": widths(stage),
     }
+
+
+def widths(stage: StageRecord) -> str:
+    """Neurons by group: ``0:8 1:12``."""
+    return " ".join(f"{name}:{width}" for name, width in stage.widths.items())
 
 
 def epoch_rows(setting: Setting) -> Iterator[Row]:

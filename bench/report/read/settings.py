@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain, count
 
 from bench.core.defaults import load
-from bench.core.identity import LATENCY, SILENT, SILENT_DATA, UNUSED, identities
+from bench.core.identity import LATENCY, SILENT, SILENT_DATA, unused_in
 from bench.core.options import Options
 from bench.report.read.command import GROUPS
 from bench.run.cell import Cell
@@ -112,9 +112,8 @@ def _ladder(config: Options) -> tuple[str, ...]:
 
 
 def _variant_options(cell: Cell) -> Options:
-    config, names = cell.options, identities(cell.options)
-    unused = UNUSED[names.index(cell.id) % len(UNUSED)] if cell.id in names else ()
-    apart = (*_ladder(config), "epsilon", *unused)
+    config = cell.options
+    apart = (*_ladder(config), "epsilon", *unused_in(config, cell.id))
     growth = {key: value for key, value in config["growth"].items() if key not in apart}
     method = {key: value for key, value in config["method"].items() if (key, value) != ("step", False)}
     train = {key: value for key, value in config["train"].items() if key in NEWBORN}

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from bench.core.identity import UNUSED, identities
+from bench.core.identity import unused_in
 from bench.core.numbers import DASH
 from bench.core.record import RunState
 from bench.report.analysis.findings import Findings, Overview
@@ -81,7 +81,7 @@ def _cells(overview: Overview, most: int) -> Table:
     ]
     left = [cell.id for cell in overview.cells if cell.state is not RunState.DONE]
     shown = set(left[:most])
-    stepless = {cell.id for cell in overview.cells if cell.id in identities(cell.options)[1 : len(UNUSED)]}
+    stepless = {cell.id for cell in overview.cells if unused_in(cell.options, cell.id)}
     columns = (
         *untitled("data backbone method"),
         Column("label", "Method", show=lambda row: Shown(row["label"], row["setting"])),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.core.identity import AFRESH, NO_STEP, UNUSED, identities, identity, seed_identity
+from bench.core.identity import AFRESH, NO_STEP, UNUSED, identities, identity, seed_identity, unused_in
 
 OPTIONS: dict[str, Any] = {
     "method": {"name": "s3d", "c": 3.0},
@@ -140,3 +140,14 @@ def test_what_starts_afresh_has_one_name_for_all_ways_to_grow(option: str) -> No
     assert identity(one, AFRESH) == identity(two, AFRESH)
     assert identity(one) != identity(two)
     assert (identity(one, NO_STEP) == identity(two, NO_STEP)) is (option in NO_STEP)
+
+
+@pytest.mark.parametrize("cost", ["params", "latency"])
+@pytest.mark.parametrize("without", UNUSED)
+def test_a_name_tells_what_its_run_makes_no_use_of(without: tuple[str, ...], cost: str) -> None:
+    chosen = {**OPTIONS, "growth": dict.fromkeys(AFRESH, 0.1) | {"cost": cost}}
+    for measured in (True, False):
+        assert unused_in(chosen, identity(chosen, without, measured)) == without
+    assert unused_in(chosen, "of another run") == ()
+    early = {**OPTIONS, "growth": {"epsilon": 0.1}}
+    assert unused_in(early, identity(early, AFRESH)) == NO_STEP  # which was all that there was to leave out

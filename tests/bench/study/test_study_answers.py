@@ -86,6 +86,18 @@ def test_a_counterpart_has_the_baselines_values_and_else_its_own(tmp_path: Path)
     assert counterpart(layout, ("s3d", "128", "0.01"), {"growth.sample": 64}) == ("s3d", "64", "0.01")
 
 
+def test_what_starts_afresh_has_no_way_of_conditioning(tmp_path: Path) -> None:
+    configs = [
+        options(method, seed, 0.01, growth={"condition": condition})
+        for method, condition in (("s2d", None), ("s2d", "shrink_perturb"), ("static", "shrink_perturb"))
+        for seed in range(3)
+    ]
+    layout = laid_out(asked("method", "growth.condition"), done(tmp_path, configs, lambda *_: 0.5))
+    assert list(layout.runs) == [("s2d", "null"), ("s2d", "shrink_perturb"), ("static", None)]
+    for values in list(layout.runs)[:2]:
+        assert counterpart(layout, values, {"method": "static"}) == ("static", None)
+
+
 def test_shares_are_those_of_a_linear_model_with_seeds_as_blocks(tmp_path: Path) -> None:
     layout = laid_out(asked("method", "growth.sample"), done(tmp_path, grid(sample=(64, 128, 256)), score))
     found = design(layout)
