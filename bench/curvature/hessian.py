@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import copy
+from typing import Self
 
 import torch
 from torch import Tensor, fx
@@ -60,6 +62,23 @@ class ChainHessian:
                 _add(weights, step.inputs, part.given)
                 part.given = ()
 
+    @property
+    def narrows(self) -> bool:
+        """Whether no channel has a say in another's product, so that some of them can be multiplied alone."""
+        parts = (part.narrows for _, _, part in self.parts)
+        return len(self.sources) == 1 and all(parts)
+
+    def of(self, neurons: Tensor, dim: int) -> ChainHessian:
+        """The part of some channels, where H `narrows`.
+
+        Args:
+            neurons: Their indices.
+            dim: The dimension that they are counted along.
+        """
+        part = copy(self)
+        part.parts = [(step, onward, one.of(neurons, dim)) for step, onward, one in self.parts]
+        return part
+
     def product(self, tangents: Sequence[Tensor]) -> list[Tensor]:
         """``H t``.
 
@@ -77,7 +96,7 @@ class ChainHessian:
         for step, onward, part in reversed(self.parts):
             cotangent = back.get(step.output) if onward else None
             _add(back, step.inputs, part.backward([reached[n] for n in step.inputs], cotangent))
-        return [back.get(n, torch.zeros_like(t)) for n, t in zip(self.sources, tangents, strict=True)]
+        return [back[n] if n in back else torch.zeros_like(t) for n, t in zip(self.sources, tangents, strict=True)]
 
 
 def pushed(step: Step, inputs: Sequence[Tensor], tangents: Sequence[Tensor], given: Given) -> tuple[Tensor, Tensor]:
@@ -128,15 +147,21 @@ class _Part(ABC):
 
     Attributes:
         given: ``d phi`` by the step's inputs.
+        narrows: Whether channels have no say in each other.
     """
 
     given: Terms
+    narrows = False
 
     @abstractmethod
     def __init__(
         self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None, given: Given
     ) -> None:
         """Take from the batch what products need."""
+
+    def of(self, neurons: Tensor, dim: int) -> Self:
+        """The part of some channels, where they have no say in each other."""
+        raise NotImplementedError
 
     @abstractmethod
     def forward(self, tangents: list[Tensor]) -> Tensor:
@@ -168,6 +193,13 @@ class _Pointwise(_Part):
                 (self.bend,) = torch.autograd.grad(slope, leaves, weight)
             self.given = [None if weight is None else slope.detach() * weight]
             self.slope = slope.detach() if onward else None
+        self.narrows = True
+
+    def of(self, neurons: Tensor, dim: int) -> Self:
+        part = copy(self)
+        part.bend = None if self.bend is None else self.bend.index_select(dim, neurons)
+        part.slope = None if self.slope is None else self.slope.index_select(dim, neurons)
+        return part
 
     def forward(self, tangents: list[Tensor]) -> Tensor:
         assert self.slope is not None
@@ -212,6 +244,13 @@ class _Linear(_Part):
         self.given = _pulled_back(output, leaves, weight)
         self.function, self.held = step.linear, given
         self.taped: tuple[list[Tensor], Tensor] | None = None
+        self.narrowed, self.narrows = step.narrowed, step.narrowed is not None
+
+    def of(self, neurons: Tensor, dim: int) -> Self:
+        assert self.narrowed is not None
+        part = copy(self)
+        part.function = self.narrowed(neurons)
+        return part
 
     def forward(self, tangents: list[Tensor]) -> Tensor:
         with torch.enable_grad():

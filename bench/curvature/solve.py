@@ -54,12 +54,15 @@ class Running:
             return self.estimate.settled
         return torch.ones(self.operator.neurons, dtype=torch.bool)
 
-    def spectrum(self, optimistic: bool = False) -> Spectrum:
-        """What has been found, of a search that is not under way; or the widest spectra that there may be."""
-        if self.estimate is not None:
-            return self.estimate.optimistic if optimistic else self.estimate.likely
-        assert self.found is not None
-        return self.found
+    def spectrum(self) -> Spectrum:
+        """What has been found, of a search that is not under way."""
+        found = self.found if self.estimate is None else self.estimate.likely
+        assert found is not None
+        return found
+
+    def optimistic(self, but: Sequence[int]) -> Spectrum:
+        """The widest spectra that there may be, and what has been found of some neurons."""
+        return self.spectrum() if self.estimate is None else self.estimate.optimistic(but)
 
     def go_on(self, neurons: Tensor) -> None:
         """Take up the search where it was left, for these neurons."""

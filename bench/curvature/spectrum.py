@@ -9,7 +9,7 @@ the neurons alone that it is told to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -117,16 +117,16 @@ class Estimate:
     slack: Tensor
     settled: Tensor
 
-    @property
-    def optimistic(self) -> Spectrum:
-        """The widest spectra that there may be: no neuron gains more by a split."""
-        low, high = self.likely.lowest - self.slack[:, 0], self.likely.highest + self.slack[:, 1]
-        return replace(self.likely, lowest=low, highest=high)
+    def optimistic(self, but: Sequence[int] = ()) -> Spectrum:
+        """The widest spectra that there may be: no neuron gains more by a split. The likely ones of some neurons."""
+        slack = self.slack.clone()
+        slack[list(but)] = 0
+        return replace(self.likely, lowest=self.likely.lowest - slack[:, 0], highest=self.likely.highest + slack[:, 1])
 
 
 Search = Generator[Ask | Estimate, Any, Spectrum]
-"""It is sent an `Answer` to what it asks; and to an `Estimate` the indices of the neurons that it is to go on with until
-they are settled, when it says again what it knows, or None: then it goes on with all of them to its end."""
+"""It is sent an `Answer` to what it asks; to an `Estimate` the indices of neurons, with which it goes on until they are
+settled, and says again what it knows, or None, and it goes on with all to its end."""
 
 Eigensolver = Callable[[Operator, torch.Generator], Search | Spectrum]
 """Given an operator and a random stream on the CPU. A search reads shapes off the operator and leaves products to

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Protocol
 
 import torch
@@ -45,12 +44,8 @@ class Trained:
         return self.epochs if self.recipe is None else self.recipe
 
 
-class Outlook(Enum):
-    """Which spectra a method is shown (`bench.growth.decide`)."""
-
-    COMPLETE = "complete"
-    LIKELY = "likely"
-    OPTIMISTIC = "optimistic"
+Neuron = tuple[str, int]
+"""A group's name and an index in it."""
 
 
 @dataclass(eq=False)
@@ -70,7 +65,9 @@ class GrowthContext:
         history: The stages trained so far, the seed network's first.
         epochs: Training epochs of the coming stage by the recipe.
         left_out: Names of groups that this event splits no more (``growth.contradicted=leave_out``).
-        outlook: Whether spectra are complete, or else what is shown of neurons whose eigenpairs have not been found.
+        open: Whether searches wait at what is likely (`bench.growth.decide`); spectra are complete otherwise.
+        hoped: Whether neurons whose eigenpairs have not been found are shown with optimistic spectra,
+        but_for: less these, by group and index: with likely ones.
         relied_on: Groups and neurons whose eigenpairs something beside the plan's splits depends on.
     """
 
@@ -86,8 +83,10 @@ class GrowthContext:
     history: Sequence[Trained] = ()
     epochs: int = 0
     left_out: frozenset[str] = frozenset()
-    outlook: Outlook = Outlook.COMPLETE
-    relied_on: set[tuple[str, int]] = field(default_factory=set)
+    open: bool = False
+    hoped: bool = False
+    but_for: set[Neuron] = field(default_factory=set)
+    relied_on: set[Neuron] = field(default_factory=set)
     _searches: dict[str, Running] = field(default_factory=dict)
     _pairs: dict[str, Pair] = field(default_factory=dict)
 
@@ -116,9 +115,11 @@ class GrowthContext:
         """
         if group.name not in self._searches:
             left = [g for g in self.groups if g.name not in self._searches]
-            waits = self.outlook is not Outlook.COMPLETE
-            self._searches |= solve(self.eigensolver, self.curvature, group, left, self.generator, waits)
-        return self._searches[group.name].spectrum(self.outlook is Outlook.OPTIMISTIC)
+            self._searches |= solve(self.eigensolver, self.curvature, group, left, self.generator, self.open)
+        search = self._searches[group.name]
+        if not self.hoped:
+            return search.spectrum()
+        return search.optimistic([neuron for name, neuron in self.but_for if name == group.name])
 
     @property
     def can_wait(self) -> bool:
@@ -129,17 +130,18 @@ class GrowthContext:
         """Say that something beside the plan's splits depends on these candidates' gains."""
         self.relied_on.update((one.group.name, one.neuron) for one in candidates)
 
-    def settle(self, neurons: Iterable[tuple[str, int]] | None) -> bool:
-        """Find the eigenpairs of these groups' neurons and of those relied on, or of all; whether any were missing."""
-        used = None if neurons is None else self.relied_on | set(neurons)
-        wanted: dict[str, Tensor] = {}
-        for name, search in self._searches.items():
-            missing = (~search.settled).nonzero().flatten()
-            own = [i for i in missing.tolist() if used is None or (name, i) in used]
-            if own:
-                wanted[name] = torch.tensor(own)
-        go_on(self._searches, wanted, self.curvature)
-        return bool(wanted)
+    @property
+    def missing(self) -> set[Neuron]:
+        """Neurons whose eigenpairs have not been found, in the groups that spectra were asked of."""
+        left = {name: (~search.settled).nonzero().flatten().tolist() for name, search in self._searches.items()}
+        return {(name, neuron) for name, neurons in left.items() for neuron in neurons}
+
+    def settle(self, neurons: Iterable[Neuron]) -> None:
+        """Find the eigenpairs of neurons whose eigenpairs are missing."""
+        wanted: dict[str, list[int]] = {}
+        for name, neuron in sorted(neurons):
+            wanted.setdefault(name, []).append(neuron)
+        go_on(self._searches, {name: torch.tensor(own) for name, own in wanted.items()}, self.curvature)
 
     def pair(self, group: Group) -> Pair:
         """What new neurons of a group need of the sample; only of groups that `bears` says yes to."""
