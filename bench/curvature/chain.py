@@ -41,7 +41,6 @@ class Step:
         linear: The function less what it adds, where the form is linear.
         picks: What it selects from; None for other forms.
         width: Of the bump that stands in for the second derivative of its ties; 0 leaves them out.
-        narrowed: Of a depthwise convolution, the linear function of some channels alone, by their indices.
     """
 
     inputs: tuple[fx.Node, ...]
@@ -52,7 +51,6 @@ class Step:
     linear: Function
     picks: Picks | None = None
     width: float = 0.0
-    narrowed: Callable[[Tensor], Function] | None = None
 
 
 _SUMS = ("add", "sub", "rsub", "cat", "stack")
@@ -151,7 +149,7 @@ class Chain:
             function, linear = (_picked(of, node.args[1]) for of in (function, linear))
         picks = entry(made_of.target).picks
         if picks is None:
-            return Step(inputs, node, function, form, bends, linear, narrowed=self._narrowed(made_of))
+            return Step(inputs, node, function, form, bends, linear)
         found = picks(arguments(made_of), sizes(inputs[0]))
         return Step(inputs, node, function, form, self._ties and found.places.shape[1] > 1, linear, found)
 
@@ -239,17 +237,6 @@ class Chain:
             return made
 
         return on
-
-    def _narrowed(self, node: fx.Node) -> Callable[[Tensor], Function] | None:
-        """A depthwise convolution of some of the group's channels; None for whatever else a node is."""
-        convolve, given = _CONVOLUTIONS.get(operation(node.target)), arguments(node)
-        if convolve is None or given["weight"] not in self.graph.program.names:
-            return None
-        weight = self._tensors[self.graph.program.names[given["weight"]]]
-        if not len(weight) == given["groups"] == self.graph.widths()[self.group.name]:
-            return None
-        geometry = [given[name] for name in ("stride", "padding", "dilation")]
-        return lambda some: lambda zs, _: convolve(zs[0], weight[some], None, *geometry, len(some))
 
     def _frozen(self, norm: fx.Node) -> Function:
         """Batch normalisation with its running statistics, as the affine map it is."""
@@ -347,12 +334,6 @@ def _attention(
 def _hardsigmoid(z: Tensor) -> Tensor:
     return torch.nn.functional.relu6(z + 3) / 6
 
-
-_CONVOLUTIONS: dict[str, Callable[..., Tensor]] = {
-    "conv1d": torch.nn.functional.conv1d,
-    "conv2d": torch.nn.functional.conv2d,
-    "conv3d": torch.nn.functional.conv3d,
-}
 
 _WRITTEN_OUT: dict[str, Callable[..., Tensor]] = {
     "scaled_dot_product_attention": _attention,

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from copy import copy
-from typing import Self
 
 import torch
 from torch import Tensor, fx
@@ -61,23 +59,6 @@ class ChainHessian:
                     self.parts.insert(0, (step, further, part))
                 _add(weights, step.inputs, part.given)
                 part.given = ()
-
-    @property
-    def narrows(self) -> bool:
-        """Whether no channel has a say in another's product, so that some of them can be multiplied alone."""
-        parts = (part.narrows for _, _, part in self.parts)
-        return len(self.sources) == 1 and all(parts)
-
-    def of(self, neurons: Tensor, dim: int) -> ChainHessian:
-        """The part of some channels, where H `narrows`.
-
-        Args:
-            neurons: Their indices.
-            dim: The dimension that they are counted along.
-        """
-        part = copy(self)
-        part.parts = [(step, onward, one.of(neurons, dim)) for step, onward, one in self.parts]
-        return part
 
     def product(self, tangents: Sequence[Tensor]) -> list[Tensor]:
         """``H t``.
@@ -147,21 +128,15 @@ class _Part(ABC):
 
     Attributes:
         given: ``d phi`` by the step's inputs.
-        narrows: Whether channels have no say in each other.
     """
 
     given: Terms
-    narrows = False
 
     @abstractmethod
     def __init__(
         self, step: Step, onward: bool, leaves: list[Tensor], output: Tensor, weight: Tensor | None, given: Given
     ) -> None:
         """Take from the batch what products need."""
-
-    def of(self, neurons: Tensor, dim: int) -> Self:
-        """The part of some channels, where they have no say in each other."""
-        raise NotImplementedError
 
     @abstractmethod
     def forward(self, tangents: list[Tensor]) -> Tensor:
@@ -193,13 +168,6 @@ class _Pointwise(_Part):
                 (self.bend,) = torch.autograd.grad(slope, leaves, weight)
             self.given = [None if weight is None else slope.detach() * weight]
             self.slope = slope.detach() if onward else None
-        self.narrows = True
-
-    def of(self, neurons: Tensor, dim: int) -> Self:
-        part = copy(self)
-        part.bend = None if self.bend is None else self.bend.index_select(dim, neurons)
-        part.slope = None if self.slope is None else self.slope.index_select(dim, neurons)
-        return part
 
     def forward(self, tangents: list[Tensor]) -> Tensor:
         assert self.slope is not None
@@ -244,13 +212,6 @@ class _Linear(_Part):
         self.given = _pulled_back(output, leaves, weight)
         self.function, self.held = step.linear, given
         self.taped: tuple[list[Tensor], Tensor] | None = None
-        self.narrowed, self.narrows = step.narrowed, step.narrowed is not None
-
-    def of(self, neurons: Tensor, dim: int) -> Self:
-        assert self.narrowed is not None
-        part = copy(self)
-        part.function = self.narrowed(neurons)
-        return part
 
     def forward(self, tangents: list[Tensor]) -> Tensor:
         with torch.enable_grad():

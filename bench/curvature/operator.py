@@ -91,8 +91,7 @@ class Operator:
 
     def on_batch(self, batch: Batch, vectors: Tensor, neurons: Tensor | None = None) -> Tensor:
         """One batch's share of ``S_i v_i``; arguments as in calling."""
-        hessian = batch.hessian
-        if neurons is not None and not (self.alone and (isinstance(hessian, Tensor) or hessian.narrows)):
+        if neurons is not None and not (self.alone and isinstance(batch.hessian, Tensor)):
             full = vectors.new_zeros(self.neurons, self.size)
             full[neurons] = vectors
             return self.on_batch(batch, full)[neurons]
@@ -104,10 +103,12 @@ class Operator:
             1,
             4 * sum(t.numel() * (layer.row + layer.bias) for t, layer in zip(tangents, self.layers, strict=True)),
         )
-        if neurons is not None:
+        if isinstance(batch.hessian, ChainHessian):
+            bent = batch.hessian.product(tangents)
+        else:
             dim = self.layers[0].channel_dim
-            hessian = hessian.index_select(dim, neurons) if isinstance(hessian, Tensor) else hessian.of(neurons, dim)
-        bent = [tangents[0].mul_(hessian)] if isinstance(hessian, Tensor) else hessian.product(tangents)
+            diagonal = batch.hessian if neurons is None else batch.hessian.index_select(dim, neurons)
+            bent = [tangents[0].mul_(diagonal)]
         return self._finite(torch.cat([m.adjoint(x, t) for (m, x), t in zip(pairs, bent, strict=True)], dim=1))
 
     def dense(self) -> Tensor:
