@@ -58,6 +58,7 @@ class Compose:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.step = config.how != "fresh"
+        self.monotone = config.how == "split" and config.where in ("proportional", "curvature")
 
     def propose(self, context: GrowthContext) -> GrowthPlan:
         """Choose how many neurons each group gets, and make them."""

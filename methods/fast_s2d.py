@@ -78,6 +78,7 @@ class FastS2D:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.monotone = config.solver == "exact" and config.preset == "none"
 
     def check(self, graph: Graph) -> None:
         """Raise `ConfigError` where caps or budgets are not those of this network."""
@@ -95,6 +96,7 @@ class FastS2D:
             )
         }
         chosen["exact"], short = exact(within, budgets["exact"], start=chosen["relaxed"])
+        context.rely_on(chosen["relaxed"])
         gain = {solver: sum(c.gain for c in chosen[solver]) for solver in SOLVERS}
         notes = {f"{solver}_gain": gain[solver] for solver in SOLVERS} | {"optimality_gap": short}
         if gain["exact"]:

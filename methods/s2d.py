@@ -42,6 +42,8 @@ class Config:
 class S2D:
     """Split along the most negative curvature."""
 
+    monotone = True
+
     def __init__(self, config: Config) -> None:
         self.config = config
 

@@ -65,6 +65,8 @@ class Config:
 class S3D:
     """Split along the most negative and the most positive curvature, with signed shares."""
 
+    monotone = True
+
     def __init__(self, config: Config) -> None:
         self.config = config
 

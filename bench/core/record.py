@@ -113,7 +113,7 @@ class GrowthRecord(Struct, kw_only=True):
         left_out: Groups that were left out because their measured drop contradicted the predicted one.
         products: Products with splitting operators over the whole sample, one per layer and step.
         residual_max: Largest relative residual of any eigenpair used.
-        searched: Neurons whose eigenpairs were asked for, over all rounds.
+        searched: Neurons whose eigenpairs were found, over all rounds; where a plan depends on some alone, these.
         unconverged: Those of them whose residual says that the search has not converged
             (`bench.curvature.spectrum.CONVERGED`).
         sample: Examples measured on.

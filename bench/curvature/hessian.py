@@ -77,7 +77,7 @@ class ChainHessian:
         for step, onward, part in reversed(self.parts):
             cotangent = back.get(step.output) if onward else None
             _add(back, step.inputs, part.backward([reached[n] for n in step.inputs], cotangent))
-        return [back.get(n, torch.zeros_like(t)) for n, t in zip(self.sources, tangents, strict=True)]
+        return [back[n] if n in back else torch.zeros_like(t) for n, t in zip(self.sources, tangents, strict=True)]
 
 
 def pushed(step: Step, inputs: Sequence[Tensor], tangents: Sequence[Tensor], given: Given) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,7 @@
-"""Carry out searches for spectra: one on its operator's own batches, or many that share their passes of the sample."""
+"""Carry out searches for spectra: one on its operator's own batches, or many that share their passes of the sample.
+
+A search that says what it knows on the way may be left there, and taken up again for some of its neurons.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from torch import Tensor
 
 from bench.curvature.operator import Batch, Operator
 from bench.curvature.passes import Curvature
-from bench.curvature.spectrum import STEPS, Answer, Ask, Eigensolver, Search, Spectrum
+from bench.curvature.spectrum import STEPS, Answer, Ask, Eigensolver, Estimate, Search, Spectrum
 from bench.network.groups import Group
 
 
@@ -19,29 +22,66 @@ class Running:
     Args:
         started: The search, or its outcome.
         operator: Makes the products.
+        waits: Whether it is left where it says what it knows, until told with which neurons to go on.
 
     Attributes:
         ask: What it asks for.
+        estimate: What it knows, where it was left; None while under way and at its end.
         found: Its outcome; None until then.
     """
 
     ask: Ask
 
-    def __init__(self, started: Search | Spectrum, operator: Operator) -> None:
-        self.operator = operator
+    def __init__(self, started: Search | Spectrum, operator: Operator, waits: bool = False) -> None:
+        self.operator, self.is_to_wait = operator, waits
         self.found: Spectrum | None = None
+        self.estimate: Estimate | None = None
         if isinstance(started, Spectrum):
             self.found = started
         else:
             self.search = started
             self._send(None)
 
-    def _send(self, answer: Answer | None) -> None:
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it asks for products."""
+        return self.found is None and self.estimate is None
+
+    @property
+    def settled(self) -> Tensor:
+        """Neurons whose eigenpairs have been found, of a search that is not under way; shape ``(n,)``."""
+        if self.estimate is not None:
+            return self.estimate.settled
+        return torch.ones(self.operator.neurons, dtype=torch.bool)
+
+    def spectrum(self) -> Spectrum:
+        """What has been found, of a search that is not under way."""
+        found = self.found if self.estimate is None else self.estimate.likely
+        assert found is not None
+        return found
+
+    def optimistic(self, but: Sequence[int]) -> Spectrum:
+        """The widest spectra that there may be, and what has been found of some neurons."""
+        return self.spectrum() if self.estimate is None else self.estimate.optimistic(but)
+
+    def go_on(self, neurons: Tensor) -> None:
+        """Take up the search where it was left, for these neurons."""
+        self.estimate = None
+        self._send(neurons)
+
+    def _send(self, answer: Answer | Tensor | None) -> None:
         """Answer what was asked, if anything was, and hear what is asked next."""
         try:
-            self._hear(next(self.search) if answer is None else self.search.send(answer), answer)
+            heard = self.search.send(answer)
+            while isinstance(heard, Estimate) and not self.is_to_wait:
+                heard = self.search.send(None)
         except StopIteration as end:
             self.found = end.value
+            return
+        if isinstance(heard, Estimate):
+            self.estimate = heard
+        else:
+            self._hear(heard, answer if isinstance(answer, Answer) else None)
 
     def _hear(self, ask: Ask, answer: Answer | None) -> None:
         within_pass = answer is not None and not answer.last
@@ -60,7 +100,7 @@ class Running:
 
         What is asked of the whole sample, or of mini-batches of another size, waits for a pass to begin.
         """
-        if self.found is not None:
+        if not self.is_under_way:
             return
         if self.waits:
             self.waits = not batch.last
@@ -75,30 +115,37 @@ class Running:
 
 
 def alone(started: Search | Spectrum, operator: Operator) -> Spectrum:
-    """Carry out a search on the operator's own batches."""
-    running = Running(started, operator)
-    while running.found is None:
-        for batch in operator.batches(running.cut):
-            running.on(batch)
-    return running.found
+    """Carry out a search on the operator's own batches, to its end."""
+    return _carried_out(Running(started, operator)).spectrum()
 
 
 def together(started: Mapping[str, Search | Spectrum], curvature: Curvature) -> dict[str, Spectrum]:
-    """Carry out searches in several groups, sharing each pass over the sample.
+    """Carry out searches in several groups to their ends, sharing each pass over the sample.
 
     Args:
         started: By the group's name.
         curvature: Makes the batches.
     """
-    groups = curvature.graph.groups
-    running = {name: Running(search, curvature.operator(groups[name])) for name, search in started.items()}
-    while under_way := [name for name, one in running.items() if one.found is None]:
-        cut = running[under_way[0]].cut
-        sharing = [name for name in under_way if running[name].cut in (None, cut)]
+    operators = {name: curvature.operator(curvature.graph.groups[name]) for name in started}
+    searches = {name: Running(search, operators[name]) for name, search in started.items()}
+    _carry_out_together(searches, curvature)
+    return {name: one.spectrum() for name, one in searches.items()}
+
+
+def _carried_out(search: Running) -> Running:
+    while search.is_under_way:
+        for batch in search.operator.batches(search.cut):
+            search.on(batch)
+    return search
+
+
+def _carry_out_together(searches: Mapping[str, Running], curvature: Curvature) -> None:
+    while under_way := [name for name, one in searches.items() if one.is_under_way]:
+        cut = searches[under_way[0]].cut
+        sharing = [name for name in under_way if searches[name].cut in (None, cut)]
         for batches in curvature.batches(sharing, cut):
             for name, batch in batches.items():
-                running[name].on(batch)
-    return {name: one.found for name, one in running.items() if one.found is not None}
+                searches[name].on(batch)
 
 
 def solve(
@@ -107,8 +154,9 @@ def solve(
     group: Group,
     open_groups: Sequence[Group],
     generator: torch.Generator,
-) -> dict[str, Spectrum]:
-    """The spectra of a group, and of those open groups that can share its passes over the sample.
+    waits: bool = False,
+) -> dict[str, Running]:
+    """Search the spectra of a group, and of those open groups that can share its passes over the sample.
 
     Groups are solved together where the sample does not fit into memory, as many as there is memory for their searches.
 
@@ -118,13 +166,39 @@ def solve(
         group: Whose spectrum is wanted.
         open_groups: Groups not yet solved, the wanted one among them.
         generator: Draws the starting vectors, on the CPU.
+        waits: As in `Running`.
     """
     if curvature.fits(group):
         operator = curvature.operator(group)
-        return {group.name: alone(eigensolver(operator, generator), operator)}
+        return {group.name: _carried_out(Running(eigensolver(operator, generator), operator, waits))}
     left, chosen = curvature.memory, [group]
     for other in (g for g in open_groups if g is not group and not curvature.fits(g)):
-        left -= STEPS * curvature.operator(other).like.nbytes
+        left -= search_bytes(curvature, other)
         if left > 0:
             chosen.append(other)
-    return together({g.name: eigensolver(curvature.operator(g), generator) for g in chosen}, curvature)
+    operators = {g.name: curvature.operator(g) for g in chosen}
+    searches = {name: Running(eigensolver(one, generator), one, waits) for name, one in operators.items()}
+    _carry_out_together(searches, curvature)
+    return searches
+
+
+def go_on(searches: Mapping[str, Running], wanted: Mapping[str, Tensor], curvature: Curvature) -> None:
+    """Take up searches again until further neurons are settled, in few passes over the sample.
+
+    Args:
+        searches: By the group's name; none under way.
+        wanted: Indices of the neurons, by the group's name.
+        curvature: Makes the batches.
+    """
+    taken_up = {name: searches[name] for name in searches if name in wanted}
+    for name, search in taken_up.items():
+        search.go_on(wanted[name])
+    fitting = [name for name in taken_up if curvature.fits(curvature.graph.groups[name])]
+    for name in fitting:
+        _carried_out(taken_up.pop(name))
+    _carry_out_together(taken_up, curvature)
+
+
+def search_bytes(curvature: Curvature, group: Group) -> float:
+    """What a search in a group holds, as most of them take so many products."""
+    return STEPS * curvature.operator(group).like.nbytes

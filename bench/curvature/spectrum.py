@@ -3,14 +3,15 @@
 An eigensolver either finds the `Spectrum` of an operator by itself, or starts a *search*: a generator that asks for
 products with S and is sent them. Whoever carries the search out (`bench.curvature.solve`) chooses where the products
 come from. So one search can have its layer's products from batches that lie in memory, and many searches can share each
-pass over a sample that does not fit.
+pass over a sample that does not fit. A search may also say on the way what it knows, as an `Estimate`, and go on with
+the neurons alone that it is told to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -102,7 +103,30 @@ class Answer:
     last: bool
 
 
-Search = Generator[Ask, Answer, Spectrum]
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What a search knows before its end.
+
+    Attributes:
+        likely: Eigenpairs as far as they have been found; those of settled neurons are final.
+        slack: How far beyond each end the spectrum may reach, lowest and highest; zero where settled; shape ``(n, 2)``.
+        settled: Neurons whose eigenpairs have been found, shape ``(n,)``.
+    """
+
+    likely: Spectrum
+    slack: Tensor
+    settled: Tensor
+
+    def optimistic(self, but: Sequence[int] = ()) -> Spectrum:
+        """The widest spectra that there may be: no neuron gains more by a split. The likely ones of some neurons."""
+        slack = self.slack.clone()
+        slack[list(but)] = 0
+        return replace(self.likely, lowest=self.likely.lowest - slack[:, 0], highest=self.likely.highest + slack[:, 1])
+
+
+Search = Generator[Ask | Estimate, Any, Spectrum]
+"""It is sent an `Answer` to what it asks; to an `Estimate` the indices of neurons, with which it goes on until they are
+settled, and says again what it knows, or None, and it goes on with all to its end."""
 
 Eigensolver = Callable[[Operator, torch.Generator], Search | Spectrum]
 """Given an operator and a random stream on the CPU. A search reads shapes off the operator and leaves products to

@@ -21,6 +21,7 @@ from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
 from bench.growth.condition import SCALE, scale_outgoing
 from bench.growth.config import KEEP, LEAVE_OUT, GrowthConfig
+from bench.growth.decide import decided
 from bench.growth.judge import LEAST_STEP, ROUNDING, contradicts, opposes
 from bench.growth.method import GrowthContext, GrowthMethod, Trained
 from bench.growth.untouched import remembered
@@ -145,7 +146,7 @@ class GrowthEvent:
         with evaluation(self.graph.model):
             changed = remembered(context)
             with self._named():
-                plan = self.method.propose(context)
+                plan = decided(self.method, context)
                 if (what := changed()) is not None:
                     raise BenchError(f"method={self.name}: propose changed {what}; a method looks and changes nothing")
                 self._check(plan, target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,9 +16,9 @@ from bench.core.registry import Registry
 from bench.curvature.operator import Operator
 from bench.curvature.pair import Pair, bears
 from bench.curvature.passes import Curvature
-from bench.curvature.solve import solve
+from bench.curvature.solve import Running, go_on, search_bytes, solve
 from bench.curvature.spectrum import Eigensolver, Spectrum
-from bench.growth.budget import Budget
+from bench.growth.budget import Budget, Candidate
 from bench.network.graph import Graph
 from bench.network.groups import Group
 from bench.network.plan import GrowthPlan
@@ -45,6 +45,10 @@ class Trained:
         return self.epochs if self.recipe is None else self.recipe
 
 
+Neuron = tuple[str, int]
+"""A group's name and an index in it."""
+
+
 @dataclass(eq=False)
 class GrowthContext:
     """What a method may look at. Nothing here may be changed by a method.
@@ -62,6 +66,10 @@ class GrowthContext:
         history: The stages trained so far, the seed network's first.
         epochs: Training epochs of the coming stage by the recipe.
         left_out: Names of groups that this event splits no more (``growth.contradicted=leave_out``).
+        open: Whether searches wait at what is likely (`bench.growth.decide`); spectra are complete otherwise.
+        hoped: Whether neurons whose eigenpairs have not been found are shown with optimistic spectra,
+        but_for: less these, by group and index: with likely ones.
+        relied_on: Groups and neurons whose eigenpairs something beside the plan's splits depends on.
     """
 
     graph: Graph
@@ -76,7 +84,11 @@ class GrowthContext:
     history: Sequence[Trained] = ()
     epochs: int = 0
     left_out: frozenset[str] = frozenset()
-    _spectra: dict[str, Spectrum] = field(default_factory=dict)
+    open: bool = False
+    hoped: bool = False
+    but_for: set[Neuron] = field(default_factory=set)
+    relied_on: set[Neuron] = field(default_factory=set)
+    _searches: dict[str, Running] = field(default_factory=dict)
     _pairs: dict[str, Pair] = field(default_factory=dict)
 
     def budget(self) -> Budget:
@@ -102,10 +114,35 @@ class GrowthContext:
 
         Groups whose sample does not fit into memory are computed together, in shared passes over it.
         """
-        if group.name not in self._spectra:
-            left = [g for g in self.groups if g.name not in self._spectra]
-            self._spectra |= solve(self.eigensolver, self.curvature, group, left, self.generator)
-        return self._spectra[group.name]
+        if group.name not in self._searches:
+            left = [g for g in self.groups if g.name not in self._searches]
+            self._searches |= solve(self.eigensolver, self.curvature, group, left, self.generator, self.open)
+        search = self._searches[group.name]
+        if not self.hoped:
+            return search.spectrum()
+        return search.optimistic([neuron for name, neuron in self.but_for if name == group.name])
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether the memory holds searches in all groups at once."""
+        return sum(search_bytes(self.curvature, group) for group in self.groups) <= self.curvature.memory
+
+    def rely_on(self, candidates: Iterable[Candidate]) -> None:
+        """Say that something beside the plan's splits depends on these candidates' gains."""
+        self.relied_on.update((one.group.name, one.neuron) for one in candidates)
+
+    @property
+    def missing(self) -> set[Neuron]:
+        """Neurons whose eigenpairs have not been found, in the groups that spectra were asked of."""
+        left = {name: (~search.settled).nonzero().flatten().tolist() for name, search in self._searches.items()}
+        return {(name, neuron) for name, neurons in left.items() for neuron in neurons}
+
+    def settle(self, neurons: Iterable[Neuron]) -> None:
+        """Find the eigenpairs of neurons whose eigenpairs are missing."""
+        wanted: dict[str, list[int]] = {}
+        for name, neuron in sorted(neurons):
+            wanted.setdefault(name, []).append(neuron)
+        go_on(self._searches, {name: torch.tensor(own) for name, own in wanted.items()}, self.curvature)
 
     def pair(self, group: Group) -> Pair:
         """What new neurons of a group need of the sample; only of groups that `bears` says yes to."""
@@ -131,18 +168,25 @@ class GrowthContext:
 
     @property
     def residual(self) -> float | None:
-        """Largest relative residual of the eigenpairs computed so far; None without any."""
-        return max((float(found.residual.max()) for found in self._spectra.values()), default=None)
+        """Largest relative residual of the eigenpairs found so far; None without any."""
+        return max((float(found.max()) for found, _ in self._found() if len(found)), default=None)
 
     @property
     def searched(self) -> int:
-        """Neurons whose eigenpairs were computed so far."""
-        return sum(len(found.residual) for found in self._spectra.values())
+        """Neurons whose eigenpairs were found so far."""
+        return sum(len(found) for found, _ in self._found())
 
     @property
     def unconverged(self) -> int:
         """Those of them whose residual says that the search has not converged."""
-        return sum(int((~found.converged).sum()) for found in self._spectra.values())
+        return sum(int((~converged).sum()) for _, converged in self._found())
+
+    def _found(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Of each search the residuals of the neurons whose eigenpairs were found, and whether they have converged."""
+        for search in self._searches.values():
+            spectrum = search.spectrum()
+            settled = search.settled.to(spectrum.residual.device)
+            yield spectrum.residual[settled], spectrum.converged[settled]
 
 
 class GrowthMethod(Protocol):
@@ -158,6 +202,12 @@ class GrowthMethod(Protocol):
 
     One that wants something done to the weights after growing has an attribute ``condition``
     (`bench.growth.condition.Condition`); it holds where ``growth.condition``, ``shrink`` and ``perturb`` say nothing.
+
+    A method whose plans are monotone in the spectra says so by an attribute ``monotone = True``: if a neuron that its
+    plan does not split had a narrower spectrum, ends nearer to zero or beyond, the plan would be the same. It splits by
+    `GrowthContext.spectrum` alone, draws nothing from its random stream, and tells `GrowthContext.rely_on` what else
+    depends on a gain. Then it is asked several times for one plan, and products are spent on the neurons alone that the
+    plan depends on (`bench.growth.decide`). Without the attribute every spectrum is complete.
     """
 
     def propose(self, context: GrowthContext) -> GrowthPlan:
@@ -201,6 +251,12 @@ def unused(method: object) -> tuple[str, ...]:
     if not inherits:
         return AFRESH
     return () if has_step(method) else NO_STEP
+
+
+def is_monotone(method: object) -> bool:
+    """Whether a method's plans are monotone in the spectra; its attribute ``monotone`` says so (`GrowthMethod`)."""
+    with foreign(f"{type(method).__name__}.monotone"):
+        return bool(getattr(method, "monotone", False))
 
 
 def check_options(method: GrowthMethod, graph: Graph) -> None:

@@ -117,7 +117,7 @@ def growing(settings: Settings, repeats: int, device: torch.device, status: Stat
     rows = step.steps(data, step.NETWORKS, sample, machine)
     _note(status, "growth steps by width and sample")
     return {
-        "growing": (f"One growth step, both ends of all neurons, {sample} examples of {data.name}", rows),
+        "growing": (f"One growth step, both ends of all neurons or a plan's, {sample} examples of {data.name}", rows),
         "scaling": ("Lanczos on one layer by width and by sample", step.scaling(data, machine)),
     }
 

@@ -1,4 +1,5 @@
-"""Time and memory of one whole growth step: both ends of all neurons' spectra, in every layer.
+"""Time and memory of one whole growth step: both ends of all neurons' spectra, in every layer; or as much of them as a
+plan depends on, as in a run.
 
 Each measurement has a process of its own, so that its peak of memory is its own. The network is trained for an epoch on
 a few images first, and a second epoch, timed and scaled to the size of CIFAR-10's training part, says what an epoch
@@ -21,6 +22,9 @@ from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
 from bench.curvature.solve import solve
 from bench.data.base import Dataset, Part
+from bench.growth.decide import decided
+from bench.growth.method import GrowthContext, make
+from bench.network.cost import cost_models
 from bench.network.graph import Graph
 from bench.network.groups import Group
 from bench.speed.layers import Layer, scaled
@@ -30,6 +34,9 @@ from bench.train import TrainConfig, make_optimizer, train
 
 NETWORKS: tuple[Options, ...] = ({"name": "mobilenet_v1", "width": 32}, {"name": "vgg19_bn", "width": 64})
 ENGINES = ("dense", "lanczos", "rayleigh")
+PLAN = "lanczos, a plan"
+"""A growth step as a run takes it: S2D's plan for a rung of the usual `RATIO` (`bench.growth.decide`)."""
+RATIO = 1.5
 WIDTHS, SAMPLES = (32, 64, 128, 256), (512, 1024, 2048, 4096, 8192)
 IMAGES = 2048
 """Trained on before measuring."""
@@ -41,8 +48,9 @@ RECIPE = TrainConfig(batch_size=128)
 
 
 def steps(data: Dataset, networks: Sequence[Options], sample: int, machine: Machine) -> list[Row]:
-    """A row for each network and eigensolver: ``backbone``, ``width``, ``engine``, ``layers``, ``neurons``, ``sample``,
-    ``products`` of the slowest layer, ``seconds``, ``epoch s``, ``of epoch``, ``peak GiB`` of the process.
+    """A row for each network and eigensolver, and for a plan: ``backbone``, ``width``, ``engine``, ``layers``,
+    ``neurons``, ``sample``, ``products`` of the slowest layer, ``seconds``, ``epoch s``, ``of epoch``, ``peak GiB`` of
+    the process.
 
     Args:
         data: Colour images of 32 by 32 pixels.
@@ -52,7 +60,9 @@ def steps(data: Dataset, networks: Sequence[Options], sample: int, machine: Mach
     """
     few = _few(data, max(sample, IMAGES))
     return [
-        apart(_network_step, few, dict(network), engine, sample, machine) for network in networks for engine in ENGINES
+        apart(_network_step, few, dict(network), engine, sample, machine)
+        for network in networks
+        for engine in (*ENGINES, PLAN)
     ]
 
 
@@ -101,12 +111,7 @@ def _network_step(data: Dataset, network: Options, engine: str, sample: int, mac
     graph = Graph(model, data.input_shape)
     measured = DENSE_ON if engine == "dense" else sample
     curvature = _curvature(graph, data, measured)
-    seconds = 0.0
-    left = list(graph.groups.values())
-    while left:
-        found, took = _timed(curvature, left, engine, sample / measured, machine)
-        seconds += took
-        left = [group for group in left if group.name not in found]
+    seconds = _planned(curvature, machine) if engine == PLAN else _solved(curvature, engine, sample / measured, machine)
     return {
         "backbone": network["name"],
         "width": network.get("width"),
@@ -152,6 +157,38 @@ def _trained(model: nn.Module, data: Dataset, machine: Machine, epochs: int) -> 
 def _curvature(graph: Graph, data: Dataset, sample: int) -> Curvature:
     inputs, targets = data.train.inputs[:sample], data.train.targets[:sample]
     return Curvature(graph, Sample(inputs, targets, F.cross_entropy, data.normalised))
+
+
+def _solved(curvature: Curvature, engine: str, scale: float, machine: Machine) -> float:
+    """Seconds that complete spectra take, on ``scale`` times the sample."""
+    seconds = 0.0
+    left = list(curvature.graph.groups.values())
+    while left:
+        found, took = _timed(curvature, left, engine, scale, machine)
+        seconds += took
+        left = [group for group in left if group.name not in found]
+    return seconds
+
+
+def _planned(curvature: Curvature, machine: Machine) -> float:
+    """Seconds that a plan takes."""
+    graph, models = curvature.graph, cost_models(curvature.graph)
+    widths = graph.widths()
+    context = GrowthContext(
+        graph=graph,
+        cost=models["params"],
+        macs=models["macs"],
+        target=RATIO * models["params"].of(widths),
+        curvature=curvature,
+        eigensolver=eigensolver("lanczos"),
+        generator=torch.Generator().manual_seed(machine.seed),
+        lineage={name: torch.ones(n, dtype=torch.float64) for name, n in widths.items()},
+        seed_widths=widths,
+    )
+    method = make({"name": "s2d"})
+    started = machine.now()
+    decided(method, context)
+    return machine.now() - started
 
 
 def _timed(

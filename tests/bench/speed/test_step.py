@@ -14,15 +14,15 @@ from bench.speed.step import random_images, scaling, steps
 HERE = Machine("cpu", 1, 0)
 
 
-def test_steps_of_the_three_engines():
+def test_steps_of_the_three_engines_and_of_a_plan():
     rows = steps(random_images(), [{"name": "convnet", "width": 3}], 24, HERE)
-    assert [row["engine"] for row in rows] == ["dense", "lanczos", "rayleigh"]
+    assert [row["engine"] for row in rows] == ["dense", "lanczos", "rayleigh", "lanczos, a plan"]
     for row in rows:
         assert (row["backbone"], row["width"], row["sample"]) == ("convnet", 3, 24)
         assert row["of epoch"] == pytest.approx(row["seconds"] / row["epoch s"])
         assert min(row["seconds"], row["epoch s"], row["products"]) > 0
         assert 0.05 < row["peak GiB"] < 8
-    assert [row["timed on"] for row in rows] == [16, 24, 24]
+    assert [row["timed on"] for row in rows] == [16, 24, 24, 24]
     assert rows[0]["products"] == 27  # d of the slowest layer: each column is one
     assert rows[2]["products"] == 22  # ten passes and one for the residual, for each end
 

@@ -95,7 +95,7 @@ def pixels(model: nn.Module, black: int, examples: int, sign: float, dtype: torc
     graph = Graph(model, (3, 7, 7))
     context = grow_context(graph, inputs, torch.zeros(examples, dtype=torch.long), ratio=3.0, engine="lanczos")
     sample = Sample(inputs, torch.zeros(examples), lambda outputs, _: sign * outputs.sum(1).mean())
-    return dataclasses.replace(context, curvature=Curvature(graph, sample), _spectra={})
+    return dataclasses.replace(context, curvature=Curvature(graph, sample), _searches={})
 
 
 def flat() -> nn.Module:
@@ -158,7 +158,7 @@ def test_what_is_not_finite_is_an_error_and_never_stable(name: str, memory: floa
             return (factor * outputs).square().sum().sqrt()  # at 0 its gradient is none
 
         made = Curvature(context.graph, Sample(inputs, targets=torch.zeros(9), loss=loss), memory=memory)
-        broken = dataclasses.replace(context, curvature=made, eigensolver=eigensolver(name), _spectra={})
+        broken = dataclasses.replace(context, curvature=made, eigensolver=eigensolver(name), _searches={})
         for one in ("s2d", "fast_s2d", "s3d", "random_split"):
             with pytest.raises(BenchError) as caught:
                 method(one).propose(broken)
