@@ -50,7 +50,7 @@ class Config(Signed):
             ``growth.condition``, ``growth.shrink`` and ``growth.perturb`` say nothing.
     """
 
-    fresh: float = 0.7
+    fresh: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -37,7 +37,7 @@ CONDITIONS = (NONE, SHRINK_PERTURB, RESCALE)
 TAKES = {SHRINK_PERTURB: ("growth.shrink", "growth.perturb"), RESCALE: ("growth.perturb",)}
 """The options that each reads."""
 HALF = 0.5
-"""Of either, where nothing is said of both."""
+"""Of either, where nothing is said of both; the share of fresh weights where layers are rescaled."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Condition:
             alone = kind is None or kind in takes or value is None
             require(alone, option, value, f"null with growth.condition={kind}; {' or '.join(takes)} reads it")
         if kind == RESCALE:
-            return cls(RESCALE, perturb=perturb or 0.0)
+            return cls(RESCALE, perturb=HALF if perturb is None else perturb)
         if kind == NONE or (kind is None and shrink is None and perturb is None):
             return cls()
         if shrink is None and perturb is None:

@@ -51,7 +51,7 @@ class GrowthConfig:
             None for what shrink and perturb say, or the method where they say nothing.
         shrink: Factor of the weights, from 0 to 1; None for 1, or 0.5 where perturb says nothing either.
         perturb: Factor of a fresh network's weights, which are added; None for 0, or 0.5 where shrink says nothing
-            and condition does not rescale.
+            either. Where condition says rescale, their share of a layer's norm; None for 0.5.
         refresh_norm: Training batches on which batch-norm statistics are estimated again after growing; 0 for none.
     """
 

@@ -4,8 +4,10 @@ python -m bench.speed
 python -m bench.speed threads=1 growth.sample=512
 python -m bench.speed data=cifar10 backbone=convnet parts=[training] out=results/speed
 python -m bench.speed data=cifar10 parts=[networks,growing]
+python -m bench.speed experiment=cifar10_small backbone=convnet parts=[choice]
 
-Its own options: parts, a list of engines, training, run, networks, growing; repeats; out, a folder for the tables.
+Its own options: parts, a list of engines, training, run, networks, growing, choice; repeats; out, a folder for the
+tables.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from bench.cli import application
 from bench.core.errors import require, require_choice
 from bench.core.options import Options, typed
 
-PARTS = ("engines", "training", "run", "networks", "growing")
+PARTS = ("engines", "training", "run", "networks", "growing", "choice")
 USUAL = PARTS[:3]
 
 
@@ -27,7 +29,8 @@ class SpeedConfig:
     Attributes:
         out: Folder for ``speed.md`` and the CSV files; None to print only.
         repeats: Measurements of each contender at most.
-        parts: What to measure: engines, training, run; and on larger networks, which takes longer, networks, growing.
+        parts: What to measure: engines, training, run; and on larger networks, which takes longer,
+            networks, growing; and choice, what samples and searches choose.
     """
 
     out: str | None = None

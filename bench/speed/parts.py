@@ -16,15 +16,18 @@ from bench.core.errors import require
 from bench.core.options import Options
 from bench.core.record import plain
 from bench.data import Dataset, load
+from bench.network.graph import Graph
 from bench.run.config import Settings
 from bench.run.environment import choose_device, describe, reset
 from bench.speed import step
+from bench.speed.choice import choices, title
 from bench.speed.eigensolvers import measure
 from bench.speed.layers import LAYERS, Layer, prepare
 from bench.speed.machine import Machine
 from bench.speed.tables import Row, Rows, Tables, show, write
 from bench.speed.throughput import throughput
 from bench.speed.whole_run import whole_run
+from bench.train import make_optimizer, train
 
 DIGITS, MLP = {"name": "digits"}, {"name": "mlp"}
 """Data and backbone that training is always measured on."""
@@ -122,13 +125,33 @@ def growing(settings: Settings, repeats: int, device: torch.device, status: Stat
     }
 
 
+def choice(settings: Settings, repeats: int, device: torch.device, status: Status | None = None) -> Tables:
+    """What samples and searches choose, on the configured data and backbone."""
+    data = load(settings.options["data"], settings.run.seed).to(device)
+    require(data.task == "classification", "data", data.name, "a classification data set")
+    backbone, machine = settings.options["backbone"], Machine(str(device), torch.get_num_threads(), settings.run.seed)
+    _note(status, f"choice: {data.name}, {backbone['name']}")
+    model = build(backbone, data.input_shape, data.outputs).to(device)
+    optimizer = make_optimizer(model, settings.train)
+    train(model, optimizer, data, settings.train, epochs=settings.train.seed_epochs, seed=machine.seed)
+    rows = choices(Graph(model, data.input_shape), data, machine)
+    return {"choice": (title(data, str(backbone["name"])), rows)}
+
+
 def run(settings: Settings, repeats: int, device: torch.device, status: Status | None = None) -> Tables:
     """The configured run, as a whole."""
     _note(status, "whole runs")
     return {"run": ("Seconds of a whole run", [whole_run(settings, repeats)])}
 
 
-_PARTS = {"engines": engines, "training": training, "run": run, "networks": networks, "growing": growing}
+_PARTS = {
+    "engines": engines,
+    "training": training,
+    "run": run,
+    "networks": networks,
+    "growing": growing,
+    "choice": choice,
+}
 
 
 def _is_digits(settings: Settings) -> bool:

@@ -21,6 +21,7 @@ from bench.curvature.eigensolvers import eigensolver
 from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
 from bench.curvature.solve import solve
+from bench.curvature.spectrum import Eigensolver
 from bench.data.base import Dataset, Part
 from bench.growth.decide import decided
 from bench.growth.method import GrowthContext, make
@@ -172,23 +173,27 @@ def _solved(curvature: Curvature, engine: str, scale: float, machine: Machine) -
 
 def _planned(curvature: Curvature, machine: Machine) -> float:
     """Seconds that a plan takes."""
+    method, context = make({"name": "s2d"}), plan_context(curvature, eigensolver("lanczos"), machine.seed)
+    started = machine.now()
+    decided(method, context)
+    return machine.now() - started
+
+
+def plan_context(curvature: Curvature, search: Eigensolver, seed: int) -> GrowthContext:
+    """What a method plans from, for a rung `RATIO` times as large in parameters."""
     graph, models = curvature.graph, cost_models(curvature.graph)
     widths = graph.widths()
-    context = GrowthContext(
+    return GrowthContext(
         graph=graph,
         cost=models["params"],
         macs=models["macs"],
         target=RATIO * models["params"].of(widths),
         curvature=curvature,
-        eigensolver=eigensolver("lanczos"),
-        generator=torch.Generator().manual_seed(machine.seed),
+        eigensolver=search,
+        generator=torch.Generator().manual_seed(seed),
         lineage={name: torch.ones(n, dtype=torch.float64) for name, n in widths.items()},
         seed_widths=widths,
     )
-    method = make({"name": "s2d"})
-    started = machine.now()
-    decided(method, context)
-    return machine.now() - started
 
 
 def _timed(

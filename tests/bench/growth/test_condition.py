@@ -91,7 +91,7 @@ def test_what_is_frozen_or_of_no_length_is_left_alone() -> None:
         ("shrink_perturb", None, None, HALVES),
         (None, 0.7, None, Condition("shrink_perturb", 0.7, 0.0)),
         ("shrink_perturb", None, 0.2, Condition("shrink_perturb", 1.0, 0.2)),
-        ("rescale", None, None, Condition("rescale")),
+        ("rescale", None, None, Condition("rescale", perturb=0.5)),
         ("rescale", None, 0.7, Condition("rescale", perturb=0.7)),
     ],
 )
