@@ -16,7 +16,9 @@ from bench.grid import cells
 from bench.plugins import composition
 from bench.preset import Preset
 
-PRESETS = files("experiment")
+ALL = files("experiment")
+PRESETS = [name for name in ALL if "/" not in name] + [name for name in ALL if "/" in name][::6]
+"""Those of the study are many and alike."""
 
 VALUES = (
     *("1", "-1.5", "1e-3", "nan", "true", "null", "text", "'a, b'", '"1"', "''", "a/b.c:d", "a b", "int('3')"),
@@ -59,7 +61,7 @@ def require_equal(composer: Composer, overrides: Sequence[str]) -> None:
 def test_cells_of_presets_have_the_options_that_hydra_composes(preset: str, composed: list[list[str]]) -> None:
     found = cells([f"experiment={preset}", "seed=0,1"])
     assert len(composed) <= len(found) / 2  # a choice of plugins has two seeds at least
-    for cell in found[:: -(-len(found) // 4)]:
+    for cell in found[:: -(-len(found) // 2)]:
         assert cell.options == Preset.of(cell.overrides).settled(compose("config", [*cell.overrides]), cell.overrides)
 
 

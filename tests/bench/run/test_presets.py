@@ -9,6 +9,8 @@ from bench.core.defaults import files
 from bench.grid import cells
 from bench.methods import registry
 from bench.run.config import Settings
+from bench.study.layout import layouts
+from bench.study.question import questions
 
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "planted": (16,), "rbf": (1,)}
 PRESETS = files("experiment")
@@ -29,6 +31,10 @@ def test_its_cells_can_be_run(name: str) -> None:
         if cell.options["seed"] == min(seeds):  # which changes nothing here
             settings = Settings.of(cell.options)
             registry[settings.name("method")].configure(cell.options["method"])
+    for question in questions():
+        if name == question.presets[0]:  # its factors are options of its cells
+            others = [cell for other in question.presets[1:] for cell in cells([f"experiment={other}", "seed=0"])]
+            assert all(layout.varied for layout in layouts(question, [*found, *others]))
     networks = {str((cell.options["backbone"], cell.name("data"))): cell for cell in found}
     for cell in networks.values():
         data = cell.name("data")

@@ -14,6 +14,12 @@ from bench.speed.step import random_images, scaling, steps
 HERE = Machine("cpu", 1, 0)
 
 
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of their own, which take seconds to start, have their tests in test_machine."""
+    monkeypatch.setattr(step, "apart", lambda function, *args: function(*args))
+
+
 def test_steps_of_the_three_engines_and_of_a_plan():
     rows = steps(random_images(), [{"name": "convnet", "width": 3}], 24, HERE)
     assert [row["engine"] for row in rows] == ["dense", "lanczos", "rayleigh", "lanczos, a plan"]

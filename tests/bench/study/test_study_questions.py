@@ -6,11 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.defaults import files
 from bench.core.errors import BenchError
-from bench.grid import cells
 from bench.study import question
-from bench.study.layout import layouts
 from bench.study.question import Question, questions, read
 
 RIGHT = "asks: Why?\npresets: [smoke, study/sign_digits]\nfactors: [method, growth.condition]\n"
@@ -21,13 +18,6 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "study").mkdir()
     monkeypatch.setattr(question, "CONF", tmp_path)
     return tmp_path / "study" / "mine.yaml"
-
-
-def test_every_question_is_in_order_and_its_factors_are_options_of_its_cells() -> None:
-    assert "sign_digits" in files("study")
-    for one in questions():
-        found = {cell.id: cell for preset in one.presets for cell in cells([f"experiment={preset}", "seed=0"])}
-        assert all(layout.varied for layout in layouts(one, list(found.values())))
 
 
 def test_a_question_is_what_its_file_says(written: Path) -> None:
