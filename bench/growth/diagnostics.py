@@ -11,8 +11,8 @@ column for each neuron and one row for each example and position:
 The first is the effective rank of O. Roy and M. Vetterli (EUSIPCO 2007) per width. It is that of the activations, not
 of the rows: rows of few entries, as of a convolution of a grey image, have a low rank in any network, and behind batch
 norm their lengths mean nothing. (Of 12 networks on MNIST, three of them from scratch, it ranked the final accuracies at
-+0.95, that of the rows at +0.87.) The gradient is that of the sample's loss right after growing, the others are taken at
-the end of a stage. A number that is not defined, as the cosine of a neuron alone, is left out.
++0.95, that of the rows at +0.87.) The gradient is that of the sample's loss right after growing, the others are taken
+at the end of a stage. A number that is not defined, as the cosine of a neuron alone, is left out.
 """
 
 from __future__ import annotations
