@@ -10,20 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from bench.core.options import Options
 from bench.curvature.eigensolvers import eigensolver
 from bench.curvature.passes import Curvature
-from bench.curvature.sample import Sample
 from bench.data.base import Dataset
-from bench.growth.decide import decided
-from bench.growth.method import make
 from bench.network.graph import Graph
 from bench.network.plan import GrowthPlan
 from bench.speed.machine import Machine
-from bench.speed.step import RATIO, plan_context
+from bench.speed.step import RATIO, curvature_on, planned
 from bench.speed.tables import Row
 
 REFERENCE = 8192
@@ -52,18 +47,16 @@ def choices(graph: Graph, data: Dataset, machine: Machine, samples: Sequence[int
     """
     order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(machine.seed))
     order = order.to(data.train.inputs.device)
-    held = min(REFERENCE, len(order) // 2)
-    judge = Curvature(graph, _sample(data, order[:held]))
-    reference = decided(make({"name": "s2d"}), plan_context(judge, eigensolver("lanczos"), machine.seed))
+    held = _held(data)
+    judge = curvature_on(graph, data, order[:held])
+    reference, _ = planned(judge, eigensolver("lanczos"), machine)
     best, wanted = _gain(judge, reference), _neurons(reference)
     rows: list[Row] = []
     for size in (size for size in samples if size <= len(order) - held):
         for name, engine, options in SEARCHES:
-            curvature = Curvature(graph, _sample(data, order[held : held + size]))
-            context = plan_context(curvature, eigensolver(engine, **options), machine.seed)
-            started = machine.now()
-            plan = decided(make({"name": "s2d"}), context)
-            row: Row = {"engine": name, "sample": size, "seconds": machine.now() - started}
+            curvature = curvature_on(graph, data, order[held : held + size])
+            plan, seconds = planned(curvature, eigensolver(engine, **options), machine)
+            row: Row = {"engine": name, "sample": size, "seconds": seconds}
             row["products"] = max(curvature.operator(group).products for group in graph.groups.values())
             row["splits"] = len(plan.splits)
             row["same"] = len(wanted & _neurons(plan)) / len(wanted) if wanted else None
@@ -74,12 +67,12 @@ def choices(graph: Graph, data: Dataset, machine: Machine, samples: Sequence[int
 
 def title(data: Dataset, backbone: str) -> str:
     """What the table is called."""
-    held = min(REFERENCE, len(data.train) // 2)
-    return f"S2D's choice for a rung of ratio {RATIO}, judged on {held:,} other examples of {data.name}; {backbone}"
+    held = f"{_held(data):,} other examples of {data.name}"
+    return f"S2D's choice for a rung of ratio {RATIO}, judged on {held}; {backbone}"
 
 
-def _sample(data: Dataset, indices: Tensor) -> Sample:
-    return Sample(data.train.inputs[indices], data.train.targets[indices], F.cross_entropy, data.normalised)
+def _held(data: Dataset) -> int:
+    return min(REFERENCE, len(data.train) // 2)
 
 
 def _neurons(plan: GrowthPlan) -> set[tuple[str, int]]:
@@ -92,6 +85,6 @@ def _gain(judge: Curvature, plan: GrowthPlan) -> float:
     for name, group in judge.graph.groups.items():
         own = [(s.neuron, s.directions[0]) for s in plan.splits if s.group.name == name and s.directions is not None]
         if own:
-            neurons, vectors = (torch.tensor([n for n, _ in own]), torch.stack([v for _, v in own]))
+            neurons, vectors = torch.tensor([n for n, _ in own]), torch.stack([v for _, v in own])
             total += float((judge.operator(group)(vectors, neurons) * vectors).sum())
     return total

@@ -19,6 +19,7 @@ from bench.data import Dataset, load
 from bench.network.graph import Graph
 from bench.run.config import Settings
 from bench.run.environment import choose_device, describe, reset
+from bench.run.weights import seed_network
 from bench.speed import step
 from bench.speed.choice import choices, title
 from bench.speed.eigensolvers import measure
@@ -131,10 +132,10 @@ def choice(settings: Settings, repeats: int, device: torch.device, status: Statu
     require(data.task == "classification", "data", data.name, "a classification data set")
     backbone, machine = settings.options["backbone"], Machine(str(device), torch.get_num_threads(), settings.run.seed)
     _note(status, f"choice: {data.name}, {backbone['name']}")
-    model = build(backbone, data.input_shape, data.outputs).to(device)
+    model = seed_network(backbone, data.input_shape, data.outputs, data.input_dtype).to(device)
     optimizer = make_optimizer(model, settings.train)
     train(model, optimizer, data, settings.train, epochs=settings.train.seed_epochs, seed=machine.seed)
-    rows = choices(Graph(model, data.input_shape), data, machine)
+    rows = choices(Graph(model, data.input_shape, data.input_dtype), data, machine)
     return {"choice": (title(data, str(backbone["name"])), rows)}
 
 

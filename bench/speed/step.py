@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.backbones import build
@@ -28,6 +28,7 @@ from bench.growth.method import GrowthContext, make
 from bench.network.cost import cost_models
 from bench.network.graph import Graph
 from bench.network.groups import Group
+from bench.network.plan import GrowthPlan
 from bench.speed.layers import Layer, scaled
 from bench.speed.machine import Machine, apart
 from bench.speed.tables import Row
@@ -111,8 +112,11 @@ def _network_step(data: Dataset, network: Options, engine: str, sample: int, mac
     epoch = _trained(model, data, machine, epochs=2)
     graph = Graph(model, data.input_shape)
     measured = DENSE_ON if engine == "dense" else sample
-    curvature = _curvature(graph, data, measured)
-    seconds = _planned(curvature, machine) if engine == PLAN else _solved(curvature, engine, sample / measured, machine)
+    curvature = curvature_on(graph, data, slice(measured))
+    if engine == PLAN:
+        _, seconds = planned(curvature, eigensolver("lanczos"), machine)
+    else:
+        seconds = _solved(curvature, engine, sample / measured, machine)
     return {
         "backbone": network["name"],
         "width": network.get("width"),
@@ -135,7 +139,7 @@ def _layer_step(data: Dataset, layer: Layer, sample: int, machine: Machine) -> R
     model = layer.network(data).to(machine.device)
     _trained(model, data, machine, epochs=1)
     graph = Graph(model, data.input_shape)
-    curvature = _curvature(graph, data, sample)
+    curvature = curvature_on(graph, data, slice(sample))
     _, seconds = _timed(curvature, [graph.groups["layer"]], "lanczos", 1, machine)
     return {
         "layer": layer.name,
@@ -155,8 +159,9 @@ def _trained(model: nn.Module, data: Dataset, machine: Machine, epochs: int) -> 
     return seconds[-1] * EPOCH / len(few.train)
 
 
-def _curvature(graph: Graph, data: Dataset, sample: int) -> Curvature:
-    inputs, targets = data.train.inputs[:sample], data.train.targets[:sample]
+def curvature_on(graph: Graph, data: Dataset, examples: slice | Tensor) -> Curvature:
+    """The splitting operators on some training examples of a data set with classes."""
+    inputs, targets = data.train.inputs[examples], data.train.targets[examples]
     return Curvature(graph, Sample(inputs, targets, F.cross_entropy, data.normalised))
 
 
@@ -171,29 +176,24 @@ def _solved(curvature: Curvature, engine: str, scale: float, machine: Machine) -
     return seconds
 
 
-def _planned(curvature: Curvature, machine: Machine) -> float:
-    """Seconds that a plan takes."""
-    method, context = make({"name": "s2d"}), plan_context(curvature, eigensolver("lanczos"), machine.seed)
-    started = machine.now()
-    decided(method, context)
-    return machine.now() - started
-
-
-def plan_context(curvature: Curvature, search: Eigensolver, seed: int) -> GrowthContext:
-    """What a method plans from, for a rung `RATIO` times as large in parameters."""
+def planned(curvature: Curvature, search: Eigensolver, machine: Machine) -> tuple[GrowthPlan, float]:
+    """S2D's plan for a rung `RATIO` times as large in parameters, and the seconds that it takes."""
     graph, models = curvature.graph, cost_models(curvature.graph)
     widths = graph.widths()
-    return GrowthContext(
+    context = GrowthContext(
         graph=graph,
         cost=models["params"],
         macs=models["macs"],
         target=RATIO * models["params"].of(widths),
         curvature=curvature,
         eigensolver=search,
-        generator=torch.Generator().manual_seed(seed),
+        generator=torch.Generator().manual_seed(machine.seed),
         lineage={name: torch.ones(n, dtype=torch.float64) for name, n in widths.items()},
         seed_widths=widths,
     )
+    method = make({"name": "s2d"})
+    started = machine.now()
+    return decided(method, context), machine.now() - started
 
 
 def _timed(

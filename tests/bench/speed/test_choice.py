@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
+from bench.backbones import build
 from bench.core.errors import ConfigError
 from bench.curvature.passes import Curvature
 from bench.data import load
 from bench.network.graph import Graph
-from bench.speed import choice, parts
+from bench.speed import parts, step
 from bench.speed.choice import SEARCHES, choices
 from bench.speed.machine import Machine
 from tests.bench.speed.test_parts import settings
@@ -29,7 +32,7 @@ def test_a_row_for_each_search_and_sample_against_dense_matrices(monkeypatch: py
             super().__init__(*args)  # type: ignore[arg-type]
             judges.append(self)
 
-    monkeypatch.setattr(choice, "Curvature", Watched)
+    monkeypatch.setattr(step, "Curvature", Watched)
     rows = choices(graph, data, HERE, samples=(4, 16, 10**6))
     assert [(row["engine"], row["sample"]) for row in rows] == [(s[0], n) for n in (4, 16) for s in SEARCHES]
     judge, group = judges[0], graph.groups["1"]
@@ -62,3 +65,12 @@ def test_the_part_trains_the_configured_network_and_says_on_what() -> None:
     assert "other examples of digits; mlp" in name
     assert len(rows) == len(SEARCHES)  # 64 fit beside the reference's hundred
     assert all(float(row["seconds"] or 0) > 0 for row in rows)
+
+
+def test_a_network_of_ones_own_is_started_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = build({"name": "mlp", "width": 4, "depth": 2}, (1, 8, 8), 10)
+    torch.save(own.state_dict(), tmp_path / "own.pt")
+    seen: list[nn.Module] = []
+    monkeypatch.setattr(parts, "choices", lambda graph, *_: seen.append(graph.model))
+    parts.choice(settings(f"backbone.weights={tmp_path}/own.pt", "train.seed_epochs=0"), 1, torch.device("cpu"))
+    assert all(torch.equal(p, q) for p, q in zip(seen[0].parameters(), own.parameters(), strict=True))
