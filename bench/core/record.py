@@ -424,8 +424,8 @@ def read(text: bytes) -> RunRecord:
 
 def _read(text: bytes) -> RunRecord:
     try:
-        content = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
+        content = decode(text, object)
+    except Unreadable as error:
         raise Unreadable(f"run.json is no JSON: {error}") from None
     if not isinstance(content, dict):
         raise Unreadable("run.json: expected an object")
@@ -446,6 +446,18 @@ def upgrade(stage: object) -> None:
     """Give a stage of an early record the field ``costs``."""
     if isinstance(stage, dict) and "costs" not in stage:
         stage["costs"] = {name: stage[old] for name, old in OLD_COSTS.items() if old in stage}
+
+
+def decode(text: bytes, kind: type[T]) -> T:
+    """What a JSON text says, as one of this module's types or as plain data (``object``).
+
+    Raises:
+        Unreadable: It is no JSON, is nested too deep, has a text that is not UTF-8, or is not of this type.
+    """
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreadable(one_line(error)) from None
 
 
 def convert(content: object, kind: type[T]) -> T:

@@ -16,7 +16,6 @@ from functools import cache
 from glob import escape
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from bench.core.defaults import name_now
@@ -32,6 +31,7 @@ from bench.core.record import (
     StageRecord,
     Unreadable,
     check_options,
+    decode,
     plain,
     read,
     written,
@@ -164,8 +164,8 @@ class RunFolder:
     def seconds(self) -> list[Seconds]:
         """What each stage took that is done, whether or not the run has ended; none where that cannot be read."""
         try:
-            return [msgspec.json.decode(line, type=_Timed).seconds for line in read_file(self.stages_path).splitlines()]
-        except (OSError, msgspec.MsgspecError):
+            return [decode(line, _Timed).seconds for line in read_file(self.stages_path).splitlines()]
+        except (OSError, Unreadable):
             return []
 
     def write_stages(self, stages: Sequence[StageRecord]) -> None:
@@ -223,9 +223,9 @@ def _short(name: str) -> str:
 def _name_now(record: Path, _: int) -> str:
     """What the run of a record would be called today, by when the record was written; empty for one that is none."""
     try:
-        found = msgspec.json.decode(read_file(record), type=_Named)
+        found = decode(read_file(record), _Named)
         return name_now(check_options(found.config), found.id)
-    except (OSError, msgspec.MsgspecError, Unreadable):
+    except (OSError, Unreadable):
         return ""
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from bench.core.errors import StorageError
 from bench.core.files import write_atomic
+from bench.core.record import Unreadable, decode
 
 Row = dict[str, str]
 
@@ -75,8 +76,8 @@ def read(path: Path, kind: type[O]) -> list[O]:
         StorageError: The file is not one of ours.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=list[kind]) if path.exists() else []  # type: ignore[valid-type]
-    except msgspec.MsgspecError as error:
+        return decode(path.read_bytes(), list[kind]) if path.exists() else []  # type: ignore[valid-type]
+    except Unreadable as error:
         raise StorageError(f"cannot read {path}: {error}; remove it to begin anew") from error
 
 

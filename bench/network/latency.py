@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter as clock
 
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ from torch import Tensor, nn
 
 from bench.core.files import locked, read_file, write_atomic
 from bench.core.output import note
-from bench.core.record import LatencyTable, Reading, Unreadable, convert, plain
+from bench.core.record import LatencyTable, Reading, Unreadable, decode, plain
 from bench.network.graph import Graph
 from bench.network.modes import evaluation
 from bench.network.plan import GrowthPlan, Split
@@ -82,8 +81,8 @@ def latency(
 def read(path: Path) -> LatencyTable | None:
     """A table from its file; None where there is no readable one."""
     try:
-        return convert(msgspec.json.decode(read_file(path)), LatencyTable)
-    except (OSError, msgspec.DecodeError, Unreadable):
+        return decode(read_file(path), LatencyTable)
+    except (OSError, Unreadable):
         return None
 
 

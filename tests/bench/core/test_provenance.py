@@ -50,7 +50,8 @@ def test_a_package_is_followed_inside(here: Path) -> None:
 
 
 @pytest.mark.parametrize("module", ["__main__", "no_such_module", "pack.missing", ""])
-def test_what_cannot_be_found_has_no_files(module: str, here: Path) -> None:
+def test_what_cannot_be_found_has_no_files(module: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)  # as where Python runs a file
     assert source_of(module).files == {}
     recorded = Provenance(NUMERICS, {"method": Source(module, {"gone.py": "0"})})
     assert changes(recorded) == []  # on another machine nothing can be said

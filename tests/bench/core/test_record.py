@@ -297,6 +297,8 @@ def test_a_run_that_was_not_done_may_have_no_stages(status: str) -> None:
         (b'{"schema": 1, "sta', "run.json is no JSON"),
         (b"\xff\xfe", "run.json is no JSON"),
         (b"\0" * 100, "run.json is no JSON"),
+        (b'{"\xda": 1}', "run.json is no JSON"),
+        (b'{"schema": "\xda"}', "run.json is no JSON"),
         (b"[" * 100_000, "run.json is no JSON"),
         (b'{"schema": NaN}', "run.json is no JSON"),
         (b'{"schema": 1e999}', "run.json is no JSON"),
@@ -316,6 +318,16 @@ def test_a_text_that_is_no_record_is_refused_in_one_line(text: bytes, message: s
         read(text)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("damage", [0x00, 0x22, 0x5C, 0x80, 0xDA, 0xFF])
+def test_a_record_with_any_one_byte_damaged_is_refused(damage: int) -> None:
+    text = signed({**CONTENT, "more": {"of": "it"}})
+    assert read(text) == whole()
+    for place in range(len(text)):
+        if text[place] not in (damage, *b" \n"):
+            with pytest.raises(Unreadable):
+                read(text[:place] + bytes([damage]) + text[place + 1 :])
 
 
 def test_what_is_not_known_is_left_alone() -> None:
