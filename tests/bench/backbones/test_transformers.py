@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,16 @@ from bench.run.protocol import Run
 from tests.runs import prepared
 
 KINDS = [
-    ["data=digits", "backbone=vit", "backbone.patch=2", "backbone.width=8"],
-    ["data=text", "data.train_size=300", "data.validation=1", "data.length=8", "backbone=gpt", "backbone.width=8"],
+    ["backbone=vit", "data=digits", "backbone.patch=2", "backbone.width=8"],
+    ["backbone=gpt", "data=text", "data.train_size=300", "data.validation=1", "data.length=8", "backbone.width=8"],
 ]
-each = pytest.mark.parametrize("kind", KINDS, ids=["vit", "gpt"])
+
+
+def _named(one: str | list[str]) -> str:
+    return one if isinstance(one, str) else one[0].removeprefix("backbone=")
+
+
+each = pytest.mark.parametrize("kind", KINDS, ids=_named)
 
 
 @pytest.mark.parametrize("name", ["vit", "gpt"])
@@ -43,9 +50,8 @@ def test_every_block_has_heads_and_hidden_units(name: str) -> None:
         assert "norm" in one.reason or "output" in one.reason, one
 
 
-@each
-@pytest.mark.parametrize("method", registry.names())
-def test_every_method_grows_it(method: str, kind: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("method", "kind"), list(zip(registry.names(), cycle(KINDS), strict=False)), ids=_named)
+def test_every_method_grows_one_of_them(method: str, kind: list[str], tmp_path: Path) -> None:
     options = ("backbone.depth=1", "train.optimizer=adamw", "train.lr=0.01", "growth.sample=64", "growth.stages=1")
     made = prepared(tmp_path, f"method={method}", *kind, *options)
     record = made.execute()
