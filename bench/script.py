@@ -41,6 +41,8 @@ COMMANDS = {
     "inspect": Command("bench.inspect", "what can be split, at what cost, and what cannot and why"),
     "check": Command("bench.check", "does a growth method keep the rules?"),
     "export": Command("bench.export", "a run's network for use without this package"),
+    "networks": Command("bench.networks.__main__", "what can be grown of torchvision's and timm's networks"),
+    "trust": Command("bench.trust.__main__", "predicted against measured drop, by activation and pooling"),
     "speed": Command("bench.speed.__main__", "how fast eigensolvers, training and a run are on this machine"),
 }
 

@@ -322,12 +322,16 @@ class Grower:
     @property
     def conditioning(self) -> Condition:
         """What is done to the weights after growing: as the options say, or the method where they say nothing."""
-        if (self.config.condition, self.config.shrink, self.config.perturb) != (None, None, None):
+        if self._says_how:
             return self.config.conditioning
         asked = getattr(self.method, "condition", None) or Condition()
         if not isinstance(asked, Condition):
             raise BenchError(f"method={self.name}: its condition is a {type(asked).__name__}; expected a Condition")
         return asked
+
+    @property
+    def _says_how(self) -> bool:
+        return (self.config.condition, self.config.shrink, self.config.perturb) != (None, None, None)
 
     def _event(
         self, sample: Sample, optimizers: Sequence[Optimizer], averages: Sequence[nn.Module], epochs: int
@@ -378,16 +382,17 @@ class Grower:
         record.flops += 2 * event.measured
 
     def warm_start(self, stage: int, cycle: int) -> None:
-        """Condition the network as it is, between two cycles of a stage: by half and half where nothing is said.
+        """Condition the network as it is, between two cycles of a stage: by half and half unless something is said.
 
         Args:
             stage: The stage's number; with the cycle's it decides what is drawn.
             cycle: The number of the cycle that begins.
         """
         assert self.build is not None
-        generator, how = stream(self.seed, f"warm start {stage} {cycle}"), self.conditioning
-        fresh = drawn(self.model, self.build, generator)
-        condition(self.model, fresh, Condition(SHRINK_PERTURB, HALF, HALF) if how.is_none else how)
+        generator = stream(self.seed, f"warm start {stage} {cycle}")
+        how = self.conditioning if self._says_how else Condition(SHRINK_PERTURB, HALF, HALF)
+        if not how.is_none:
+            condition(self.model, drawn(self.model, self.build, generator), how)
 
     def _sample(self, inputs: Examples, targets: Tensor | None, loss: Loss | None) -> Sample:
         return caller.sample(self.graph, inputs, targets, loss, self.config.examples)

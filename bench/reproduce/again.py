@@ -28,7 +28,10 @@ def cell_of(stored: Stored, runs_dir: Path, root: str) -> Cell:
     Raises:
         BenchError: The command is not one of ours, or its options cannot work.
     """
-    words = shlex.split(stored.command)
+    try:
+        words = shlex.split(stored.command)
+    except ValueError:  # a quote that is not closed
+        words = []
     if words[:3] != BEGIN:
         raise BenchError(f"{stored.place}: command={stored.command}: expected {' '.join(BEGIN)} ...")
     arguments = [*words[3:], f"runs_dir={as_typed(str(runs_dir))}", *_settled(stored)]

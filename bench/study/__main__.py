@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench.cli import application
@@ -13,6 +15,7 @@ from bench.core.errors import BenchError, require
 from bench.core.numbers import plural
 from bench.core.options import Options, as_typed, typed
 from bench.core.output import note
+from bench.core.record import ENDED
 from bench.grid import cells
 from bench.run.cell import Cell
 from bench.study.layout import layouts
@@ -28,7 +31,7 @@ The questions of the study: their runs, then a folder each with the answer, ever
   python -m bench.study questions=[sign_digits]           these; conf/study/NAME.yaml says what each is
   python -m bench.study run=false                         only analyse what is on disk
   python -m bench.study data.root=DIR runs_dir=DIR out=mine
-  python -m bench.study launcher=basic                    one run at a time, not one on each core (joblib)
+  python -m bench.study launcher=basic                    one run at a time, not one on each core (joblib, if installed)
 
 out is a folder with README.md, the index, and for each question README.md, a figure, runs.csv and stages.csv."""
 
@@ -42,7 +45,8 @@ class StudyConfig:
         run: Whether to do the runs that are missing.
         out: Folder for the answers.
         runs_dir: Where runs are kept.
-        launcher: Of Hydra's, by name; ``basic`` does one run at a time.
+        launcher: Of Hydra's, by name; ``basic`` does one run at a time. None for joblib where it is installed, else
+            basic.
         root: Where data sets lie.
     """
 
@@ -50,7 +54,7 @@ class StudyConfig:
     run: bool = True
     out: str = "results/study"
     runs_dir: str = "results/runs"
-    launcher: str = "joblib"
+    launcher: str | None = None
     root: str = "data"
 
     def __post_init__(self) -> None:
@@ -74,13 +78,23 @@ class Sweep:
     arguments: Sequence[str]
     cells: Sequence[Cell]
 
-    def carry_out(self, launcher: str) -> bool:
-        """Do what is left to do; whether all of it ended well."""
+    def carry_out(self, launcher: str | None) -> str:
+        """Do what is left to do; what of it did not end well and what to type, or nothing."""
         if not pending(self.cells):
-            return True
+            return ""
+        if launcher is None:
+            launcher = "joblib" if find_spec("hydra_plugins.hydra_joblib_launcher") else "basic"
         note(f"{self.arguments[0]}: its runs")
         command = [sys.executable, "-m", "bench", "-m", *self.arguments, f"hydra/launcher={launcher}"]
-        return subprocess.run(command).returncode == 0
+        return self._left() if subprocess.run(command).returncode else ""
+
+    def _left(self) -> str:
+        now, typed = self.now().values(), f"python -m bench -m {shlex.join(self.arguments)}"
+        if any(cell.changes for cell in now):
+            return f"{typed} rerun=all makes those anew that other code made"
+        if all(cell.state in ENDED for cell in now):
+            return f"{typed} rerun=failed tries those again that failed"
+        return f"not all runs of {self.arguments[0].partition('=')[2]} are done; the same command goes on"
 
     def now(self) -> dict[str, Cell]:
         """The cells by name, which look anew where they stand."""
@@ -93,16 +107,22 @@ def study(config: StudyConfig) -> None:
     Raises:
         BenchError: A question is not in order, a sweep did not end well, or a folder cannot be written.
     """
-    wanted, unfinished = questions(config.questions), list[str]()
+    wanted, left = questions(config.questions), list[str]()
+    sweeps = {question.name: [config.sweep(preset) for preset in question.presets] for question in wanted}
     for question in wanted:
-        sweeps = {preset: config.sweep(preset) for preset in question.presets}
+        layouts(question, _cells(sweeps[question.name]))  # a mistake in a question is said before any run
+    for question in wanted:
         if config.run:
-            unfinished += [preset for preset, sweep in sweeps.items() if not sweep.carry_out(config.launcher)]
-        found = {name: cell for sweep in sweeps.values() for name, cell in sweep.now().items()}
-        _answer(question, list(found.values()), Path(config.out))
+            left += filter(None, [sweep.carry_out(config.launcher) for sweep in sweeps[question.name]])
+        _answer(question, _cells(sweeps[question.name]), Path(config.out))
     write_index(Path(config.out))
-    if unfinished:
-        raise BenchError(f"not all runs of {', '.join(unfinished)} are done; the same command goes on")
+    if left:
+        raise BenchError("; ".join(left))
+
+
+def _cells(sweeps: Sequence[Sweep]) -> list[Cell]:
+    """The cells of several sweeps as they stand now, each once."""
+    return list({name: cell for sweep in sweeps for name, cell in sweep.now().items()}.values())
 
 
 def _answer(question: Question, found: Sequence[Cell], out: Path) -> None:

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import sqrt
+from math import prod, sqrt
 from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from bench.core.record import RunRecord
-from bench.report.analysis.rungs import Row, as_columns, size_curve, spent
+from bench.report.analysis.compare import AREA, LAST
+from bench.report.analysis.rungs import Row, as_columns, common_sizes, size_curve, spent
 from bench.report.analysis.statistics import FEWEST, LEVEL, Mean, area, holm, mean_interval, paired
 from bench.report.read.arguments import value_text
 from bench.study.layout import Layout, Values
 
 POWER = 0.8
-LAST, AREA = "last rung", "area"
 MEASURES = (LAST, AREA)
 
 Scores = Mapping[Values, Mapping[int, float]]
@@ -33,7 +32,7 @@ def scores(layout: Layout, measure: str) -> Scores:
     """
     runs = [run for own in layout.runs.values() for run in own.values()]
     low, high = common_sizes(runs)
-    found = {}
+    found: dict[Values, dict[int, float]] = {}
     for values, own in layout.runs.items():
         if measure == LAST:
             found[values] = {seed: run.stages[-1].test for seed, run in own.items()}
@@ -43,20 +42,16 @@ def scores(layout: Layout, measure: str) -> Scores:
     return found
 
 
-def common_sizes(runs: Sequence[RunRecord]) -> tuple[float, float]:
-    """The range of parameters that all runs cover; empty where the first is not below the second."""
-    curves = [size_curve(run) for run in runs]
-    return max(points[0][0] for points in curves), min(points[-1][0] for points in curves)
-
-
 def means(layout: Layout) -> Iterator[Row]:
     """A row for each combination of values: scores, sizes and cost at the last rung, over its seeds.
 
-    ``chosen`` is whether its mean validation score is the best.
+    ``chosen`` is whether its mean validation score is the best of those without a failed run; ``cells`` counts its
+    seeds, done or not.
     """
     last, areas = scores(layout, LAST), scores(layout, AREA)
     held_out = {values: fmean(r.stages[-1].validation for r in own.values()) for values, own in layout.runs.items()}
-    best = layout.score.best(list(held_out.values()))
+    whole = {values for values in held_out if not layout.failed(values)}
+    best = layout.score.best([held_out[values] for values in whole or held_out])
     for values, own in layout.runs.items():
         runs = list(own.values())
         yield {
@@ -64,9 +59,11 @@ def means(layout: Layout) -> Iterator[Row]:
             **as_columns(mean_interval(list(last[values].values())), "test"),
             **_area(mean_interval(list(areas[values].values())) if areas[values] else None),
             "validation_mean": held_out[values],
-            "chosen": held_out[values] == best,
+            "chosen": held_out[values] == best and values in (whole or held_out),
+            "cells": len(layout.cells[values]),
             "params_mean": fmean(run.stages[-1].params for run in runs),
             "flops_mean": fmean(list(spent(run))[-1][0] for run in runs),
+            "front_mean": fmean(list(spent(run, front=True))[-1][0] for run in runs),
         }
 
 
@@ -74,22 +71,39 @@ def _area(mean: Mean | None) -> Row:
     return {name: value for name, value in as_columns(mean, "area").items() if name != "seeds"}
 
 
-def pairs(layout: Layout, baseline: Mapping[str, object]) -> Iterator[Row]:
-    """Each combination less its counterpart, on the seeds of both, by measure.
+def pairs(layout: Layout, baselines: Sequence[Mapping[str, object]]) -> Iterator[Row]:
+    """Each combination less its counterpart by each baseline, on the seeds of both, by measure.
 
     ``p_holm`` is corrected for the comparisons of a measure in this setting; ``resolves`` is `resolved` of the
     differences.
     """
-    others = {values: other for values in layout.runs if (other := counterpart(layout, values, baseline))}
+    compared = comparisons(layout, baselines)
     for measure in MEASURES:
         found = scores(layout, measure)
-        rows = [row for values, other in others.items() if (row := _pair(layout, found, values, other))]
+        rows = [row for values, other in compared if (row := _pair(layout, found, values, other))]
         for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
             yield {**row, "measure": measure, "p_holm": p}
 
 
+def comparisons(layout: Layout, baselines: Sequence[Mapping[str, object]]) -> list[tuple[Values, Values]]:
+    """Combinations and what each is compared with; no two the other way round as well."""
+    found = list[tuple[Values, Values]]()
+    for baseline in baselines:
+        for values in layout.cells:
+            other = counterpart(layout, values, baseline)
+            if other is not None and (other, values) not in found and (values, other) not in found:
+                found.append((values, other))
+    return found
+
+
+def alone(layout: Layout, baselines: Sequence[Mapping[str, object]]) -> list[Values]:
+    """Combinations that are compared with none."""
+    compared = {values for pair in comparisons(layout, baselines) for values in pair}
+    return [values for values in layout.cells if values not in compared] if baselines else []
+
+
 def _pair(layout: Layout, found: Scores, values: Values, other: Values) -> Row | None:
-    seeds = sorted(set(found[values]) & set(found[other]))
+    seeds = sorted({*found.get(values, ())} & {*found.get(other, ())})
     if not seeds:
         return None
     a, b = ([found[one][seed] for seed in seeds] for one in (values, other))
@@ -111,7 +125,7 @@ def counterpart(layout: Layout, values: Values, baseline: Mapping[str, object]) 
         cells = zip(layout.factors, target, other, strict=True)
         return all(mine == its or (its is None and factor not in wanted) for factor, mine, its in cells)
 
-    there = [other for other in layout.runs if fits(other)] if wanted else []
+    there = [other for other in layout.cells if fits(other)]
     best = target if target in there else there[0] if len(there) == 1 else None
     return None if best == values else best
 
@@ -176,21 +190,30 @@ def design(layout: Layout) -> Design | None:
 def shares(found: Design) -> Iterator[Row]:
     """The share of the sum of squares that each factor, each pair of them, seeds as blocks, and the rest explain.
 
-    ``chance`` is what each would be on average if scores were noise alone: its degrees of freedom over all.
+    ``noise`` is what each would be on average without any effect of its own: its degrees of freedom times the rest's
+    mean square. ``f`` and ``p`` are of the F test against the rest.
     """
     y, seeds = found.y, found.y.ndim - 1
     total = float(((y - y.mean()) ** 2).sum())
     single = [_squares(y, (axis,)) for axis in range(y.ndim)]
     effects: list[tuple[tuple[int, ...], float]] = [((axis,), single[axis]) for axis in range(seeds)]
     effects += [((i, j), _squares(y, (i, j)) - single[i] - single[j]) for i, j in combinations(range(seeds), 2)]
-    names, rows = (*found.factors, "seed"), list[Row]()
-    for axes, squares in [*effects, ((seeds,), single[seeds])]:
-        freedom = np.prod([y.shape[axis] - 1 for axis in axes])
-        effect = " and ".join(names[axis] for axis in axes)
-        share = squares / total if total else 0.0
-        rows.append({"effect": effect, "share": share, "chance": float(freedom / (y.size - 1)), "runs": y.size})
-    left = {name: 1 - sum(row[name] for row in rows) if total else 0.0 for name in ("share", "chance")}
-    yield from (*rows, {"effect": "the rest", **left, "runs": y.size})
+    names = (*found.factors, "seed")
+    parts = [*effects, ((seeds,), single[seeds])]
+    freedom = [prod(y.shape[axis] - 1 for axis in axes) for axes, _ in parts]
+    left, rest = y.size - 1 - sum(freedom), max(total - sum(squares for _, squares in parts), 0.0)
+    for (axes, squares), own in zip(parts, freedom, strict=True):
+        f = squares / own / (rest / left) if rest and left else None
+        yield {
+            "effect": " and ".join(names[axis] for axis in axes),
+            "share": squares / total if total else 0.0,
+            "noise": own * rest / left / total if total and left else None,
+            "f": f,
+            "p": None if f is None else float(stats.f.sf(f, own, left)),
+            "runs": y.size,
+        }
+    share = rest / total if total else 0.0
+    yield {"effect": "the rest", "share": share, "noise": None, "f": None, "p": None, "runs": y.size}
 
 
 def _squares(y: NDArray[np.float64], axes: tuple[int, ...]) -> float:

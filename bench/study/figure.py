@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import product
 from statistics import fmean
 
-from bench.core.numbers import DASH
+from bench.core.numbers import DASH, listed
+from bench.core.record import RunRecord
 from bench.report.analysis.rungs import Row, as_columns, spent
 from bench.report.analysis.statistics import mean_interval
 from bench.report.views.chart import Axis, Chart
@@ -32,42 +34,61 @@ def chart(layout: Layout, figure: Figure) -> Chart:
     about = "Means over seeds with their 95 % t intervals (the range of two seeds)."
     if figure.x not in CURVES:
         about += f" At the last rung; values of {figure.x} that are no numbers are in the table alone."
+    averaged = [one for one in layout.varied if one not in (*_series(layout, figure), figure.x, figure.panel)]
+    if averaged:
+        about += f" Each line is the mean over {listed(averaged)}."
     if len({row["panel"] for row in rows}) > PANELS:
         about += f" The first {PANELS} panels."
+    is_accuracy = layout.score.accuracy
     return Chart(
         "figure",
         f"{layout.score.title} by {axis.title[:1].lower()}{axis.title[1:]}",
         about,
         rows,
         (axis,),
-        Axis("test_mean", layout.score.title, scale=100.0 if layout.score.accuracy else 1.0),
+        Axis("test_mean", layout.score.title, scale=100.0 if is_accuracy else 1.0, most=100.0 if is_accuracy else None),
         series="series",
         panel="panel" if figure.panel else None,
         interval=("test_low", "test_high"),
     )
 
 
+def _series(layout: Layout, figure: Figure) -> list[str]:
+    """The factors that tell lines apart."""
+    return [one for one in figure.series or layout.varied if one not in (figure.x, figure.panel)]
+
+
 def _points(layout: Layout, figure: Figure) -> Iterator[Row]:
     """A row for each panel, series and place on the axis: over seeds, of means over what these leave open."""
     found: dict[tuple[str, str, float], dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     for values, runs in layout.runs.items():
-        named = layout.named(values)
-        series = layout.label(values) if figure.series is None else f"{figure.series}={named[figure.series] or DASH}"
-        series = series.removeprefix("method=")
-        panel = f"{figure.panel}={named[figure.panel] or DASH}" if figure.panel else ""
-        for seed, record in runs.items():
-            costs = list(spent(record))
-            for k, stage in enumerate(record.stages):
-                places = {"params": stage.params, "macs": stage.macs, "flops": costs[k][0], "rung": k}
-                if figure.x in places:
-                    found[panel, series, k][seed].append((float(places[figure.x]), stage.test))
-            if figure.x not in CURVES and (place := _number(named[figure.x])) is not None:
-                found[panel, series, place][seed].append((place, record.stages[-1].test))
+        series, named = layout.label(values, _series(layout, figure)), layout.named(values)
+        for panel, (seed, record) in product(_panels(layout, named, figure.panel), runs.items()):
+            for key, x, score in _curve(record, figure.x, named):
+                found[panel, series, key][seed].append((x, score))
     seen = {name: place for place, name in enumerate(dict.fromkeys(key[:2] for key in found))}
     for (panel, series, _), by_seed in sorted(found.items(), key=lambda one: (seen[one[0][:2]], one[0][2])):
         scores = [fmean(score for _, score in own) for own in by_seed.values()]
         place = fmean(x for own in by_seed.values() for x, _ in own)
         yield {"panel": panel, "series": series, figure.x: place, **as_columns(mean_interval(scores), "test")}
+
+
+def _panels(layout: Layout, named: Mapping[str, str | None], factor: str | None) -> list[str]:
+    """The panels that a combination is in: its own, or all where it has none, as controls may not."""
+    if factor is None:
+        return [""]
+    known = dict.fromkeys(value for values in layout.runs if (value := layout.named(values)[factor]) is not None)
+    return [f"{factor}={value}" for value in ([named[factor]] if named[factor] is not None else known or [DASH])]
+
+
+def _curve(record: RunRecord, x: str, named: Mapping[str, str | None]) -> Iterator[tuple[float, float, float]]:
+    """What of a run shares a mean with other runs, its place on the axis, and its score."""
+    if x not in CURVES:
+        if (place := _number(named[x])) is not None:
+            yield place, place, record.stages[-1].test
+        return
+    for k, (stage, (flops, _)) in enumerate(zip(record.stages, spent(record), strict=True)):
+        yield k, float({"params": stage.params, "macs": stage.macs, "flops": flops, "rung": k}[x]), stage.test
 
 
 def _number(text: str | None) -> float | None:

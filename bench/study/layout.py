@@ -51,6 +51,10 @@ class Layout:
         columns = zip(self.factors, zip(*self.cells, strict=True), strict=True)
         return tuple(factor for factor, column in columns if len(set(column)) > 1)
 
+    def failed(self, values: Values) -> int:
+        """How many cells of a combination failed."""
+        return sum(cell.state is RunState.FAILED for cell in self.cells[values].values())
+
     @property
     def score(self) -> Score:
         """What is compared."""
@@ -60,9 +64,10 @@ class Layout:
         """Values by the factor's name."""
         return dict(zip(self.factors, values, strict=True))
 
-    def label(self, values: Values) -> str:
-        """The values of the factors that vary: a method by its name, others as one types them."""
-        found = {factor: value for factor, value in self.named(values).items() if factor in self.varied}
+    def label(self, values: Values, factors: Sequence[str] | None = None) -> str:
+        """The values of these factors, else of those that vary: a method by its name, others as one types them."""
+        shown = self.varied if factors is None else factors
+        found = {factor: value for factor, value in self.named(values).items() if factor in shown}
         parts = [v if f == "method" else f"{f}={v}" for f, v in found.items() if v is not None]
         return ", ".join(filter(None, parts)) or DASH
 
@@ -76,7 +81,7 @@ def layouts(question: Question, cells: Sequence[Cell]) -> list[Layout]:
     """The cells of a question by setting.
 
     Raises:
-        BenchError: A factor is no option of any cell, the baseline has a value that none has, or cells of the same
+        BenchError: A factor is no option of any cell, a baseline has a value that none has, or cells of the same
             values and seed differ in another option.
     """
     values = {cell.id: values_of(cell.options, question.factors, cell.id) for cell in cells}
@@ -84,7 +89,7 @@ def layouts(question: Question, cells: Sequence[Cell]) -> list[Layout]:
         _require_values(question, factor, [value for value in dict.fromkeys(column) if value is not None])
     order = {cell.id: place for place, cell in enumerate(cells)}
     made = []
-    for setting in settings(cells, question.factors):
+    for setting in settings(cells, (*question.factors, *question.along)):
         own: dict[Values, dict[int, Cell]] = defaultdict(dict)
         for cell in sorted(setting.cells, key=lambda cell: order[cell.id]):
             if (other := own[values[cell.id]].setdefault(cell.seed, cell)) is not cell:
@@ -97,9 +102,10 @@ def _require_values(question: Question, factor: str, there: Sequence[str]) -> No
     place = f"conf/study/{question.name}.yaml"
     if not there:
         raise BenchError(f"{place}: factors={factor}: expected an option that a run has")
-    wanted = value_text(question.baseline[factor]) if factor in question.baseline else there[0]
-    if wanted not in there:
-        raise BenchError(f"{place}: baseline.{factor}={wanted}: expected one of {', '.join(there)}")
+    for baseline in question.baselines:
+        wanted = value_text(baseline[factor]) if factor in baseline else there[0]
+        if wanted not in there:
+            raise BenchError(f"{place}: baselines: {factor}={wanted}: expected one of {', '.join(there)}")
 
 
 def values_of(options: Options, factors: Sequence[str], name: str) -> Values:

@@ -9,11 +9,13 @@ from functools import cached_property
 
 from bench.core.numbers import DASH, listed, p_value, plural
 from bench.core.record import RunState
+from bench.report.analysis.compare import LAST
 from bench.report.analysis.rungs import Row
+from bench.report.read.command import anywhere
 from bench.report.views.base import Block, Prose
 from bench.report.views.document import Part, Report, Section
 from bench.report.views.table import Column, Shown, Table, untitled
-from bench.study.answer import LAST, means, pairs
+from bench.study.answer import means, pairs
 from bench.study.committed import environments, placed, run_rows, stage_rows
 from bench.study.figure import chart
 from bench.study.layout import Layout
@@ -64,7 +66,7 @@ class Answer:
 
     @property
     def main(self) -> str:
-        """The comparison that stands out most against what its seeds resolve; without a baseline, best and worst."""
+        """The comparison that is clearest against what its seeds resolve; without a baseline, best and worst."""
         found = [(layout, row) for layout in self.layouts for row in _last_pairs(layout, self.question)]
         known = [one for one in found if one[1]["resolves"]]
         if known:
@@ -73,7 +75,7 @@ class Answer:
 
 
 def _last_pairs(layout: Layout, question: Question) -> list[Row]:
-    return [row for row in pairs(layout, question.baseline) if row["measure"] == LAST] if layout.runs else []
+    return [row for row in pairs(layout, question.baselines) if row["measure"] == LAST] if layout.runs else []
 
 
 def _sentence(layout: Layout, row: Row) -> str:
@@ -112,15 +114,12 @@ def _lines(answer: Answer) -> Iterator[str]:
     sweeps = (shlex.join(["python", "-m", "bench", "-m", f"experiment={one}"]) for one in question.presets)
     commands = listed([f"`{one} hydra/launcher=joblib`" for one in sweeps])
     yield f"Made by `python -m bench.study questions={question.name}`, which carries out {commands}."
-    seeds = sorted({row["seed"] for row in rows if row["state"] == RunState.DONE})
-    is_range = len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
-    names = f"{seeds[0]} to {seeds[-1]}" if is_range else ", ".join(map(str, seeds))
-    which = f"{plural(len(seeds), 'seed')} ({names})"
-    yield f"{answer.done} of {plural(len(rows), 'run')} done, {which}, {answer.hours:.2g} hours of {CORES} cores."
+    yield f"{answer.done} of {plural(len(rows), 'run')} done, {answer.hours:.2g} hours of {CORES} cores."
     if answer.done < len(rows):
         yield f"**Not in these numbers: {answer.missing}**; the table of runs says which and why."
     if answer.old:
-        yield f"**{plural(answer.old, 'run')} made by code that has changed since**; `rerun=all` makes them anew."
+        old = f"**{plural(answer.old, 'run')} made by code that has changed since**"
+        yield f"{old}; the sweeps above make them anew with `rerun=all`."
     yield (
         "Every run is in runs.csv with the command to type, every stage in stages.csv, what made them in "
         "environment.csv, and the tables below in full in the others. "
@@ -129,14 +128,22 @@ def _lines(answer: Answer) -> Iterator[str]:
 
 
 def _blocks(layout: Layout, question: Question) -> Iterator[Block]:
-    fixed = [f"{name}={value}" for name, value in layout.named(next(iter(layout.cells))).items()]
-    fixed = [one for one in fixed if one.partition("=")[0] not in layout.varied and not one.endswith("=None")]
-    if fixed:
-        yield Prose((f"All with {listed(fixed)}.",))
+    yield Prose((_recipe(layout),))
     yield mean_table(layout)
     yield pair_table(layout, question)
     yield from share_table(layout)
     yield chart(layout, question.drawn)
+
+
+def _recipe(layout: Layout) -> str:
+    """What all runs have in common, and their seeds."""
+    runs = [cell for own in layout.cells.values() for cell in own.values()]
+    words = [shlex.split(anywhere(cell.options)) for cell in runs]
+    common = shlex.join(word for word in words[0] if all(word in others for others in words))
+    seeds = sorted({cell.seed for cell in runs})
+    is_range = len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
+    names = f"{seeds[0]} to {seeds[-1]}" if is_range else ", ".join(map(str, seeds))
+    return f"Every run is {common} with one of the seeds {names} and what the tables say, else by its defaults."
 
 
 def _runs(answer: Answer) -> Iterator[Block]:

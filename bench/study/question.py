@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from bench.core.defaults import files
@@ -21,13 +22,16 @@ class Figure:
 
     Attributes:
         x: One of `CURVES`, or a factor with numbers for values, and then scores at the last rung.
-        series: The factor that tells lines apart; all factors that vary where none is named.
+        series: Factors that tell lines apart; all that vary, but x and panel, where none is named.
         panel: The factor that tells panels apart, if one does.
     """
 
     x: str = CURVES[0]
-    series: str | None = None
+    series: tuple[str, ...] = ()
     panel: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "series", tuple(self.series))  # YAML hands over a list
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,9 @@ class Question:
         asks: In a sentence or two.
         presets: Whose cells answer it, as one types them: ``mnist``, ``study/step``.
         factors: Options whose values are compared: ``method``, ``growth.epsilon``.
-        baseline: Values of factors. Each combination is compared with the one that has these and else its own values.
+        baselines: Values of factors each. A combination is compared with the one that has these and else its own
+            values.
+        along: Options that are no factors but go along with their values, as epochs with the number of stages.
         figure: Options of `Figure`.
         name: Of its file.
     """
@@ -46,24 +52,27 @@ class Question:
     asks: str = ""
     presets: tuple[str, ...] = ()
     factors: tuple[str, ...] = ()
-    baseline: dict[str, Any] = field(default_factory=dict)
+    baselines: tuple[dict[str, Any], ...] = ()
+    along: tuple[str, ...] = ()
     figure: dict[str, Any] = field(default_factory=dict)
     name: str = ""
 
     def __post_init__(self) -> None:
-        for key in ("presets", "factors"):
+        for key in ("presets", "factors", "baselines", "along"):
             object.__setattr__(self, key, tuple(getattr(self, key)))  # YAML hands over a list
+        for key in ("presets", "factors"):
             require(bool(getattr(self, key)), key, "[]", "at least one name")
         require(bool(self.asks.strip()), "asks", "''", "a sentence or two")
         for preset in self.presets:
             _require_known("presets", preset, files("experiment"))
-        for factor in self.baseline:
-            _require_known("baseline", factor, self.factors)
+        for factor in chain(*self.baselines):
+            _require_known("baselines", factor, self.factors)
         drawn = self.drawn
         _require_known("figure.x", drawn.x, (*CURVES, *self.factors))
-        for key, named in (("figure.series", drawn.series), ("figure.panel", drawn.panel)):
-            if named is not None:
-                _require_known(key, named, self.factors)
+        for name in drawn.series:
+            _require_known("figure.series", name, self.factors)
+        if drawn.panel is not None:
+            _require_known("figure.panel", drawn.panel, self.factors)
 
     @property
     def drawn(self) -> Figure:

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from bench.core.numbers import count, engineering, p_value, plural, share
-from bench.report.analysis.rungs import Row, mean_of
+from bench.core.numbers import DASH, count, engineering, listed, p_value, plural, share
+from bench.report.analysis.compare import AREA, LAST
+from bench.report.analysis.rungs import Row, common_sizes, mean_of
 from bench.report.analysis.score import INTERVAL
 from bench.report.views.base import Block, Prose
 from bench.report.views.table import Column, Shown, Table, untitled
-from bench.study.answer import AREA, LAST, common_sizes, design, means, pairs, resolutions, shares
+from bench.study.answer import alone, design, means, pairs, resolutions, shares
 from bench.study.layout import Layout
 from bench.study.question import Question
+
+OPERATIONS = (
+    "Operations are those of training and growing up to the last rung: what that size needs, which from scratch is its "
+    "own training alone, and all sizes together. Of retrain they leave out the growing whose widths it takes."
+)
 
 
 def _factors(layout: Layout) -> tuple[Column, ...]:
@@ -42,9 +48,13 @@ def mean_table(layout: Layout) -> Table:
     def shown(name: str, row: Row) -> Shown:
         return Shown(*score.mean(*mean_of(row, name)))
 
+    def seeds(row: Row) -> Shown:
+        return Shown(str(row["seeds"]) if row["seeds"] == row["cells"] else f"{row['seeds']} of {row['cells']}")
+
     columns = (
         *_factors(layout),
-        Column("seeds", "Seeds"),
+        Column("seeds", "Seeds", show=seeds),
+        Column("cells"),
         Column("test_mean", f"{score.title}, last rung", show=lambda row: shown("test", row)),
         *untitled("test_low test_high"),
         Column("area_mean", "Area", show=lambda row: shown("area", row)),
@@ -56,19 +66,22 @@ def mean_table(layout: Layout) -> Table:
         ),
         Column("chosen"),
         Column("params_mean", "Parameters", count),
-        Column("flops_mean", "Operations spent", engineering),
+        Column("flops_mean", "Operations, this size", engineering),
+        Column("front_mean", "All sizes", engineering),
     )
+    absent = any(value is None for values in layout.cells for value in values)
     about = (
         f"Means over seeds at the last rung; area: the mean {score.name} over the logarithm of the size, {over}. "
-        f"{INTERVAL} Choices are made on validation alone: the best there is bold. Operations are those of training "
-        f"and growing up to there. {resolution(layout, LAST)} {resolution(layout, AREA)}"
+        f"{INTERVAL} Choices are made on validation alone: the best there is bold, of those without a failed run. "
+        f"{OPERATIONS}{f' {DASH}: an option that the method does not have.' if absent else ''} "
+        f"{resolution(layout, LAST)} {resolution(layout, AREA)}"
     )
     return Table("means", columns, rows, score.name[:1].upper() + score.name[1:], about)
 
 
 def pair_table(layout: Layout, question: Question) -> Table:
-    """Differences to the baseline, accuracies in points; without rows where a question has none."""
-    score, rows = layout.score, list(pairs(layout, question.baseline))
+    """Differences to the baselines, accuracies in points; without rows where a question has none."""
+    score, rows = layout.score, list(pairs(layout, question.baselines))
 
     def ends(row: Row) -> Shown:
         return Shown(f"{score.text(row['low'], True)} to {score.text(row['high'], True)}")
@@ -88,9 +101,14 @@ def pair_table(layout: Layout, question: Question) -> Table:
         f"Differences of the {score.name}{', in points,' if score.accuracy else ''} on the same seeds, with the paired "
         "t interval at 95 % (the range of two seeds) and p of the paired t test after Holm's correction for the rows "
         "of a measure. Resolves: the smallest difference that these seeds show with 80 % power at 5 %, by their "
-        "spread."
+        f"spread.{_alone(layout, question)}"
     )
     return Table("pairs", columns, rows, "Paired by seed", about, heads=len(layout.varied))
+
+
+def _alone(layout: Layout, question: Question) -> str:
+    found = alone(layout, question.baselines)
+    return f" With no counterpart: {listed([layout.label(values) for values in found])}." if found else ""
 
 
 def share_table(layout: Layout) -> Iterator[Block]:
@@ -101,11 +119,13 @@ def share_table(layout: Layout) -> Iterator[Block]:
     if found is None:
         yield Prose(("No shares of variance: the design is not full, with the same seeds, in two factors or more.",))
         return
-    effect, chance = Column("effect", "Explained by", words=True), Column("chance", "By chance", share)
-    columns = (effect, Column("share", "Share", share), chance, Column("runs"))
+    effect, noise = Column("effect", "Explained by", words=True), Column("noise", "By noise", share)
+    tested = (Column("f", "F", "{:.1f}".format), Column("p", "p", p_value))
+    columns = (effect, Column("share", "Share", share), noise, *tested, Column("runs"))
     left = f" {plural(found.left_out, 'combination')} without one of the factors left out." if found.left_out else ""
     about = (
-        f"Of the variance of the {layout.score.name} at the last rung, by sums of squares, seeds as blocks. By chance: "
-        f"what each would explain on average of noise alone.{left} {resolution(layout, LAST)}"
+        f"Of the variance of the {layout.score.name} at the last rung, over {plural(found.y.size, 'run')}, by sums of "
+        f"squares, seeds as blocks. By noise: what each would explain on average without an effect of its own, as much "
+        f"as the rest varies; F and p are of the test against the rest.{left} {resolution(layout, LAST)}"
     )
     yield Table("shares", columns, list(shares(found)), "Shares of variance", about)

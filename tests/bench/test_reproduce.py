@@ -183,7 +183,7 @@ def test_runs_without_commands_are_said_to_be_left_out(folder: Path, capfd: pyte
 
 def test_a_command_that_is_none_of_ours_is_not_run(folder: Path, made: tuple[Path, list[Cell]]) -> None:
     one = of(folder, made)[0][0]
-    for wrong in ("rm -r x", "python -m other", "python -m bench seed=0,1"):
+    for wrong in ("rm -r x", "python -m other", "python -m bench seed=0,1", "python -m 'bench"):
         with pytest.raises(BenchError, match=rf"command={wrong}: expected "):
             command.cell_of(replace(one, row={**one.row, "command": wrong}), folder, "data")
 

@@ -28,7 +28,7 @@ def choose_baseline(contenders: Sequence[Contender], wanted: str | None = None) 
 
 def areas(contenders: Sequence[Contender]) -> dict[str, dict[int, float]]:
     """Area under score against log size by label and seed, over the sizes that all runs cover; empty without any."""
-    low, high = common_sizes(contenders)
+    low, high = common_sizes(run for one in contenders for run in one.runs.values())
     found: dict[str, dict[int, float]] = {}
     for one in contenders:
         values = {seed: area(size_curve(run), low, high) for seed, run in one.runs.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from statistics import fmean
 from typing import Any
 
@@ -82,7 +82,7 @@ def size_curve(record: RunRecord) -> Curve:
     return curve([(float(stage.params), stage.test) for stage in record.stages])
 
 
-def common_sizes(contenders: Sequence[Contender]) -> tuple[float, float]:
+def common_sizes(runs: Iterable[RunRecord]) -> tuple[float, float]:
     """The range of sizes that every run covers; empty where the first is not below the second."""
-    runs = [size_curve(run) for contender in contenders for run in contender.runs.values()]
-    return max(points[0][0] for points in runs), min(points[-1][0] for points in runs)
+    curves = [size_curve(run) for run in runs]
+    return max(points[0][0] for points in curves), min(points[-1][0] for points in curves)

@@ -112,13 +112,13 @@ def parse(arguments: Sequence[str]) -> Request:
     Raises:
         BenchError: An argument cannot be read, or names no option.
     """
-    given = dict(_read(argument) for argument in arguments)
+    given = {key: (values, is_list) for key, values, is_list in map(_read, arguments)}
     logger: dict[str, object] = {"name": "none"}
     single: dict[str, str] = {}
     others: tuple[str, ...] = ()
     filters: dict[str, list[str]] = {}
     views: dict[str, dict[str, object]] = {}
-    for key, values in sorted(given.items()):
+    for key, (values, is_list) in sorted(given.items()):
         texts = [value_text(value) for value in values]
         first, dot, rest = key.partition(".")
         if key == "runs_dir":
@@ -128,11 +128,12 @@ def parse(arguments: Sequence[str]) -> Request:
             require(len(texts) == 1 and bool(texts[0]), key, ",".join(texts), "one value")
             single[key] = texts[0]
         elif first == "logger":
+            require(len(texts) == 1, key, ",".join(texts), "one value")
             logger[rest or "name"] = texts[0]
         elif first in FILTERS:
             filters[key] = texts
         elif dot:
-            views.setdefault(first, {})[rest] = values[0] if len(values) == 1 else values
+            views.setdefault(first, {})[rest] = values[0] if len(values) == 1 and not is_list else values
         else:
             known = (*OPTIONS, *FILTERS, "logger")
             raise BenchError(f"{key}: no such option; expected one of {', '.join(known)}{did_you_mean(key, known)}")
@@ -140,14 +141,15 @@ def parse(arguments: Sequence[str]) -> Request:
     return Request(**single, others=others, out=out, filters=filters, views=views, logger=logger)
 
 
-def _read(argument: str) -> tuple[str, Sequence[object]]:
+def _read(argument: str) -> tuple[str, Sequence[object], bool]:
+    """What is set, to which values, and whether these were typed as a list."""
     from hydra.errors import HydraException
 
     from bench.grammar import parsed, plain_values, unreadable
 
     try:
         (override,) = parsed([argument])
-        return override.key_or_group, plain_values(override)
+        return override.key_or_group, plain_values(override), isinstance(override.value(), list)
     except (HydraException, ValueError):
         raise BenchError(unreadable(argument, "python -m bench.report")) from None
 

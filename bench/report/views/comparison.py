@@ -93,7 +93,7 @@ def _area_means(findings: Findings) -> Table:
 
 def _range(findings: Findings) -> str:
     """The sizes that the area is taken over, and what limits them."""
-    low, high = common_sizes(findings.contenders)
+    low, high = common_sizes(run for one in findings.contenders for run in one.runs.values())
     if low >= high:
         return "The runs have no range of sizes in common, so there is no area."
     ends = [(size_curve(run)[-1][0], one.label, seed) for one in findings.contenders for seed, run in one.runs.items()]

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from bench.core.errors import require
 from bench.core.identity import unused_in
 from bench.core.numbers import DASH
 from bench.core.record import RunState
@@ -28,6 +29,9 @@ class Options:
     """``most``: cells that are not done, listed one by one."""
 
     most: int = 200
+
+    def __post_init__(self) -> None:
+        require(self.most >= 0, "runs.most", self.most, "a number of cells, at least 0")
 
 
 @views.register("runs", Options)

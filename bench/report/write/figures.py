@@ -49,15 +49,18 @@ def _draw(figure: Figure, chart: Chart, styles: Mapping[str, int], panels: Seque
     across = min(len(panels), 3)
     down = ceil(len(panels) / across)
     width, height = (7.2, 4.0) if len(panels) == 1 else (3.7 * across, 2.9 * down)
+    names = {name for _, name in panels}
+    heights = _heights(chart, [one for one in chart.drawn if one.panel in names])
     for i, (axis, name) in enumerate(panels):
         axes = figure.add_subplot(down, across, i + 1)
         series = [one for one in chart.drawn if one.panel == name]
         for one in series:
             _series(axes, chart, axis, one, styles[one.name])
-        _axes(axes, chart, axis, series)
+        _axes(axes, chart, axis, series, heights)
         axes.set_title(name, fontsize=9, loc="left")
         axes.set_ylabel("" if i % across else chart.y.title)
-    found = dict(zip(*reversed(figure.axes[0].get_legend_handles_labels()), strict=True))
+    legends = [axes.get_legend_handles_labels() for axes in figure.axes]
+    found = {label: handle for handles, labels in legends for handle, label in zip(handles, labels, strict=True)}
     columns = max(1, min(len(found), int(width / (0.6 + 0.08 * max(map(len, found))))))
     legend = 0.15 + 0.22 * ceil(len(found) / columns)
     height += legend
@@ -91,14 +94,20 @@ def _series(axes: Axes, chart: Chart, axis: Axis, one: Series, number: int) -> N
     )
 
 
-def _axes(axes: Axes, chart: Chart, axis: Axis, series: Sequence[Series]) -> None:
-    """Limits that hold all points and intervals, ticks, and the diagonal."""
+def _heights(chart: Chart, series: Sequence[Series]) -> tuple[float, float]:
+    """The range that holds all points and intervals, the same in all panels, so that these can be compared."""
     rows = [row for one in series for row in one.points]
-    x = _scale(axes, "x", axis, *(f(axis.of(row) for row in rows) for f in (min, max)))
     heights = [chart.y.of(row) for row in rows]
     ends = [*heights, *(end for row in rows for end in chart.ends(row) or ())]
     lowest = max(min(ends), min(heights) / 10) if chart.y.log and min(heights) > 0 else min(ends)  # not down to zero
-    y = _scale(axes, "y", chart.y, lowest, max(ends) if chart.y.most is None else min(max(ends), chart.y.most))
+    return lowest, max(ends) if chart.y.most is None else min(max(ends), chart.y.most)
+
+
+def _axes(axes: Axes, chart: Chart, axis: Axis, series: Sequence[Series], heights: tuple[float, float]) -> None:
+    """Limits, ticks, and the diagonal."""
+    places = [axis.of(row) for one in series for row in one.points]
+    x = _scale(axes, "x", axis, min(places), max(places))
+    y = _scale(axes, "y", chart.y, *heights)
     if chart.diagonal:
         both = [max(x[0], y[0]), min(x[1], y[1])]
         axes.plot(both, both, color="#8b949e", linewidth=1, linestyle=":")

@@ -83,7 +83,11 @@ def test_a_filter_that_no_run_passes_is_one_line_and_no_report(tmp_path: Path, t
             "scores.against=weight",
             "scores.against=weight: expected one of energy, latency, macs, params, ",
         ),
-        ("losses.panels=[1]", "losses.panels=1: expected one of part, method"),
+        ("losses.panels=1", "losses.panels=1: expected one of part, method"),
+        ("losses.panels=[part]", "losses.panels=['part']: expected another type"),
+        ("runs.most=-1", "runs.most=-1: expected a number of cells, at least 0"),
+        ("logger.project=[]", "logger.project=: expected one value"),
+        ("logger=none,wandb", "logger=none,wandb: expected one value"),
         ("runs.most=many", "runs.most=many: expected another type"),
         ("lossses.panels=part", "lossses.panels: no such option; expected one of a group (method, "),
         ("baseline=s3d", "baseline=s3d: expected a method with done runs: net2net, s2d"),
@@ -98,6 +102,13 @@ def test_a_mistake_is_one_line_on_the_command_line(tmp_path: Path, typed: str, s
     assert done.stderr.startswith(f"error: {said}"), done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_list_of_one_is_a_list(tmp_path: Path) -> None:
+    assert parse(["budget.targets=[0.9]", "losses.panels=part"]).views == {
+        "budget": {"targets": [0.9]},
+        "losses": {"panels": "part"},
+    }
 
 
 def test_the_baseline_is_what_one_asks_for(tmp_path: Path) -> None:

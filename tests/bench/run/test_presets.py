@@ -9,6 +9,7 @@ from bench.core.defaults import files
 from bench.grid import cells
 from bench.methods import registry
 from bench.run.config import Settings
+from bench.study.answer import comparisons
 from bench.study.layout import layouts
 from bench.study.question import questions
 
@@ -34,7 +35,10 @@ def test_its_cells_can_be_run(name: str) -> None:
     for question in questions():
         if name == question.presets[0]:  # its factors are options of its cells
             others = [cell for other in question.presets[1:] for cell in cells([f"experiment={other}", "seed=0"])]
-            assert all(layout.varied for layout in layouts(question, [*found, *others]))
+            for layout in layouts(question, [*found, *others]):
+                assert layout.varied
+                compared = {place for place, b in enumerate(question.baselines) if comparisons(layout, [b])}
+                assert compared == set(range(len(question.baselines))), layout.setting.title
     networks = {str((cell.options["backbone"], cell.name("data"))): cell for cell in found}
     for cell in networks.values():
         data = cell.name("data")

@@ -12,12 +12,24 @@ import pytest
 from scipy import stats
 
 from bench.core.errors import BenchError
+from bench.report.analysis.compare import AREA, LAST
 from bench.report.analysis.statistics import area, holm
-from bench.study.answer import AREA, LAST, Design, counterpart, design, means, pairs, resolutions, resolved, shares
+from bench.study.answer import (
+    Design,
+    alone,
+    comparisons,
+    counterpart,
+    design,
+    means,
+    pairs,
+    resolutions,
+    resolved,
+    shares,
+)
 from bench.study.figure import chart
 from bench.study.layout import layouts
 from bench.study.question import Figure
-from tests.bench.report.synthetic import cell, options
+from tests.bench.report.synthetic import cell, ended, options, put
 from tests.bench.study.study_runs import asked, done, grid, laid_out
 
 NOISE = np.random.default_rng(0).uniform(-0.01, 0.01, (2, 3, 4, 4))
@@ -49,7 +61,7 @@ def test_means_are_over_seeds_and_the_best_on_validation_is_chosen(tmp_path: Pat
 
 def test_pairs_are_paired_by_seed_with_holms_correction(tmp_path: Path) -> None:
     layout = laid_out(asked("method", "growth.sample"), done(tmp_path, grid(sample=(64, 128, 256)), score))
-    rows = [row for row in pairs(layout, {"method": "s2d"}) if row["measure"] == LAST]
+    rows = [row for row in pairs(layout, [{"method": "s2d"}]) if row["measure"] == LAST]
     assert [(row["method"], row["growth.sample"]) for row in rows] == [("s3d", "64"), ("s3d", "128"), ("s3d", "256")]
     differences = 0.02 + NOISE[1, :, :, 3] - NOISE[0, :, :, 3]
     for row, own in zip(rows, differences, strict=True):
@@ -59,7 +71,7 @@ def test_pairs_are_paired_by_seed_with_holms_correction(tmp_path: Path) -> None:
         quantiles = stats.t.ppf(0.975, 3) + stats.t.ppf(0.8, 3)
         assert row["resolves"] == pytest.approx(quantiles * own.std(ddof=1) / sqrt(4))
     assert [row["p_holm"] for row in rows] == holm([row["p"] for row in rows])
-    assert sum(row["measure"] == AREA for row in pairs(layout, {"method": "s2d"})) == 3
+    assert sum(row["measure"] == AREA for row in pairs(layout, [{"method": "s2d"}])) == 3
     assert len(resolutions(layout, LAST)) == 15
 
 
@@ -120,20 +132,24 @@ def test_shares_are_those_of_a_linear_model_with_seeds_as_blocks(tmp_path: Path)
         "method and growth.sample": explained(both) - sum(main[:2]),
     }
     rows = {row["effect"]: row for row in shares(found)}
-    rest = rows.pop("the rest")
-    assert rest["share"] == pytest.approx(1 - sum(row["share"] for row in rows.values()))
-    assert rest["chance"] == pytest.approx(15 / 23)
+    rest = rows.pop("the rest")["share"]
+    assert rest == pytest.approx(1 - sum(row["share"] for row in rows.values()))
     assert {name: row["share"] for name, row in rows.items()} == pytest.approx({**expected, "seed": main[2]})
-    assert {name: row["chance"] for name, row in rows.items()} == pytest.approx(
-        {"method": 1 / 23, "growth.sample": 2 / 23, "method and growth.sample": 2 / 23, "seed": 3 / 23}
-    )
+    for name, freedom in {"method": 1, "growth.sample": 2, "method and growth.sample": 2, "seed": 3}.items():
+        f = rows[name]["share"] / freedom / (rest / 15)
+        assert rows[name]["noise"] == pytest.approx(freedom * rest / 15)
+        assert (rows[name]["f"], rows[name]["p"]) == pytest.approx((f, stats.f.sf(f, freedom, 15)))
 
 
-def test_of_noise_each_effect_explains_what_it_does_by_chance() -> None:
+def test_without_an_effect_each_explains_what_noise_does_whatever_another_explains() -> None:
     random = np.random.default_rng(0)
-    tries = [list(shares(Design(("a", "b"), random.normal(size=(3, 4, 5)), 0))) for _ in range(400)]
-    for k, row in enumerate(tries[0]):
-        assert np.mean([one[k]["share"] for one in tries]) == pytest.approx(row["chance"], abs=0.01)
+    strong = np.array([0.0, 5.0, 9.0])[:, None, None]
+    tries = [list(shares(Design(("a", "b"), strong + random.normal(size=(3, 4, 5)), 0))) for _ in range(400)]
+    assert np.mean([one[0]["share"] for one in tries]) > 0.8
+    for k in (1, 2, 3):
+        share, noise = (np.mean([one[k][name] for one in tries]) for name in ("share", "noise"))
+        assert share == pytest.approx(noise, abs=0.003)
+        assert np.mean([one[k]["p"] < 0.05 for one in tries]) == pytest.approx(0.05, abs=0.03)
 
 
 def test_a_design_must_be_full(tmp_path: Path) -> None:
@@ -150,15 +166,60 @@ def test_a_figure_is_against_size_or_against_a_factor(tmp_path: Path) -> None:
     curves = chart(layout, Figure())
     assert [one.name for one in curves.drawn] == [f"{m}, growth.sample={k}" for m in ("s2d", "s3d") for k in (256, 64)]
     assert [curves.x[0].of(row) for row in curves.drawn[0].points] == [330, 495, 742, 1114]
-    steps = chart(layout, Figure("growth.sample", series="method"))
+    steps = chart(layout, Figure("growth.sample"))
     assert [(one.name, [row["growth.sample"] for row in one.points]) for one in steps.drawn] == [
         ("s2d", [64, 256]),
         ("s3d", [64, 256]),
     ]
     mean = np.mean([score(options("s3d", seed, growth={"sample": 256}), 3) for seed in range(4)])
     assert steps.drawn[1].points[1]["test_mean"] == pytest.approx(mean)
-    over = chart(layout, Figure("rung", series="method", panel="growth.sample"))
+    over = chart(layout, Figure("rung", panel="growth.sample"))
     assert over.panels == ["growth.sample=256", "growth.sample=64"]
+    assert "the mean over" not in curves.about + steps.about + over.about
+    mixed = chart(layout, Figure("rung", series=("method",)))
+    assert mixed.about.endswith("Each line is the mean over growth.sample.")
+    last = [score(options("s3d", seed, growth={"sample": k}), 3) for seed in range(4) for k in (64, 256)]
+    assert mixed.drawn[1].points[3]["test_mean"] == pytest.approx(np.mean(last))
+
+
+def test_what_has_no_panel_of_its_own_is_in_all(tmp_path: Path) -> None:
+    configs = [*grid(condition=("none", "rescale")), *(options("static", seed, 0.01) for seed in range(4))]
+    layout = laid_out(asked("method", "growth.condition"), done(tmp_path, configs, lambda *_: 0.5))
+    found = chart(layout, Figure("rung", panel="growth.condition"))
+    names = ("s2d", "s3d", "static")
+    assert {(one.panel, one.name) for one in found.drawn} == {
+        (f"growth.condition={kind}", name) for kind in ("none", "rescale") for name in names
+    }
+    assert found.y.most == 100
+
+
+def test_one_that_failed_on_a_seed_is_not_chosen(tmp_path: Path) -> None:
+    cells = done(tmp_path, grid(sample=(64, 128)), score)
+    best = options("s3d", 9, 0.01, growth={"sample": 128})
+    put(tmp_path, ended(best, "failed", "diverged"))
+    rows = list(means(laid_out(asked("method", "growth.sample"), [*cells, cell(best, tmp_path)])))
+    assert [(row["seeds"], row["cells"]) for row in rows] == [(4, 4)] * 3 + [(4, 5)]
+    assert rows[3]["validation_mean"] == max(row["validation_mean"] for row in rows)
+    held_out = max(row["validation_mean"] for row in rows[:3])
+    assert [row["chosen"] for row in rows] == [row["validation_mean"] == held_out for row in rows[:3]] + [False]
+
+
+def test_what_goes_along_with_a_factor_parts_no_setting(tmp_path: Path) -> None:
+    configs = [options("s2d", s, growth={"stages": k}, train={"epochs": 6 // k}) for k in (1, 2) for s in (0, 1)]
+    cells = done(tmp_path, configs, lambda *_: 0.5)
+    assert len(layouts(asked("growth.stages"), cells)) == 2
+    layout = laid_out(asked("growth.stages", along=("train.epochs",)), cells)
+    assert len(list(pairs(layout, [{"growth.stages": 1}]))) == 2
+
+
+def test_what_is_compared_with_nothing_is_named(tmp_path: Path) -> None:
+    configs = [*grid(sample=(64, 128)), *(options("static", seed, 0.01, growth={"sample": 64}) for seed in range(4))]
+    layout = laid_out(asked("method", "growth.sample"), done(tmp_path, configs, lambda *_: 0.5))
+    assert alone(layout, [{"method": "static"}]) == [("s2d", "128"), ("s3d", "128")]
+    both = comparisons(layout, [{"method": "s2d"}, {"method": "static"}])
+    assert (("s2d", "64"), ("static", "64")) not in both
+    assert (("static", "64"), ("s2d", "64")) in both
+    assert alone(layout, [{"method": "s2d"}, {"method": "static"}]) == []
 
 
 def test_runs_that_differ_in_something_else_are_not_mixed(tmp_path: Path) -> None:
@@ -171,8 +232,8 @@ def test_a_factor_that_no_run_has_is_one_line(tmp_path: Path) -> None:
     cells = [cell(options("s2d", 0), tmp_path)]
     with pytest.raises(BenchError, match=r"^conf/study/why.yaml: factors=growth.smple: expected an option that a run"):
         layouts(asked("method", "growth.smple"), cells)
-    with pytest.raises(BenchError, match=r"^conf/study/why.yaml: baseline.method=s4d: expected one of s2d$"):
-        layouts(asked("method", baseline={"method": "s4d"}), cells)
+    with pytest.raises(BenchError, match=r"^conf/study/why.yaml: baselines: method=s4d: expected one of s2d$"):
+        layouts(asked("method", baselines=({"method": "s4d"},)), cells)
 
 
 def test_options_of_a_setting_can_be_factors(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_what_is_on_disk_is_analysed_and_what_is_missing_said(
     said = capfd.readouterr().out
     assert said == f"sign_digits: 2 of 50 runs done, 48 missing; written: {out / 'sign_digits'}\n"
     assert "| [sign_digits](sign_digits/README.md) | Do signed shares" in (out / "README.md").read_text()
-    assert "2 of 50 runs done, 2 seeds (0, 1)" in (out / "sign_digits" / "README.md").read_text()
+    assert "2 of 50 runs done, " in (out / "sign_digits" / "README.md").read_text()
 
 
 def test_a_question_without_runs_is_not_written(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -67,7 +67,7 @@ def test_each_preset_is_swept_and_what_fails_is_analysed_all_the_same(
 def test_a_sweep_is_not_begun_where_all_is_done(two_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = cells(["experiment=study/sign_digits", "method=s2d", "seed=0,1", f"runs_dir={two_runs}"])
     monkeypatch.setattr(command.subprocess, "run", lambda arguments: pytest.fail("a sweep was begun"))
-    assert Sweep(["experiment=study/sign_digits"], done).carry_out("basic")
+    assert Sweep(["experiment=study/sign_digits"], done).carry_out("basic") == ""
 
 
 def test_data_are_looked_for_where_they_lie(tmp_path: Path) -> None:

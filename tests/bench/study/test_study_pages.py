@@ -25,7 +25,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 @pytest.fixture
 def answer(tmp_path: Path) -> Answer:
-    question = asked("method", "growth.sample", baseline={"method": "s2d"})
+    question = asked("method", "growth.sample", baselines=({"method": "s2d"},))
     cells = done(tmp_path, grid(sample=(64, 128)), score)
     put(tmp_path, ended(options("s3d", 9, 0.01, growth={"sample": 64}), "failed", "diverged at epoch 3"))
     cells += [cell(options("s3d", seed, 0.01, growth={"sample": 64}), tmp_path) for seed in (8, 9)]
@@ -35,10 +35,13 @@ def answer(tmp_path: Path) -> Answer:
 def test_the_page_says_what_is_there_and_what_is_not(answer: Answer, tmp_path: Path) -> None:
     assert write(answer, tmp_path / "out")
     page = (tmp_path / "out" / "why" / "README.md").read_text()
-    assert "16 of 18 runs done, 4 seeds (0 to 3), 0.001 hours of 2 cores." in page  # 16 * 0.46 s
+    assert "16 of 18 runs done, 0.001 hours of 2 cores." in page  # 16 * 0.46 s
     assert "**Not in these numbers: 1 missing and 1 failed**" in page
     assert "**17 runs made by code that has changed since**" in page  # made-up records say nothing of what made them
     assert "diverged at epoch 3" in page
+    assert "Every run is python -m bench backbone=mlp data=digits " in page
+    assert " with one of the seeds 0, 1, 2, 3, 8, 9 and " in page
+    assert "| s3d      | 64              |  4 of 6 |" in page
     assert "python -m bench -m experiment=smoke hydra/launcher=joblib" in page
     assert "With 4 seeds a paired difference of" in page
     assert "| method and growth.sample |" in page
@@ -76,7 +79,7 @@ def test_the_same_runs_give_the_same_bytes(answer: Answer, tmp_path: Path) -> No
 
 
 def test_losses_are_compared_where_there_are_no_accuracies(tmp_path: Path) -> None:
-    question = asked("method", "growth.sample", baseline={"method": "s2d"})
+    question = asked("method", "growth.sample", baselines=({"method": "s2d"},))
     cells = done(tmp_path, grid(sample=(64, 128)), lambda config, rung: 1 - score(config, rung), regression=True)
     answer = Answer(question, layouts(question, cells))
     write(answer, tmp_path / "out")

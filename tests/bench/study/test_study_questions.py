@@ -21,17 +21,17 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_question_is_what_its_file_says(written: Path) -> None:
-    written.write_text(RIGHT + "baseline: {growth.condition: null}\nfigure: {x: macs, series: method}\n")
+    written.write_text(RIGHT + "baselines: [{growth.condition: null}]\nfigure: {x: macs, series: [method]}\n")
     found = read("mine")
     assert found == Question(
         asks="Why?",
         presets=("smoke", "study/sign_digits"),
         factors=("method", "growth.condition"),
-        baseline={"growth.condition": None},
-        figure={"x": "macs", "series": "method"},
+        baselines=({"growth.condition": None},),
+        figure={"x": "macs", "series": ["method"]},
         name="mine",
     )
-    assert (found.drawn.x, found.drawn.series, found.drawn.panel) == ("macs", "method", None)
+    assert (found.drawn.x, found.drawn.series, found.drawn.panel) == ("macs", ("method",), None)
 
 
 @pytest.mark.parametrize(
@@ -42,11 +42,14 @@ def test_a_question_is_what_its_file_says(written: Path) -> None:
         ("asks: Why?\npresets: [smoke]\n", r"factors=\[\]: expected at least one name"),
         (RIGHT.replace("smoke", "smok"), r"presets=smok: expected one of .* \(did you mean smoke\?\)"),
         (RIGHT.replace("sign_digits", "sign"), r"presets=study/sign: expected one of .*study/sign_digits"),
-        (RIGHT + "baseline: {methd: s2d}", r"baseline=methd: expected one of method, growth.condition \(did you mean"),
+        (
+            RIGHT + "baselines: [{methd: s2d}]",
+            r"baselines=methd: expected one of method, growth.condition \(did you mean",
+        ),
         (RIGHT + "figure: {x: size}", r"figure.x=size: expected one of params, macs, flops, rung, method"),
         (RIGHT + "figure: {y: params}", r"figure.y=params: expected one of panel, series, x"),
         (RIGHT + "figure: {panel: seed}", r"figure.panel=seed: expected one of method, growth.condition"),
-        (RIGHT + "seeds: 3", r"seeds=3: expected one of asks, baseline, factors"),
+        (RIGHT + "seeds: 3", r"seeds=3: expected one of along, asks, baselines, factors"),
         ("- asks", r".*: expected asks, presets and factors"),
         ("asks: [", r".*"),
     ],
