@@ -419,6 +419,8 @@ def _set_layer(layer: nn.Module, units: bool) -> None:
 def load(model: nn.Module, state: Mapping[str, Tensor], groups: Iterable[Group]) -> None:
     """Give a seed model the shapes and values of a grown one's ``state_dict``.
 
+    What two modules share is replaced by what they share again.
+
     Args:
         model: A freshly built seed model of the same backbone.
         state: ``state_dict`` of the grown model.
@@ -431,12 +433,17 @@ def load(model: nn.Module, state: Mapping[str, Tensor], groups: Iterable[Group])
         raise PlanError("holds another network: the backbone's code has changed; remove the file")
     groups = list(groups)
     before = widths(model, groups)
+    places: list[tuple[nn.Module, str, Tensor]] = []
+    successors: dict[Tensor, Tensor] = {}
     for path, layer in model.named_modules():
-        prefix = f"{path}." if path else ""
-        for name, parameter in list(layer.named_parameters(recurse=False)):
-            value = state[prefix + name].to(parameter.device)
-            setattr(layer, name, successor(parameter, value.clone()))
-        for name, buffer in list(layer.named_buffers(recurse=False)):
-            if prefix + name in state:
-                setattr(layer, name, state[prefix + name].to(buffer.device).clone())
+        parameters = layer.named_parameters(recurse=False, remove_duplicate=False)
+        for name, old in (*parameters, *layer.named_buffers(recurse=False, remove_duplicate=False)):
+            places.append((layer, name, old))
+            value = state.get(f"{path}.{name}" if path else name)
+            if value is not None and old not in successors:
+                value = value.to(old.device).clone()
+                successors[old] = successor(old, value) if isinstance(old, nn.Parameter) else value
+    for layer, name, old in places:
+        if old in successors:
+            setattr(layer, name, successors[old])
     set_sizes(model, groups, before, widths(model, groups))

@@ -1,8 +1,8 @@
 """Where a run stands, as a file: network, optimiser, lineage and the stages done.
 
 A checkpoint is replaced atomically, carries its own checksum, and the one before it is kept. A damaged file is set
-aside under another name, and the run goes on from the last good one. What a file says of its size is held against the
-file before memory is taken for it.
+aside under another name by the process that is at the run, which goes on from the last good one; others pass it over.
+What a file says of its size is held against the file before memory is taken for it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from bench.core.errors import BenchError, StorageError
 from bench.core.files import read_file, set_aside, write_atomic
 from bench.core.provenance import Provenance
 
@@ -27,6 +28,10 @@ Content = dict[str, Any]
 
 MOST_BYTES = 2**38
 """Of a checkpoint."""
+
+
+class Mismatch(BenchError):
+    """A checkpoint is there that a run does not go on from; both stay as they are."""
 
 
 @dataclass(frozen=True)
@@ -71,19 +76,39 @@ def save(path: Path, state: Content, owner: Owner) -> None:
     write_atomic(path, whole)
 
 
-def load(path: Path) -> Content | None:
-    """Read the last good checkpoint, to the CPU, with ``weights_only=True``; None if there is none."""
+def load(path: Path, locked: bool = False) -> Content | None:
+    """Read the last good checkpoint, to the CPU, with ``weights_only=True``; None if there is none.
+
+    Args:
+        path: The file; the one before it is read where this is not there or damaged.
+        locked: Whether the caller holds the lock of whose checkpoint it is; only then are damaged files set aside.
+
+    Raises:
+        StorageError: A file cannot be read now, which says nothing of what it holds.
+    """
     for candidate in (path, previous(path)):
-        if not candidate.exists():
-            continue
         try:
-            state = content(read_file(candidate, MOST_BYTES))
+            archive = read_file(candidate, MOST_BYTES)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise StorageError(f"cannot read {candidate}: {error.strerror}") from error
+        try:
+            state = content(archive)
         except Exception:  # a damaged file may fail in any way
-            set_aside(candidate)
+            if locked:
+                set_aside(candidate)
             continue
         if isinstance(state, dict):
             return state
     return None
+
+
+def retire(path: Path) -> None:
+    """Set a checkpoint aside, and the one before it. The lock must be held."""
+    for one in (path, previous(path)):
+        if one.exists():
+            set_aside(one)
 
 
 def content(archive: bytes) -> Any:

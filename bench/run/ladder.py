@@ -18,7 +18,7 @@ from bench.network.quadratic import CostModel
 class Ladder:
     """One ladder for all methods: rung k allows ``ratio^k`` times the seed network's cost.
 
-    Latency is measured: the run's own table holds if it has begun, so that its rungs stay; else the one that all
+    Latency is measured: the run's own table holds if it goes on, so that its rungs stay; else the one that all
     methods share, beside the seed networks.
 
     Args:
@@ -27,11 +27,13 @@ class Ladder:
         device: Where latency is measured.
         folder: The run's folder.
         key: What latency depends on besides the graph, the batch and the threads.
+        goes_on: Whether the run's own table holds, if there is one.
 
     Attributes:
         models: Each cost as a function of the widths, by name; latency where the ladder is of it.
         rungs: What each rung allows.
         table: What latency was fitted to; None for other ladders.
+        is_own: Whether that is the run's own table.
 
     Raises:
         ConfigError: The budget is below the seed's cost, or latency is too noisy for the ratio.
@@ -39,13 +41,21 @@ class Ladder:
     """
 
     def __init__(
-        self, graph: Graph, config: GrowthConfig, device: torch.device, folder: RunFolder, key: dict[str, object]
+        self,
+        graph: Graph,
+        config: GrowthConfig,
+        device: torch.device,
+        folder: RunFolder,
+        key: dict[str, object],
+        goes_on: bool = True,
     ) -> None:
         self.config, self.device, self.folder = config, device, folder
         self.models: dict[str, CostModel] = cost_models(graph, config.cost)
         self.table: LatencyTable | None = None
+        self.is_own = False
         if config.cost == LATENCY:
-            self.table = latency.read(folder.latency_path) or self._measured(graph, key)
+            own = latency.read(folder.latency_path) if goes_on else None
+            self.table, self.is_own = own or self._measured(graph, key), own is not None
             self.models[LATENCY] = latency.fitted(self.table)
         self._check_resolution()
         self.rungs = rungs(self.models[config.cost].of(graph.widths()), config)

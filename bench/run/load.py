@@ -34,7 +34,7 @@ class Kept:
         folder: The run's.
         options: The run's.
         content: Of the checkpoint.
-        stage: The stage that it ended, or stands in.
+        stage: The stage that it ended; of an unfinished run's last checkpoint the one that it stands in.
     """
 
     folder: RunFolder
@@ -71,6 +71,7 @@ def kept(folder: str | Path, stage: int | None = None) -> Kept:
     Raises:
         BenchError: The folder holds no readable checkpoint or configuration, they are not of one network, or nothing is
             kept of the stage.
+        StorageError: What is there cannot be read now.
     """
     place = RunFolder.at(Path(folder))
     found = checkpoint.load(place.checkpoint_path)
@@ -80,17 +81,27 @@ def kept(folder: str | Path, stage: int | None = None) -> Kept:
         options = read_config(place.config_path)
     except (Unreadable, OSError) as error:
         raise BenchError(f"{folder}: {error}") from None
-    ended = len(found.get("state", {}).get("stages", ())) - 1
-    if stage is not None and stage != ended:
+    ended, last = _stages(found)
+    if stage is not None and stage != last:
         found = checkpoint.load(place.stage_path(stage)) if 0 <= stage < ended else None
         if found is None:
-            there = sorted({ended, *(n for n in range(ended) if place.stage_path(n).is_file())} - {-1})
-            expected = f"one of {', '.join(map(str, there))}" if there else "a run with a finished stage"
+            there = [n for n in range(ended) if n == last or (n != stage and place.stage_path(n).is_file())]
+            expected = f"one of {', '.join(map(str, there))}" if there else "a finished stage"
             raise BenchError(f"stage={stage}: expected {expected}, of which {folder} has the network")
     owner = found.get("owner", {}).get("id")
     if owner is not None and owner not in identities(options):
         raise BenchError(f"{folder}: its checkpoint is of another run ({owner})")
-    return Kept(place, options, found, ended if stage is None else stage)
+    if stage is None:
+        stage = ended if last is None else last
+    return Kept(place, options, found, stage)
+
+
+def _stages(found: checkpoint.Content) -> tuple[int, int | None]:
+    """How many stages have ended, and which of them the checkpoint's network is of; None for one that is trained."""
+    state = found.get("state", {})
+    ended = len(state.get("stages", ()))
+    is_begun = state.get("growth") is not None or bool(state.get("epoch"))
+    return ended, None if is_begun or not ended else ended - 1
 
 
 def load_network(folder: str | Path, device: str = "cpu", trust: bool = False, stage: int | None = None) -> nn.Module:

@@ -18,7 +18,7 @@ from bench.backbones import backbones, build
 from bench.backbones.base import WEIGHTS
 from bench.core.callbacks import Callback
 from bench.core.errors import BenchError, ConfigError, NothingToGrow, Refused, StorageError, TrainingDiverged
-from bench.core.files import PARTIAL, is_locked, locked, set_aside, write_atomic
+from bench.core.files import PARTIAL, is_locked, locked, write_atomic
 from bench.core.identity import LATENCY, seed_identity
 from bench.core.output import note
 from bench.core.provenance import NUMERICS, Provenance, digest_of_file
@@ -36,7 +36,7 @@ from bench.growth.method import make as make_method
 from bench.network.cost import costs
 from bench.network.graph import CHECKED, Graph
 from bench.run import checkpoint
-from bench.run.checkpoint import Owner
+from bench.run.checkpoint import Mismatch, Owner
 from bench.run.config import Settings
 from bench.run.environment import choose_device, describe, give_back_memory, reset
 from bench.run.follow import follow, followed
@@ -79,9 +79,7 @@ class Run:
         self.grower = self._grower()
         require_finite_loss(self.model, self.sample, settings.name("backbone"), settings.name("data"))
         self.provenance = self._provenance(data.digest())
-        self.ladder = self._ladder()
-        self.grower.models = self.ladder.models
-        self.planned = planned(settings.train, len(self.ladder.rungs) - 1)
+        self._climb(goes_on=not self._is_done_again())
         self.optimizer = make_optimizer(self.model, settings.train)
         self.progress = Progress()
 
@@ -138,12 +136,25 @@ class Run:
         weights = "" if path is None else digest_of_file(path)
         return Provenance(NUMERICS, sources, self.graph.structure, data, self.data.files, machine, weights)
 
-    def _ladder(self) -> Ladder:
+    def _is_done_again(self) -> bool:
+        """Whether the run has ended, and what it left will be dropped."""
+        if not self.folder.record_path.is_file():
+            return False
+        standing = self.folder.standing()
+        return standing.record is not None and standing.is_due(self.settings.run.rerun)
+
+    def _climb(self, goes_on: bool) -> None:
+        """Set the ladder, and what depends on it."""
+        self.ladder = self._ladder(goes_on)
+        self.grower.models = self.ladder.models
+        self.planned = planned(self.settings.train, len(self.ladder.rungs) - 1)
+
+    def _ladder(self, goes_on: bool) -> Ladder:
         machine, options = describe(self.device), self.settings.options
         key = {"backbone": options["backbone"], "inputs": self.data.input_shape, "outputs": self.data.outputs}
         key |= {"network": self.provenance.network}
         key |= {"device": machine.device, "torch": machine.torch}
-        return Ladder(self.graph, self.settings.growth, self.device, self.folder, key)
+        return Ladder(self.graph, self.settings.growth, self.device, self.folder, key, goes_on)
 
     def _stream(self, purpose: str) -> torch.Generator:
         return stream(self.seed, purpose)
@@ -158,13 +169,16 @@ class Run:
 
         Raises:
             BenchError: The run failed; the record says so.
+            StorageError: A file could not be read or written; the run can go on from its last checkpoint.
+            Mismatch: There is a checkpoint that it does not go on from; nothing is changed.
         """
-        options = OmegaConf.create(dict(self.settings.options))
-        write_atomic(self.folder.config_path, OmegaConf.to_yaml(options))
-        self.ladder.keep()
         try:
+            resumed = self._resume()
+            if not resumed and self.ladder.is_own:
+                self._climb(goes_on=False)
+            self._keep_options()
             follow(self.method, self.settings.options)
-            if not self._resume():
+            if not resumed:
                 self._train_seed()
             while self.progress.stage < len(self.ladder.rungs):
                 self._stage()
@@ -173,7 +187,7 @@ class Run:
             raise self._failed(BenchError(reason)) from error
         except Refused as refusal:
             return self._end(RunState.REFUSED, str(refusal))
-        except StorageError:
+        except (StorageError, Mismatch):
             raise  # says nothing of the run, which goes on from its last checkpoint
         except BenchError as error:
             self._failed(error)
@@ -386,6 +400,12 @@ class Run:
             "raw_dtype": str(self.data.train.inputs.dtype).removeprefix("torch."),
         }
 
+    def _keep_options(self) -> None:
+        """Write down what the run was asked for, and the table behind its ladder."""
+        options = OmegaConf.create(dict(self.settings.options))
+        write_atomic(self.folder.config_path, OmegaConf.to_yaml(options))
+        self.ladder.keep()
+
     def _keep_network(self) -> None:
         """Keep the network of the stage that has ended, unless it is the last, which the checkpoint has."""
         if self.settings.run.keep_stages and self.progress.stage < len(self.ladder.rungs):
@@ -414,23 +434,25 @@ class Run:
         """Go on from a checkpoint, if there is one that is the owner's.
 
         Raises:
-            BenchError: The run's own folder has one that is not; of seed networks such a one is set aside.
+            Mismatch: The run's own folder has one that is not, which of seed networks is set aside; or it does not fit
+                the network.
         """
-        found = checkpoint.load(path)
+        found = checkpoint.load(path, locked=True)
         if found is None:
             return False
         if objection := owner.objection(found):
             if owner.id == self.folder.id and self.settings.run.rerun != "all":
-                raise BenchError(f"{path} {objection}; rerun=all starts again, another runs_dir keeps both")
-            set_aside(path)
+                raise Mismatch(f"{path} {objection}; rerun=all starts again, another runs_dir keeps both")
+            checkpoint.retire(path)
             return False
         try:
+            progress = Progress.from_state_dict(found["state"])
             self.grower.load_state_dict(found)
         except BenchError as error:
-            raise BenchError(f"{path}: {error}") from None
+            raise Mismatch(f"{path}: {error}") from None
         self.optimizer = make_optimizer(self.model, self.settings.train)
         self.optimizer.load_state_dict(found["optimizer"])
-        self.progress = Progress.from_state_dict(found["state"])
+        self.progress = progress
         return True
 
     def _end(self, status: RunState, reason: str | None) -> RunRecord:

@@ -14,6 +14,7 @@ from bench.core.record import RunRecord, RunState
 from bench.growth.condition import Condition, condition
 from bench.growth.grower import Grower
 from bench.growth.method import Trained, has_step
+from bench.run import protocol
 from bench.run.cell import run_folder
 from bench.run.command import run
 from bench.run.protocol import Run
@@ -106,6 +107,36 @@ def test_a_failure_of_the_other_s_run_is_told_as_such(tmp_path: Path) -> None:
     assert reason.startswith("the run that this one follows: ")
 
 
+def test_a_followed_run_that_failed_is_done_again_where_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(self: Run) -> None:
+        raise BenchError("no luck")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_grow", fails)
+        with pytest.raises(BenchError, match="no luck"):
+            made(tmp_path, "method=s2d")
+    chosen = ("method=retrain", "method.of=s2d")
+    with pytest.raises(BenchError, match="the run that this one follows: this run failed before: no luck"):
+        made(tmp_path, *chosen)
+    assert made(tmp_path, *chosen, "rerun=failed").status is RunState.DONE
+    other = run_folder(options(tmp_path, "method=s2d")).record_path
+    written = other.stat().st_mtime_ns
+    for rerun in ("failed", "all"):
+        made(tmp_path, *chosen, f"rerun={rerun}")
+    assert other.stat().st_mtime_ns == written  # what has ended well is not done again with what follows it
+
+
+def test_what_a_followed_run_cannot_go_on_from_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Killed):
+        prepared(tmp_path, "method=s2d", ALWAYS, callback=Fatal(4)).execute()
+    chosen = options(tmp_path, "method=retrain", "method.of=s2d")
+    monkeypatch.setattr(protocol, "NUMERICS", protocol.NUMERICS + 1)
+    with pytest.raises(BenchError, match=r"the run that this one follows: .* made before this changed: the suite's"):
+        run(chosen, quiet=True)
+    for one in (chosen, options(tmp_path, "method=s2d")):
+        assert run_folder(one).standing().state is RunState.INTERRUPTED
+
+
 # -- shrink and perturb without growing --------------------------------------------------------------------------------
 
 
@@ -189,3 +220,13 @@ def test_a_warm_start_is_what_conditioning_does() -> None:
             own.copy_(2 * a - b)
     condition(before, fresh, Condition("shrink_perturb", 0.5, 0.5))
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(found[0], before.parameters(), strict=True))
+
+
+def test_a_warm_start_without_conditioning_leaves_the_weights() -> None:
+    def build() -> torch.nn.Module:
+        return torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.SiLU(), torch.nn.Linear(5, 3))
+
+    grower = Grower(build(), torch.randn(2, 4), "net2net", build=build, condition="none")
+    before = [p.detach().clone() for p in grower.model.parameters()]
+    grower.warm_start(1, 1)
+    assert all(torch.equal(a, b) for a, b in zip(before, grower.model.parameters(), strict=True))

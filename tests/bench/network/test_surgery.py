@@ -159,6 +159,41 @@ def test_a_grown_state_loads_into_a_fresh_seed_net(net: Net) -> None:
     assert all(p.data_ptr() != state[name].data_ptr() for name, p in fresh.named_parameters())
 
 
+class Sharing(nn.Module):
+    """Two layers with one weight, one of which has it under two names, and one buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c, self.d = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 3), nn.Linear(3, CLASSES)
+        self.b.weight = self.a.weight
+        self.b.register_parameter("same", self.a.weight)
+        for layer, persistent in ((self.a, True), (self.b, True), (self.c, False)):
+            layer.register_buffer("scale", torch.full((4,), 2.0) if layer is self.a else self.a.scale, persistent)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.b(torch.tanh(self.a(x)))) * self.c.scale
+        return self.d(torch.tanh(self.c(x)))
+
+
+def test_what_modules_share_they_share_when_a_grown_state_is_loaded() -> None:
+    model, fresh = Sharing(), Sharing()
+    graph = Graph(model, (4,))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    apply(model, optimizer, GrowthPlan((Split(graph.groups["c"], 1, (0.5, 0.5)),)), 0.0)
+    model(torch.randn(5, 4)).sum().backward()
+    optimizer.step()
+    model.a.scale *= 3
+    load(fresh, model.state_dict(), Graph(fresh, (4,)).groups.values())
+    assert fresh.a.weight is fresh.b.weight is fresh.b.same
+    assert fresh.a.scale is fresh.b.scale is fresh.c.scale
+    inputs = torch.randn(5, 4)
+    assert torch.equal(fresh(inputs), model(inputs))
+    again = torch.optim.SGD(fresh.parameters(), lr=0.1, momentum=0.9)
+    again.load_state_dict(optimizer.state_dict())
+    for one, two in zip(fresh.parameters(), model.parameters(), strict=True):
+        assert torch.equal(again.state[one]["momentum_buffer"], optimizer.state[two]["momentum_buffer"])
+
+
 class ThreeHeadsOfThree(nn.Module):
     """Attention with a number per head, and its sizes under the usual names: as many heads as a head has channels."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,10 @@ import torch
 from bench.core.errors import BenchError, StorageError, TrainingDiverged
 from bench.core.record import RunState
 from bench.growth.event import GrowthEvent
+from bench.run import checkpoint
 from bench.run.protocol import Run
-from tests.runs import numbers, prepared
+from tests.bench.run.run_helpers import contents
+from tests.runs import Fatal, Killed, numbers, prepared
 
 
 def test_nan_loss_is_a_failed_run_with_its_reason(tmp_path: Path) -> None:
@@ -58,3 +62,21 @@ def test_a_disk_that_is_full_is_no_failure_of_the_run(tmp_path: Path, monkeypatc
     assert made.folder.standing().state is RunState.INTERRUPTED
     again = prepared(tmp_path).execute()
     assert numbers(again) == numbers(prepared(tmp_path / "other").execute())
+
+
+def test_a_checkpoint_that_cannot_be_read_now_is_no_failure_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Killed):
+        prepared(tmp_path, "checkpoint_seconds=0", callback=Fatal(4)).execute()
+    made = prepared(tmp_path)
+    before = contents(tmp_path)
+
+    def fails(path: Path, most: int) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    monkeypatch.setattr(checkpoint, "read_file", fails)
+    with pytest.raises(StorageError, match=r"^cannot read .*checkpoint\.pt: Input/output error$"):
+        made.execute()
+    assert contents(tmp_path) == before
+    assert made.folder.standing().state is RunState.INTERRUPTED

@@ -13,13 +13,17 @@ from msgspec import structs
 from torch import nn
 
 from bench.core.errors import BenchError, ConfigError
-from bench.core.record import LatencyTable
+from bench.core.record import LatencyTable, RunState
 from bench.methods import registry
 from bench.network import latency
 from bench.network.cost import cost_models
 from bench.network.graph import Graph
+from bench.run import protocol
+from bench.run.cell import run_folder
+from bench.run.command import run
 from bench.run.terminal import table
-from tests.runs import prepared
+from tests.bench.run.run_helpers import contents
+from tests.runs import Fatal, Killed, options, prepared
 
 
 @pytest.mark.parametrize("method", registry.names())
@@ -157,3 +161,61 @@ def test_each_stage_shows_what_was_measured_beside_what_was_allowed(tmp_path: Pa
     allowed, measured = (list(shown.columns[i].cells) for i in (at, at - 1))
     assert [float(str(one)) for one in allowed] == pytest.approx([s.target_cost for s in record.stages], rel=0.01)
     assert [float(str(one)) for one in measured] == pytest.approx([s.costs["latency"] for s in record.stages], rel=0.01)
+
+
+# -- tables of an earlier attempt --------------------------------------------------------------------------------------
+
+OLD = LatencyTable(1, 10.0, {"1": 1.0, "3": 1.0}, [], [], 0.01)
+"""As a run has it that was made long ago."""
+
+MEASURED = ("growth.cost=latency", "growth.ratio=1.5", "growth.stages=1", "train.epochs=1", "threads=1")
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Moves to another machine."""
+
+    def move() -> None:
+        own = protocol.describe
+        monkeypatch.setattr(protocol, "describe", lambda device: structs.replace(own(device), device="another"))
+
+    return move
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_run_that_is_done_again_measures_latency_anew(tmp_path: Path) -> None:
+    first = run(options(tmp_path, *MEASURED), quiet=True)
+    folder = run_folder(options(tmp_path, *MEASURED))
+    latency.write(folder.latency_path, OLD)
+    again = run(options(tmp_path, *MEASURED, "rerun=all"), quiet=True)
+    assert again.latency == first.latency == table_of(folder.latency_path) != OLD
+    assert [stage.target_cost for stage in again.stages] == [stage.target_cost for stage in first.stages]
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_run_does_not_go_on_with_another_machines_ladder(tmp_path: Path, elsewhere: Callable[[], None]) -> None:
+    with pytest.raises(Killed):
+        prepared(tmp_path, *MEASURED, callback=Fatal(3)).execute()
+    folder = run_folder(options(tmp_path, *MEASURED))
+    latency.write(folder.latency_path, OLD)
+    elsewhere()
+    before = contents(folder.path)
+    with pytest.raises(BenchError, match="made before this changed: the machine; rerun=all starts again") as told:
+        prepared(tmp_path, *MEASURED).execute()
+    assert not told.value.recorded
+    assert contents(folder.path) == before
+    assert folder.standing().state is RunState.INTERRUPTED
+    record = prepared(tmp_path, *MEASURED, "rerun=all").execute()
+    assert record.latency == table_of(folder.latency_path) != OLD
+    assert record.stages[1].target_cost == pytest.approx(1.5 * record.stages[0].target_cost)
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_run_that_goes_on_keeps_its_ladder(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        prepared(tmp_path, *MEASURED, callback=Fatal(3)).execute()
+    folder = run_folder(options(tmp_path, *MEASURED))
+    own = table_of(folder.latency_path)
+    kept = structs.replace(own, constant=own.constant * 2)
+    latency.write(folder.latency_path, kept)
+    assert prepared(tmp_path, *MEASURED).execute().latency == kept

@@ -14,13 +14,14 @@ import pytest
 from bench import status
 from bench.core import provenance
 from bench.core.errors import BenchError
-from bench.core.record import RunRecord
+from bench.core.record import RunRecord, RunState
 from bench.report.read.folder import read
 from bench.run import command, protocol
 from bench.run.cell import Cell, run_folder
 from bench.run.command import run
 from bench.run.load import load_network
 from tests.bench.data.conftest import write_idx
+from tests.bench.run.run_helpers import contents
 from tests.runs import Fatal, Killed, numbers, of_options, options, prepared
 
 NET = """
@@ -123,8 +124,13 @@ def test_an_interrupted_run_does_not_go_on_with_other_code(edit: Edit, tmp_path:
     with pytest.raises(Killed):
         of_options(chosen(tmp_path), Fatal(3)).execute()
     edit(mine=NET.replace("SiLU", "Tanh"))
-    with pytest.raises(BenchError, match=r"made before this changed: backbone \(mine.py\), the network .*rerun=all"):
-        of_options(chosen(tmp_path)).execute()
+    before, message = contents(tmp_path), r"made before this changed: backbone \(mine.py\), the network .*rerun=all"
+    for rerun in ("none", "failed"):
+        with pytest.raises(BenchError, match=message) as told:
+            of_options(chosen(tmp_path, f"rerun={rerun}", "checkpoint_seconds=1")).execute()
+        assert not told.value.recorded
+        assert contents(tmp_path) == before
+        assert run_folder(chosen(tmp_path)).standing().state is RunState.INTERRUPTED
     record = of_options(chosen(tmp_path, "rerun=all")).execute()
     fresh = of_options(chosen(tmp_path / "fresh")).execute()
     assert numbers(record)["stages"] == numbers(fresh)["stages"]

@@ -15,7 +15,8 @@ from bench.core.record import RunRecord
 from bench.growth.event import GrowthEvent
 from bench.run import checkpoint
 from bench.run.progress import Progress
-from tests.runs import Counting, Fatal, Killed, numbers, prepared
+from bench.run.protocol import Run
+from tests.runs import Counting, Fatal, Killed, numbers, of_options, options, prepared
 
 THREE = "train.epochs=3"
 ALWAYS = "checkpoint_seconds=0"
@@ -120,6 +121,49 @@ def test_progress_survives_as_plain_data(tmp_path: Path) -> None:
     assert vars(Progress.from_state_dict(state)) == vars(made.progress)
 
 
+# -- what modules share ------------------------------------------------------------------------------------------------
+
+SHARING = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, outputs):
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(64, 8), nn.Linear(8, 8), nn.Linear(8, 8)
+        self.d, self.e = nn.Linear(8, 6), nn.Linear(6, outputs)
+        self.c.weight = self.b.weight
+
+    def forward(self, x):
+        x = x.flatten(1)
+        for layer in (self.a, self.b, self.c, self.d):
+            x = layer(x).tanh()
+        return self.e(x)
+
+def net(input_shape, outputs):
+    return Net(outputs)
+"""
+
+
+def test_tied_weights_stay_tied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a seed network is read that another method trained, and where a run goes on."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "sharing.py").write_text(SHARING)
+
+    def made(folder: str, method: str, callback: Counting | None = None) -> Run:
+        chosen = options(tmp_path / folder, f"method={method}", ALWAYS)
+        return of_options({**chosen, "backbone": {"name": "import:sharing:net", "options": {}}}, callback)
+
+    expected = made("alone", "random_birth").execute()
+    made("both", "net2net").execute()
+    second = made("both", "random_birth")
+    assert numbers(second.execute()) == numbers(expected)
+    assert second.model.c.weight is second.model.b.weight
+    for at in (1, 4, 6):
+        with pytest.raises(Killed):
+            made(f"killed at {at}", "random_birth", Fatal(at)).execute()
+        assert numbers(made(f"killed at {at}", "random_birth").execute()) == numbers(expected)
+
+
 # -- checkpoints of earlier versions ----------------------------------------------------------------------------------
 
 
@@ -148,3 +192,12 @@ def test_an_early_seed_network_is_made_anew(undisturbed: RunRecord, tmp_path: Pa
     disown(seed)
     assert numbers(prepared(tmp_path, THREE).execute()) == numbers(undisturbed)
     assert list((tmp_path / "seeds").glob("*.damaged-*"))
+
+
+def test_both_checkpoints_of_an_earlier_version_are_set_aside(undisturbed: RunRecord, tmp_path: Path) -> None:
+    kill(tmp_path, 7, ALWAYS)
+    made = prepared(tmp_path, THREE, ALWAYS, "rerun=all")
+    last = made.folder.checkpoint_path
+    disown(checkpoint.previous(last))
+    last.write_bytes(b"PK half a file")
+    assert numbers(made.execute())["stages"] == numbers(undisturbed)["stages"]
