@@ -18,7 +18,7 @@ than its share takes what it can, and the rest of the rung is filled on the netw
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bench.core.errors import require_choice
@@ -30,6 +30,8 @@ from bench.network.groups import Group
 from bench.network.plan import LINE_SEARCH, Birth, GrowthPlan, Split
 
 Made = list[Split] | list[Birth]
+Maker = Callable[[GrowthContext, Mapping[str, int]], list[Split | Birth]]
+"""Makes the neurons that each group gets, by its name."""
 STEPS: dict[str, float | str] = {"tiny": LINE_SEARCH, "gradmax": gradmax.STEP}
 """Of the kinds that have one of their own."""
 
@@ -63,8 +65,7 @@ class Compose:
     def propose(self, context: GrowthContext) -> GrowthPlan:
         """Choose how many neurons each group gets, and make them."""
         counts = WHERE[self.config.where](context, self._groups(context))
-        made = [HOW[self.config.how](context, context.graph.groups[name], count) for name, count in counts.items()]
-        changes = [change for own in made for change in own]
+        changes = HOW[self.config.how](context, counts)
         return GrowthPlan(
             tuple(change for change in changes if isinstance(change, Split)),
             tuple(change for change in changes if isinstance(change, Birth)),
@@ -102,9 +103,20 @@ def _counted(context: GrowthContext, candidates: list[Candidate]) -> dict[str, i
     return counts
 
 
-def _split(context: GrowthContext, group: Group, count: int) -> list[Split]:
-    own = [one for one in s2d.candidates(context) if one.group == group]
-    return list(s2d.plan(context, by_gain(own)[:count], stable=False).splits)
+def _split(context: GrowthContext, counts: Mapping[str, int]) -> list[Split | Birth]:
+    """Each group's neurons of most negative curvature."""
+    by_group: dict[str, list[Candidate]] = {}
+    for one in by_gain(s2d.candidates(context)) if counts else ():
+        by_group.setdefault(one.group.name, []).append(one)
+    chosen = [one for name, count in counts.items() for one in by_group.get(name, [])[:count]]
+    return list(s2d.plan(context, chosen, stable=False).splits)
+
+
+def _one_by_one(make: Callable[[GrowthContext, Group, int], Made]) -> Maker:
+    """The neurons of one group after the other."""
+    return lambda context, counts: [
+        one for name, count in counts.items() for one in make(context, context.graph.groups[name], count)
+    ]
 
 
 WHERE: dict[str, Callable[[GrowthContext, list[Group]], dict[str, int]]] = {
@@ -113,10 +125,10 @@ WHERE: dict[str, Callable[[GrowthContext, list[Group]], dict[str, int]]] = {
     "pair": _pair,
     "random": _random,
 }
-HOW: dict[str, Callable[[GrowthContext, Group, int], Made]] = {
+HOW: dict[str, Maker] = {
     "split": _split,
-    "equal": net2net.replicas,
-    "gradmax": lambda context, group, count: gradmax.candidates(context, group)[:count],
-    "tiny": lambda context, group, count: tiny.candidates(context, group)[:count],
-    "fresh": random_birth.silent,
+    "equal": _one_by_one(net2net.replicas),
+    "gradmax": _one_by_one(lambda context, group, count: gradmax.candidates(context, group)[:count]),
+    "tiny": _one_by_one(lambda context, group, count: tiny.candidates(context, group)[:count]),
+    "fresh": _one_by_one(random_birth.silent),
 }

@@ -9,6 +9,7 @@
     sample        the examples that curvature and loss are measured on
     capture       one forward and backward pass, and what it leaves at chosen nodes
     passes        passes over the sample, and what of them is held in memory
+    pair          what new neurons need of a sample
     spectrum      what an eigensolver finds, and what it asks for on the way
     solve         carries searches out, alone or sharing their passes
     eigensolvers  one file each

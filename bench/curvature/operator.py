@@ -59,8 +59,6 @@ class Operator:
         flops: Floating-point operations of the products so far.
     """
 
-    name = ""
-
     def __init__(
         self, layers: Sequence[LinearMap], batches: Callable[..., Iterator[Batch]], like: Tensor, name: str
     ) -> None:

@@ -33,7 +33,7 @@ from bench.curvature.capture import capture
 from bench.curvature.chain import Chain, Given, Step
 from bench.curvature.hessian import pushed
 from bench.curvature.maps import ConvMap, LinearMap, linear_map
-from bench.curvature.passes import Curvature, batch_size, example_bytes
+from bench.curvature.passes import Curvature, batch_size, example_bytes, multiply_adds, pass_flops
 from bench.curvature.ties import flat
 from bench.network.graph import Graph
 from bench.network.groups import Group, Slot, outgoing, tensor_of, theta
@@ -49,6 +49,8 @@ RANK = 1e-9
 """Share of the largest singular value below which a direction of what the consumers read is none."""
 QUIET = 1e-6
 """Share of the largest output up to which a null neuron puts out nothing."""
+PUSHED = {"linear": 2, "general": 5}
+"""How often a step's multiply-adds are made when values and tangents go through it, by its form."""
 
 
 class Pair:
@@ -75,6 +77,9 @@ class Pair:
         self._consumers = [
             _Consumer(self._grown, uses[slot.tensor], slot, group.name, self.neurons) for slot in group.consumers
         ]
+        self._probe = _Probe(self._chain, self._consumers)
+        self._pass_flops = pass_flops(self._grown, self._probe.reads)
+        self._macs = multiply_adds(self._grown)
 
     @property
     def M(self) -> Tensor:
@@ -92,10 +97,10 @@ class Pair:
         fits = [_least_squares(read, made) for read, made in zip(self._first.read, self._first.reached, strict=True)]
         found = self.M.new_zeros(self.outgoing_size, self.size)
         for batch in self._batches():
-            left = [
-                -r - consumer.combined(x, fit, r)
-                for consumer, x, r, fit in zip(self._consumers, batch.read, batch.gradients, fits, strict=True)
-            ]
+            left = []
+            for consumer, x, r, fit in zip(self._consumers, batch.read, batch.gradients, fits, strict=True):
+                left.append(-r - consumer.combined(x, fit, r))
+                self._count(r.numel() * len(fit))
             found += self._reached(batch, left)
         return found
 
@@ -179,13 +184,13 @@ class Pair:
         for batch in self._batches():
             moments.mixed += self._reached(batch, batch.gradients)
             for at, layer, x in zip(self._offsets, self._layers, batch.inputs, strict=True):
-                own = slice(at, at + layer.size)
-                squares[own, own] += _squares(layer, x) / len(self.sample)
+                own, rows = slice(at, at + layer.size), layer.rows(x)
+                squares[own, own] += _by_rows(layer, self._product(rows, rows)) / len(self.sample)
             for k, (consumer, x, r) in enumerate(zip(self._consumers, batch.read, batch.gradients, strict=True)):
                 rows, made = consumer.parts(x), consumer.positions(r)
-                moments.read[k] = moments.read[k] + rows.T @ rows / len(self.sample)
-                moments.reached[k] = moments.reached[k] - rows.T @ made / len(self.sample)
-                moments.gradients[k] = moments.gradients[k] + made.T @ made / len(self.sample)
+                moments.read[k] = moments.read[k] + self._product(rows, rows) / len(self.sample)
+                moments.reached[k] = moments.reached[k] - self._product(rows, made) / len(self.sample)
+                moments.gradients[k] = moments.gradients[k] + self._product(made, made) / len(self.sample)
             moments.rest = max(moments.rest, self._rest(batch))
         moments.inputs = squares[self._columns][:, self._columns]
         return moments
@@ -198,11 +203,12 @@ class Pair:
     def _batches(self) -> Iterator[_Batch]:
         curvature, chain, sample = self.curvature, self._chain, self.sample
         curvature.passes += 1
-        probe = _Probe(chain, self._consumers)
+        curvature.wider += 1
         for inputs, targets in sample.batches(self._batch_size):
             share = len(inputs) / len(sample)
             loss = partial(curvature.loss, targets=targets, share=share)
-            values, gradients = capture(self._grown, [probe], inputs, loss)
+            values, gradients = capture(self._grown, [self._probe], inputs, loss)
+            curvature.counted += self._pass_flops * len(inputs)
             yield _Batch(
                 [m.prepare(values[n]) for m, n in zip(self._layers, chain.inputs, strict=True)],
                 [values[n] for n in chain.sources],
@@ -210,6 +216,15 @@ class Pair:
                 [values[consumer.reads] for consumer in self._consumers],
                 [consumer.made(gradients[consumer.node]) * len(sample) for consumer in self._consumers],
             )
+
+    def _count(self, macs: float) -> None:
+        """Count multiply-adds besides those of passes."""
+        self.curvature.counted += 2 * macs
+
+    def _product(self, one: Tensor, two: Tensor) -> Tensor:
+        """``one^T two``, counted."""
+        self._count(one.numel() * two.shape[1])
+        return one.T @ two
 
     def _parts(self, count: int) -> Iterator[slice]:
         """As many at a time as there are null neurons."""
@@ -243,16 +258,18 @@ class Pair:
 
     def _by_consumers(self, weights: Sequence[Tensor], put_out: dict[fx.Node, Tensor]) -> Tensor:
         """Gradient of what is put out, times weights at what the consumers make, by their columns: ``(null, D)``."""
+        self._count(sum(w.numel() * one.of_null.row for one, w in zip(self._consumers, weights, strict=True)))
         pairs = zip(self._consumers, weights, strict=True)
         return torch.cat([consumer.adjoint(put_out[consumer.reads], w) for consumer, w in pairs], dim=1)
 
     def _tangents(self, batch: _Batch, directions: Tensor) -> list[Tensor]:
         """What the producers make of directions of shape ``(n + null, d)``."""
-        self.curvature.counted += 4 * directions.numel() * sum(z[:, 0].numel() for z in batch.values)
         full = directions.new_zeros(len(directions), sum(layer.size for layer in self._layers))
         full[:, self._columns] = directions
         parts = torch.split(full, [layer.size for layer in self._layers], dim=1)
-        return [m.forward(x, part) for m, x, part in zip(self._layers, batch.inputs, parts, strict=True)]
+        made = [m.forward(x, part) for m, x, part in zip(self._layers, batch.inputs, parts, strict=True)]
+        self._count(sum(t.numel() * layer.row for t, layer in zip(made, self._layers, strict=True)))
+        return made
 
     def _at(
         self, batch: _Batch, tangents: Sequence[Tensor], aside: float, along: bool = False
@@ -272,6 +289,7 @@ class Pair:
             values[node].movedim(layer.channel_dim, 0)[own] = aside * way
         for step in self._chain.steps:
             inputs, ways = ([of[n] for n in step.inputs] for of in (values, moved))
+            self._count(PUSHED.get(step.form, 0) * self._macs.get(step.output, 0.0) * len(inputs[0]))
             if step.picks is not None and not along:
                 values[step.output] = step.function(inputs, batch.given)
                 moved[step.output] = _mean_of_window(step, ways[0], values[step.output])
@@ -462,10 +480,9 @@ def _columns(graph: Graph, group: Group, existing: int) -> Tensor:
     return torch.cat(kept).nonzero().flatten()
 
 
-def _squares(layer: LinearMap, x: Tensor) -> Tensor:
-    """``b b^T`` summed over positions, for the weights of one neuron and its biases behind them."""
-    rows = layer.rows(x)
-    square, many = rows.T @ rows, layer.places.shape[1]
+def _by_rows(layer: LinearMap, square: Tensor) -> Tensor:
+    """``b b^T`` of a neuron's weights and its biases behind them, of that of each of its rows."""
+    many = layer.places.shape[1]
     if many == 1:
         return square
     apart = torch.kron(torch.eye(many).to(square), square)

@@ -6,7 +6,7 @@ does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import prod, sqrt
@@ -64,6 +64,31 @@ def example_bytes(graph: Graph) -> dict[fx.Node, float]:
     }
 
 
+def multiply_adds(graph: Graph) -> dict[fx.Node, float]:
+    """Of each node that has some, for one example."""
+    widths = graph.widths()
+    return {
+        node: sum(prod(length(axis, widths) for axis in axes) for axes in products) / COUNTED
+        for node, products in graph.macs.items()
+    }
+
+
+def pass_flops(graph: Graph, reads: Collection[tuple[fx.Node, fx.Node]]) -> float:
+    """Floating-point operations of one example's pass: forward, and back to what some readers read.
+
+    Args:
+        graph: The network's.
+        reads: The readers, as (what is read, reader).
+    """
+    macs, behind, total = multiply_adds(graph), set[fx.Node](), 0.0
+    for node in graph.program.nodes.nodes:
+        ways = sum(source in behind or (source, node) in reads for source in node.all_input_nodes)
+        if ways:
+            behind.add(node)
+        total += 2 * macs.get(node, 0.0) * (1 + min(ways, 2))  # each product has two factors
+    return total
+
+
 def batch_size(example_bytes: Mapping[fx.Node, float], sample: Sample, memory: float) -> int:
     """Examples in a batch, for a pass over the sample that holds a quarter of the memory at most."""
     network = 3 * sum(example_bytes.values())
@@ -80,11 +105,13 @@ class Curvature:
         form: ``definition`` or ``published`` (the textbook form, up to the first activation).
         memory: Bytes to hold at most for products; beyond it, batches are made again for each product.
         step: Step by which neurons will be displaced: how close a tie of max pooling counts; 0 leaves ties out.
+        relative: Whether the step is in units of each neuron's norm.
 
     Attributes:
         chains: The chain of each group, by name.
         passes: Passes over the sample so far, forward and backward.
-        counted: Floating-point operations besides those of passes and products.
+        wider: Those of them with a network that has null neurons, whose operations are in ``counted``.
+        counted: Floating-point operations besides those of the other passes and of products.
         batch_size: Examples in a batch at most.
     """
 
@@ -95,8 +122,10 @@ class Curvature:
         form: str = "definition",
         memory: float = 2 * 2**30,
         step: float = 0.0,
+        relative: bool = False,
     ) -> None:
-        self.graph, self.sample, self.memory, self.step = graph, sample, memory, step
+        self.graph, self.sample, self.memory = graph, sample, memory
+        self.step, self.relative = step, relative
         self.chains = {
             name: Chain(graph, group, form == "published", ties=step > 0) for name, group in graph.groups.items()
         }
@@ -105,7 +134,7 @@ class Curvature:
         self._cut: int | None = None
         self._narrow = {name for name, chain in self.chains.items() if chain.ties}
         """Groups whose ties have no width yet."""
-        self.passes, self.counted = 0, 0.0
+        self.passes, self.wider, self.counted = 0, 0, 0.0
         self._example_bytes = example_bytes(graph)
         self.batch_size = batch_size(self._example_bytes, sample, memory)
 
@@ -134,7 +163,7 @@ class Curvature:
     def flops(self, macs: float) -> float:
         """Floating-point operations so far, for a network of ``macs`` multiply-adds: passes and products."""
         products = sum(operator.flops for operator in self._operators.values())
-        return 6 * macs * len(self.sample) * self.passes + products + self.counted
+        return 6 * macs * len(self.sample) * (self.passes - self.wider) + products + self.counted
 
     def operator(self, group: Group) -> Operator:
         """The operator of a group. Its batches are held until another group needs the memory."""
@@ -201,6 +230,8 @@ class Curvature:
         random = torch.Generator().manual_seed(0)
         v = torch.randn(operator.neurons, operator.size, generator=random, dtype=torch.float64)
         v = torch.nn.functional.normalize(v, dim=1).to(operator.like)
+        if self.relative:
+            v *= torch.linalg.vector_norm(operator.like, dim=1, keepdim=True)
         parts = torch.split(v, [layer.size for layer in operator.layers], dim=1)
         zs, given = [swept.values[n] for n in chain.sources], {n: swept.values[n] for n in chain.given}
         pairs = zip(operator.layers, chain.inputs, strict=True)

@@ -119,19 +119,6 @@ def alone(started: Search | Spectrum, operator: Operator) -> Spectrum:
     return _carried_out(Running(started, operator)).spectrum()
 
 
-def together(started: Mapping[str, Search | Spectrum], curvature: Curvature) -> dict[str, Spectrum]:
-    """Carry out searches in several groups to their ends, sharing each pass over the sample.
-
-    Args:
-        started: By the group's name.
-        curvature: Makes the batches.
-    """
-    operators = {name: curvature.operator(curvature.graph.groups[name]) for name in started}
-    searches = {name: Running(search, operators[name]) for name, search in started.items()}
-    _carry_out_together(searches, curvature)
-    return {name: one.spectrum() for name, one in searches.items()}
-
-
 def _carried_out(search: Running) -> Running:
     while search.is_under_way:
         for batch in search.operator.batches(search.cut):
@@ -139,7 +126,13 @@ def _carried_out(search: Running) -> Running:
     return search
 
 
-def _carry_out_together(searches: Mapping[str, Running], curvature: Curvature) -> None:
+def carry_out_together(searches: Mapping[str, Running], curvature: Curvature) -> None:
+    """Go on with searches in several groups until none is under way, sharing each pass over the sample.
+
+    Args:
+        searches: By the group's name.
+        curvature: Makes the batches.
+    """
     while under_way := [name for name, one in searches.items() if one.is_under_way]:
         cut = searches[under_way[0]].cut
         sharing = [name for name in under_way if searches[name].cut in (None, cut)]
@@ -171,14 +164,14 @@ def solve(
     if curvature.fits(group):
         operator = curvature.operator(group)
         return {group.name: _carried_out(Running(eigensolver(operator, generator), operator, waits))}
-    left, chosen = curvature.memory, [group]
+    left, chosen = curvature.memory - search_bytes(curvature, group), [group]
     for other in (g for g in open_groups if g is not group and not curvature.fits(g)):
         left -= search_bytes(curvature, other)
         if left > 0:
             chosen.append(other)
     operators = {g.name: curvature.operator(g) for g in chosen}
     searches = {name: Running(eigensolver(one, generator), one, waits) for name, one in operators.items()}
-    _carry_out_together(searches, curvature)
+    carry_out_together(searches, curvature)
     return searches
 
 
@@ -196,7 +189,7 @@ def go_on(searches: Mapping[str, Running], wanted: Mapping[str, Tensor], curvatu
     fitting = [name for name in taken_up if curvature.fits(curvature.graph.groups[name])]
     for name in fitting:
         _carried_out(taken_up.pop(name))
-    _carry_out_together(taken_up, curvature)
+    carry_out_together(taken_up, curvature)
 
 
 def search_bytes(curvature: Curvature, group: Group) -> float:

@@ -7,7 +7,8 @@ in for it is as wide as steps move the gaps of a layer:
 
     width = 1/2 sqrt(mean over windows of || eps d gap / d theta ||^2)
 
-The mean is that of moves along one random unit direction per neuron, times the length d of theta.
+The mean is that of moves along one random unit direction per neuron, times the length d of theta. Of a step in units of
+each neuron's norm, the direction has that length.
 """
 
 from __future__ import annotations

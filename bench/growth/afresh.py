@@ -128,10 +128,17 @@ def _fan_out(shape: Shape) -> int:
 class _Watch:
     """Sees what is written into tensors: by Python functions whose name ends in ``_``, as in ``nn.init``, or else.
 
-    Of functions the outermost is seen, which knows of fans; one that was imported by name is seen too.
+    Of functions the outermost is seen, which knows of fans; one that was imported by name is seen too. A network that
+    is moved to another device or type afterwards is followed there.
+
+    Attributes:
+        written: What was written last, by the address that it was written to.
+        held: All that was written to or moved from, so that no address is given to anything else.
+        inside: The function that is writing.
     """
 
-    calls: list[tuple[Tensor, Call]] = field(default_factory=list)
+    written: dict[int, Call] = field(default_factory=dict)
+    held: list[Tensor] = field(default_factory=list)
     inside: FrameType | None = None
 
     def __enter__(self) -> _Watch:
@@ -149,13 +156,27 @@ class _Watch:
 
     def last(self, model: nn.Module) -> dict[str, Call]:
         """What was written last into each parameter."""
-        names = {parameter.data_ptr(): (name, parameter.shape) for name, parameter in model.named_parameters()}
         found = {}
-        for tensor, call in self.calls:
-            name, shape = names.get(tensor.data_ptr(), ("", None))
-            if name:
-                found[name] = call if tensor.shape == shape else Call(None, {}, tuple(tensor.shape))
+        for name, parameter in model.named_parameters():
+            call = self.written.get(parameter.data_ptr())
+            if call is not None:
+                found[name] = call if call.shape == parameter.shape else Call(None, {}, call.shape)
         return found
+
+    def write(self, tensor: Tensor, function: Callable[..., object] | None, arguments: Mapping[str, Any]) -> None:
+        """Something is written into a tensor."""
+        self.held.append(tensor.data)
+        self.written[tensor.data_ptr()] = Call(function, arguments, tuple(tensor.shape))
+
+    def replace(self, tensor: Tensor, data: Tensor) -> None:
+        """A tensor gets other data: the same, as on another device, or what is written so."""
+        before = tensor.data
+        self.held.append(before)
+        call = self.written.get(before.data_ptr())
+        if before.shape != data.shape or not torch.equal(before.to(data), data):
+            self.write(data, None, {})
+        elif call is not None:
+            self.written[data.data_ptr()] = call
 
     def _hear(self, frame: FrameType, event: str, _: object) -> None:
         if event == "return" and frame is self.inside:
@@ -169,7 +190,7 @@ class _Watch:
         if isinstance(first, Tensor) and callable(function):
             self.inside = frame
             given = {name: frame.f_locals[name] for name in names[1:] if name != "generator"}
-            self.calls.append((first, Call(function, given, tuple(first.shape))))
+            self.write(first, function, given)
 
 
 class _Methods(TorchFunctionMode):
@@ -184,5 +205,7 @@ class _Methods(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         writes = name == "__setitem__" or (name.endswith("_") and not name.endswith("__") and name != "requires_grad_")
         if writes and args and isinstance(args[0], Tensor) and self.watch.inside is None:
-            self.watch.calls.append((args[0], Call(None, {}, tuple(args[0].shape))))
+            self.watch.write(args[0], None, {})
+        if name == "__set__" and getattr(func, "__self__", None) is Tensor.data:
+            self.watch.replace(*args)
         return func(*args, **(kwargs or {}))

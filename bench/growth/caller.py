@@ -116,7 +116,8 @@ def sample(graph: Graph, inputs: Examples, targets: Tensor | None, loss: Loss | 
     require(tuple(inputs.shape[1:]) == expected, "inputs", _shape(inputs), f"the shape that was read, (N, {expected})")
     dtype = graph.dtype or inputs.dtype
     require(inputs.dtype == dtype, "inputs", inputs.dtype, f"the dtype that was read, {dtype}")
-    require(len(targets) == len(inputs), "targets", _shape(targets), f"one for each of {len(inputs)} inputs")
+    as_many = targets.dim() > 0 and len(targets) == len(inputs)
+    require(as_many, "targets", _shape(targets), f"one for each of {len(inputs)} inputs")
     require(targets.device == inputs.device, "targets", targets.device, f"the inputs' device, {inputs.device}")
     found = Sample(inputs.detach().clone(), targets.detach().clone(), _named(loss))
     _require_mean(graph.model, found)
@@ -139,8 +140,18 @@ def _drawn(batches: object, most: int | None, device: torch.device) -> tuple[Ten
             if most is not None and count >= most:
                 break
     require(count > 0, "inputs", "no batch", "at least one")
-    inputs, targets = (torch.cat([part[i] for part in parts])[:most].to(device) for i in range(2))
-    return inputs, targets
+    inputs, targets = (_joined(name, [part[i] for part in parts]) for i, name in enumerate(("inputs", "targets")))
+    return inputs[:most].to(device), targets[:most].to(device)
+
+
+def _joined(name: str, parts: Sequence[Tensor]) -> Tensor:
+    """The examples of all batches, or targets, which must be of one shape."""
+    for part in parts:
+        alike = part.dim() > 0 and part.shape[1:] == parts[0].shape[1:]
+        listed = " and ".join(dict.fromkeys(str(tuple(one.shape)) for one in (parts[0], part)))
+        require(alike, name, f"batches of shape {listed}", "the same shape in all, but for the first dimension")
+    with foreign(name):
+        return torch.cat(list(parts))
 
 
 def _named(loss: Loss) -> Loss:

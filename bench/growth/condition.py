@@ -13,9 +13,10 @@ are about orthogonal to the layer's own, so that the squares add up to ``F^2``:
 
 A layer far from fresh is shrunk more than one that is near, which one factor for all layers cannot do.
 
-Scales of normalisations, which a fresh network has at one, are left alone, and so are their shifts: behind them the
-function does not feel that the rows before are shorter, but training does, whose steps are then longer for its weights.
-Their running statistics follow in training; before, they are off (``growth.refresh_norm`` estimates them again).
+Scales and shifts of normalisations are left alone, whatever a fresh network has there: behind them the function does
+not feel that the rows before are shorter, but training does, whose steps are then longer for its weights. Their running
+statistics follow in training; before, they are off (``growth.refresh_norm`` estimates them again). Somebody's own
+normalisation is known by having no parameter of two dimensions or more.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from math import sqrt
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
 
 from bench.core.errors import require, require_choice
 from bench.network.groups import Group, tensor_of
@@ -36,6 +39,8 @@ SCALE = "scale"
 CONDITIONS = (NONE, SHRINK_PERTURB, RESCALE)
 TAKES = {SHRINK_PERTURB: ("growth.shrink", "growth.perturb"), RESCALE: ("growth.perturb",)}
 """The options that each reads."""
+NORMALISES = (_BatchNorm, _InstanceNorm, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+"""PyTorch's own normalisations that may have scales and shifts."""
 HALF = 0.5
 """Of either, where nothing is said of both; the share of fresh weights where layers are rescaled."""
 
@@ -121,10 +126,17 @@ def _layers(model: nn.Module, fresh: nn.Module) -> Iterator[tuple[Tensor, Tensor
     for path, module in model.named_modules():
         own = {name: one for name, one in module.named_parameters(recurse=False) if one.requires_grad}
         drawn = dict(fresh.get_submodule(path).named_parameters(recurse=False))
-        if any(bool((drawn[name] == 1).all()) for name in own):
+        if _normalises(module):
             continue
         for name, weight in own.items():
             partner = name.replace("weight", "bias") if "weight" in name else ""
             if name.replace("bias", "weight") in own and "bias" in name:
                 continue  # goes with its weight
             yield weight, drawn[name], own.get(partner), drawn.get(partner)
+
+
+def _normalises(module: nn.Module) -> bool:
+    """Whether what a module has of its own are scales and shifts of a normalisation."""
+    if isinstance(module, NORMALISES):
+        return True
+    return not isinstance(module, nn.PReLU) and all(one.dim() < 2 for one in module.parameters(recurse=False))

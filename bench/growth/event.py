@@ -58,7 +58,7 @@ class GrowthEvent:
         generator: The method's random stream.
         averages: Networks with the same parameters by name, averages of the network's, that grow as it does.
         can_restart: Whether the network can be given fresh parameters.
-        measured: Multiply-adds of passes over the sample that measured a loss, since last counted.
+        measured: Multiply-adds of forward passes over the sample, since last counted.
         left_out: Names of groups that are split no more in this event.
         predicted: Names of groups whose splits or births stated what they gain.
         newborn: Indices of the neurons born so far, by group.
@@ -86,9 +86,12 @@ class GrowthEvent:
     def grow(self, target: float) -> tuple[GrowthRecord, GrowthPlan]:
         """Grow up to, never over, the cost ``target``; also the last plan that was carried out.
 
+        Where it raises, plans of earlier rounds are carried out, and one after which the loss is not finite:
+        `bench.growth.grower.Grower.grow_to` undoes them.
+
         Raises:
             PlanError: The method proposes what cannot be carried out, or exceeds the target.
-            BenchError: The method raises, or its plan changes the function at epsilon = 0; the network is as it was.
+            BenchError: The method raises, its plan changes the function at epsilon = 0, or the loss is not finite.
         """
         started = time.perf_counter()
         config = self.config
@@ -122,7 +125,8 @@ class GrowthEvent:
         """Splitting operators of the network as it is."""
         config = self.config
         step = USUAL if isinstance(config.epsilon, str) else config.epsilon
-        return Curvature(self.graph, self.sample, config.curvature, config.memory * 2**30, step)
+        memory = config.memory * 2**30
+        return Curvature(self.graph, self.sample, config.curvature, memory, step, config.epsilon_relative)
 
     def context(self, target: float) -> GrowthContext:
         """What the method may look at when it is asked for a plan for the cost ``target``."""
@@ -207,7 +211,7 @@ class GrowthEvent:
             apply(average, None, plan, epsilon)
         newborn = {name: expansion.newborn for name, expansion in done.expansions.items() if len(expansion.newborn)}
         for model in (self.graph.model, *self.averages) if newborn and not plan.restart else ():
-            settle(model, self.graph.groups.values(), newborn, self._inputs)
+            settle(model, self.graph.groups.values(), newborn, self._passed_on)
         for name, own in newborn.items():
             self.newborn[name] = torch.cat([self.newborn[name], own]) if name in self.newborn else own
         for name, expansion in done.expansions.items():
@@ -343,6 +347,13 @@ class GrowthEvent:
     def _inputs(self) -> Iterator[Tensor]:
         """The sample's, batch by batch."""
         return (inputs for inputs, _ in self.sample.batches(256))
+
+    def _passed_on(self) -> Iterator[Tensor]:
+        """The same for a pass of the network as it is, which is counted as far as it goes."""
+        macs = self.costs["macs"].of(self.graph.widths())
+        for inputs in self._inputs():
+            self.measured += macs * len(inputs)
+            yield inputs
 
     def loss(self) -> float:
         """Loss on the sample of the network as it is."""

@@ -32,6 +32,7 @@ from bench.growth.condition import HALF, SHRINK_PERTURB, Condition, condition
 from bench.growth.config import GrowthConfig
 from bench.growth.event import GrowthEvent
 from bench.growth.method import GrowthMethod, Trained, check_options, make, methods
+from bench.growth.undo import undone_on_failure
 from bench.network import latency, overview
 from bench.network.cost import cost, cost_models, whole
 from bench.network.graph import Graph
@@ -254,15 +255,15 @@ class Grower:
             epochs: Epochs trained since the last event; only methods that match the cost of training ask.
 
         Raises:
-            BenchError: An argument does not suit, which changes nothing; the method declines; or its plan changes the
-                function or cannot be carried out.
+            BenchError: An argument does not suit; the method declines; or a plan of its changes the function, cannot
+                be carried out, or leaves no finite loss. Nothing is changed then, by the plans before it neither.
         """
         caller.require_form(self.model, self.form)
         listed, twins = caller.optimizers(self.model, optimizer), caller.twins(self.model, averages)
         for one in listed:
             check_state(one, self.config.optimizer_state)
         target = self._target(ratio, budget)
-        require(epochs >= 0, "epochs", epochs, "a whole number of at least 0")
+        require(isinstance(epochs, int) and epochs >= 0, "epochs", epochs, "a whole number of at least 0")
         with self._usual():
             measured_on = self._sample(inputs, targets, loss)
             self.history.append(Trained(self.models["macs"].of(self.widths), epochs))
@@ -295,7 +296,7 @@ class Grower:
         averages: Sequence[nn.Module] = (),
         epochs: int = 0,
     ) -> Growth:
-        """Grow up to the cost ``target``; the protocol's door.
+        """Grow up to the cost ``target``; the protocol's door. Whatever it raises, everything is as it was.
 
         Args:
             target: In units of the cost.
@@ -306,14 +307,13 @@ class Grower:
         """
         before, widths = self.costs, self.widths
         event = self._event(sample, optimizers, averages, epochs)
-        try:
+        with undone_on_failure([self.model, *averages], optimizers, self.lineage):
             record, plan = event.grow(target)
-        finally:
-            self.graph, self.form = event.graph, caller.form(self.model)
-        if plan.restart:
-            self._restart(optimizers, averages)
-        elif not self.conditioning.is_none:
-            self._condition(event, averages, record)
+            if plan.restart:
+                self._restart(optimizers, averages)
+            elif not self.conditioning.is_none:
+                self._condition(event, averages, record)
+        self.graph, self.form = event.graph, caller.form(self.model)
         self.events += 1
         return Growth(
             self.name, self.config.cost, target, before, self.costs, widths, self.widths, plan=plan, record=record
@@ -377,7 +377,7 @@ class Grower:
         before = event.loss()
         for one in (self.model, *averages):
             condition(one, fresh, how)
-            renew(one, self.graph.groups.values(), event.newborn)
+            renew(one, event.graph.groups.values(), event.newborn)
         record.condition, record.conditioned = how.kind, (record.conditioned or 0.0) + event.loss() - before
         record.flops += 2 * event.measured
 

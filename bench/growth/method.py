@@ -154,10 +154,13 @@ class GrowthContext:
     def bearing(self) -> list[Group]:
         """The groups where a null neuron puts out nothing, so that new ones change the loss by ``epsilon^2``.
 
+        None once all of them have been left out.
+
         Raises:
-            Refused: There are none.
+            Refused: The network has none.
         """
-        if not (found := self.fertile):
+        found = self.fertile
+        if not found and not self.left_out:
             raise Refused("no layer whose null neurons put out nothing: their activations are not zero at zero")
         return found
 

@@ -7,15 +7,24 @@ from torch import nn
 
 from bench.data import Dataset
 from bench.network.modes import evaluation
+from bench.network.newborn import BatchNorm
+from bench.train.loop import batch_sizes
 
 
 def refresh_norm(model: nn.Module, data: Dataset, batches: int, size: int, generator: torch.Generator) -> int:
     """Estimate batch-norm statistics again, as plain averages over training batches.
 
+    Args:
+        model: On the data's device.
+        data: Batches are of ``data.train``, not augmented.
+        batches: How many at most.
+        size: Of a batch, as in training (`bench.train.loop.batch_sizes`).
+        generator: Draws their order.
+
     Returns:
         Images seen; 0 where the model has no batch norm.
     """
-    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) and m.track_running_stats]
+    norms = [module for module in model.modules() if isinstance(module, BatchNorm) and module.track_running_stats]
     if not norms:
         return 0
     momenta = [norm.momentum for norm in norms]
@@ -27,7 +36,7 @@ def refresh_norm(model: nn.Module, data: Dataset, batches: int, size: int, gener
     with evaluation(model), torch.no_grad():
         for norm in norms:
             norm.train()
-        for index in torch.split(order, size)[:batches]:
+        for index in torch.split(order, batch_sizes(len(order), size))[:batches]:
             model(data.batch(data.train, index)[0])
             images += len(index)
     for norm, momentum in zip(norms, momenta, strict=True):

@@ -35,6 +35,7 @@ class TrainConfig:
         final_share: Share of all epochs, the seed's among them, that the last stage has; None for as many as others.
         when: When a stage ends and the network grows (`bench.train.when`): by ``schedule``, or sooner, when it has
             ``converged``, the ``gap`` between validation and training is wide, or the ``rank`` of activations falls.
+            Not ``gap`` with ``label_smoothing``, which only the training loss has.
         patience: Epochs without a lower validation loss after which it has converged.
         gap: Share by which the validation loss exceeds the training loss.
         rank: Share of its highest in the stage to which the activations' effective rank per width must fall.
@@ -113,3 +114,5 @@ class TrainConfig:
         require(own, "train.newborn_lr", rate, f"a number of at least 0, at most 1e6, or {NORM}")
         require(0 <= self.newborn_warmup < 1, "train.newborn_warmup", self.newborn_warmup, "a fraction in [0, 1)")
         require(0 <= self.label_smoothing < 1, "train.label_smoothing", self.label_smoothing, "a number in [0, 1)")
+        expected = f"0 with train.when={GAP}, which holds the training loss against one without it"
+        require(self.when != GAP or self.label_smoothing == 0, "train.label_smoothing", self.label_smoothing, expected)

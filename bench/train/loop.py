@@ -109,8 +109,8 @@ def train(
         on_epoch: Called after each epoch with its number and mean loss, e.g. to write a checkpoint; says True where
             the stage is to end with it.
         newborn: Learning rates of weights that were born later; None for the same for all.
-
-        cycles: How often the schedule runs, one after the other, over as equal shares of the epochs as there are.
+        cycles: How often the schedule runs, one after the other, over as equal shares of the epochs as there are; no
+            more often than there are epochs.
         between: Called before each cycle but the first, with its number.
 
     Raises:
@@ -122,6 +122,7 @@ def train(
     arithmetic = autocast(device, precision)
     sizes = batch_sizes(len(data.train), config.batch_size)
     shares = torch.tensor(sizes, dtype=torch.float64) / len(data.train)
+    cycles = max(1, min(cycles, epochs))
     starts = [round(cycle * epochs / cycles) for cycle in range(cycles + 1)]
     result = TrainResult(None, 0, 0.0)
 

@@ -25,7 +25,7 @@ def planned(config: TrainConfig, stages: int) -> list[int]:
     """Epochs of each grown stage by the schedule, the first one's first.
 
     Raises:
-        ConfigError: The share of the last stage leaves no epochs for the seed.
+        ConfigError: The share of the last stage leaves no epochs for the seed, or some that no other stage can have.
     """
     if config.final_share is None or not stages:
         return [config.epochs] * stages
@@ -33,10 +33,12 @@ def planned(config: TrainConfig, stages: int) -> list[int]:
     last = round(config.final_share * total)
     left = total - last - config.seed_epochs
     most = 1 - config.seed_epochs / total if total else 0.0
+    if stages == 1:
+        expected = f"{most:.6g} or null: alone it has all but train.seed_epochs={config.seed_epochs} of {total} epochs"
+        require(left == 0, "train.final_share", config.final_share, expected)
+        return [last]
     expected = f"at most {most:.3g}, which leaves train.seed_epochs={config.seed_epochs} of {total} epochs"
     require(left >= 0, "train.final_share", config.final_share, expected)
-    if stages == 1:
-        return [total - config.seed_epochs]
     each, more = divmod(left, stages - 1)
     return [each + (stage < more) for stage in range(stages - 1)] + [last]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -10,8 +10,8 @@ from torch import Tensor
 from bench.curvature.eigensolvers import eigensolver
 from bench.curvature.operator import Batch, Operator
 from bench.curvature.passes import Curvature
-from bench.curvature.solve import alone
-from bench.curvature.spectrum import Spectrum
+from bench.curvature.solve import Running, alone, carry_out_together
+from bench.curvature.spectrum import Search, Spectrum
 
 
 class Matrices(Operator):
@@ -49,6 +49,14 @@ def generator(seed: int = 0) -> torch.Generator:
 def solved(name: str, operator: Operator, seed: int = 0, **options: object) -> Spectrum:
     """What the eigensolver of this name finds by itself."""
     return alone(eigensolver(name, **options)(operator, generator(seed)), operator)
+
+
+def together(started: Mapping[str, Search | Spectrum], curvature: Curvature) -> dict[str, Spectrum]:
+    """What searches in several groups find that share their passes."""
+    groups = curvature.graph.groups
+    searches = {name: Running(search, curvature.operator(groups[name])) for name, search in started.items()}
+    carry_out_together(searches, curvature)
+    return {name: one.spectrum() for name, one in searches.items()}
 
 
 def matrices(curvature: Curvature) -> dict[str, Tensor]:

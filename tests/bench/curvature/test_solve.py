@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from bench.curvature.operator import Operator
 from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
-from bench.curvature.solve import alone, solve, together
+from bench.curvature.solve import alone, search_bytes, solve
 from bench.curvature.spectrum import Ask, End, Search, Spectrum, between
 from tests.bench.curvature.spectra import generator
 from tests.nets import grow_context, named
@@ -57,7 +57,8 @@ def test_batches_are_estimates_and_the_whole_is_their_sum() -> None:
 @pytest.mark.parametrize("shared", [False, True])
 def test_what_is_asked_of_the_whole_in_the_middle_of_a_pass_waits_for_the_next(shared: bool) -> None:
     made = curvature(memory=1 if shared else 2**30)
-    operator = made.operator(made.graph.groups["0"])
+    group = made.graph.groups["0"]
+    operator = made.operator(group)
     heard: list[Tensor] = []
 
     def search() -> Search:
@@ -65,10 +66,8 @@ def test_what_is_asked_of_the_whole_in_the_middle_of_a_pass_waits_for_the_next(s
             heard.append((yield Ask(ones(operator), examples=examples)).product)
         return between(end(heard[0]), end(heard[0]))
 
-    if shared:
-        together({"0": search()}, made)
-    else:
-        alone(search(), operator)
+    assert made.fits(group) != shared
+    solve(lambda *_: search(), made, group, [group], generator())
     assert torch.equal(heard[1], operator(ones(operator)))
     assert torch.equal(heard[2], heard[0])
     assert not torch.equal(heard[1], heard[0])
@@ -104,3 +103,22 @@ def test_a_context_shares_passes_where_the_sample_does_not_fit() -> None:
         products = [context.operator(group).products for group in context.groups]
         expected = {None: 1, True: max(products), False: sum(products)}[together_fit]
         assert context.curvature.passes == expected
+
+
+def test_searches_are_begun_for_which_there_is_memory_beside_the_wanted_one() -> None:
+    net = named("norm")
+    made = Curvature(net.graph(), Sample(*net.sample(300), F.cross_entropy))
+    groups = list(made.graph.groups.values())
+    sizes = [search_bytes(made, group) for group in groups]
+    assert len(groups) == 2
+    for memory, expected in ((sum(sizes) - 1, 1), (sum(sizes) + 1, 2)):
+        made.memory = memory
+        assert not any(made.fits(group) for group in groups)
+        found = solve(lambda operator, _: lone(operator), made, groups[0], groups, generator())
+        assert len(found) == expected
+
+
+def lone(operator: Operator) -> Search:
+    """One product."""
+    found = end((yield Ask(ones(operator))).product)
+    return between(found, found)

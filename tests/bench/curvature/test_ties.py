@@ -19,10 +19,12 @@ from bench.curvature.surrogate import WIDTH, bump, kink
 from bench.curvature.ties import contest, flat, moved, unflat
 from bench.data import load
 from bench.growth.config import GrowthConfig
+from bench.growth.grower import Grower
 from bench.growth.trial import NETWORKS, trial
 from bench.methods.s2d import S2D
 from bench.methods.s2d import Config as S2DConfig
 from bench.network.graph import Graph
+from bench.network.groups import theta
 from bench.network.operations import Picks, entry
 from bench.network.plan import GrowthPlan, Split
 from bench.network.program import arguments
@@ -150,14 +152,16 @@ def test_a_bump_has_area_one() -> None:
         assert float(torch.trapezoid(bump(u, width), u)) == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.parametrize("relative", [False, True])
 @pytest.mark.parametrize("name", ["plain", "amin", "in one dimension"])
-def test_bumps_are_as_wide_as_steps_move_gaps(name: str) -> None:
+def test_bumps_are_as_wide_as_steps_move_gaps(name: str, relative: bool) -> None:
     """Against the gradients of all gaps, by plain automatic differentiation."""
     graph, step = graph_of(name), 1e-3
+    graph.model.one.weight.data[0] *= 5
     (group,) = graph.groups.values()
     inputs = torch.randn(40, *graph.input_shape, dtype=torch.float64)
     sample = Sample(inputs, torch.arange(40) % 4, F.cross_entropy)
-    curvature = Curvature(graph, sample, step=step)
+    curvature = Curvature(graph, sample, step=step, relative=relative)
     curvature.batch_size = 7
     next(iter(curvature.operator(group).batches()))
     (width,) = (tied.width for tied in curvature.chains[group.name].ties)
@@ -168,10 +172,12 @@ def test_bumps_are_as_wide_as_steps_move_gaps(name: str) -> None:
     for index in torch.randperm(gap.numel(), generator=torch.Generator().manual_seed(0))[:400].tolist():
         x = F.silu(layer(inputs))
         one = moved(x, picks, contest(x, picks)).flatten()[index]
-        norms.append(sum(float(p.square().sum()) for p in torch.autograd.grad(one, list(layer.parameters()))))
+        slopes = torch.cat([p.reshape(len(p), -1) for p in torch.autograd.grad(one, list(layer.parameters()))], dim=1)
+        longer = torch.linalg.vector_norm(theta(graph.model, group), dim=1) if relative else 1.0
+        norms.append(float((slopes.square().sum(1) * longer**2).sum()))
     expected = step * sqrt(sum(norms) / len(norms)) / 2
     assert width == pytest.approx(expected, rel=0.25)  # of one random direction per neuron, and some of the windows
-    other = Curvature(graph, sample, step=2 * step)
+    other = Curvature(graph, sample, step=2 * step, relative=relative)
     next(iter(other.operator(group).batches()))
     assert next(tied.width for tied in other.chains[group.name].ties) == pytest.approx(2 * width, rel=1e-2)
 
@@ -237,3 +243,24 @@ def test_a_trained_network_does_what_is_predicted_behind_max_pooling() -> None:
 def loss(model: nn.Module, plan: GrowthPlan, sample: Sample) -> float:
     """After the splits of a plan, by a step of 0.01."""
     return loss_after(model, plan, 0.01, sample.inputs, sample.targets)
+
+
+@pytest.mark.parametrize("scale", [0.2, 5.0])
+def test_a_step_relative_to_long_and_short_neurons_does_what_is_predicted_behind_max_pooling(scale: float) -> None:
+    """S2D's splits of a trained convolution whose neurons were made longer or shorter afterwards."""
+    torch.manual_seed(0)
+    inputs = torch.randn(256, 1, 12, 12)
+    targets = (inputs[:, 0, :6].mean((1, 2)) > inputs[:, 0, 6:].mean((1, 2))).long()
+    layers = nn.Conv2d(1, 6, 3), nn.SiLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(150, 2)
+    model = nn.Sequential(*layers)
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
+    for _ in range(30):
+        optimizer.zero_grad()
+        F.cross_entropy(model(inputs), targets).backward()
+        optimizer.step()
+    with torch.no_grad():
+        for parameter in layers[0].parameters():
+            parameter *= scale
+    grower = Grower(model, inputs[:1], "s2d", epsilon=0.02, epsilon_relative=True)
+    growth = grower.grow(inputs, targets, F.cross_entropy, ratio=1.5)
+    assert growth.predicted_drop == pytest.approx(growth.measured_drop, rel=0.25)

@@ -101,6 +101,47 @@ def test_at_other_widths_fans_follow() -> None:
     assert found["head.bias"].eq(7).tolist() == 5 * [True] + 5 * [False]  # a part is not the whole
 
 
+def in_double() -> nn.Module:
+    """Moved once it is initialised, as a network is to a device."""
+    return Odd().double()
+
+
+def test_what_has_initialised_a_parameter_is_known_wherever_that_is_moved_afterwards() -> None:
+    torch.manual_seed(0)
+    found, model = drawn(Odd, doubled(Odd())), doubled(Odd())
+    moved = drawn(in_double, model.double())
+    assert float(moved["hidden.weight"].std()) == pytest.approx(0.01, rel=0.1)
+    for name, parameter in found.items():
+        assert moved[name].dtype == torch.float64
+        same = {"shift": 0.7, "head.weight": 0.1, "head.bias": 1e-6}.get(name, 0.2)  # of as many draws as there are
+        assert float(moved[name].std()) == pytest.approx(float(parameter.std()), rel=same), name
+    assert moved["head.bias"].eq(7).tolist() == 5 * [True] + 5 * [False]
+
+
+class Given(nn.Module):
+    """Gets data of its own, of another type, back and forth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(8, 50), nn.Linear(50, 10)
+        self.one.weight.data = torch.full((50, 8), 3.0)
+        kept = self.two.weight.data
+        self.two.weight.data = kept.double()
+        self.two.weight.data = kept
+        self.two.weight.data.normal_(0, 5.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        return self.two(torch.tanh(self.one(x)))
+
+
+def test_data_that_a_parameter_is_given_are_written_into_it() -> None:
+    found = drawn(Given, Given())
+    assert found["one.weight"].eq(3).all()
+    assert float(found["two.weight"].std()) == pytest.approx(5, rel=0.2)
+    assert float(found["one.bias"].abs().max()) == pytest.approx(1 / sqrt(8), rel=0.1)
+
+
 def test_the_generator_decides_and_nothing_else_is_drawn() -> None:
     model = Odd()
     kept = torch.get_rng_state()

@@ -46,6 +46,56 @@ def test_shrink_and_perturb_by_hand() -> None:
         assert torch.allclose(value, expected), name
 
 
+class RMS(nn.Module):
+    """Somebody's own normalisation."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(size))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalised along the last dimension."""
+        return self.gain * x / x.square().mean(-1, keepdim=True).sqrt()
+
+
+NORMS: dict[str, nn.Module] = {
+    "batch": nn.BatchNorm2d(4),
+    "instance": nn.InstanceNorm2d(4, affine=True),
+    "layer": nn.LayerNorm((4, 3, 3)),  # of three dimensions
+    "group": nn.GroupNorm(2, 4),
+    "rms": nn.RMSNorm((3, 3)),
+    "own": RMS(3),
+}
+
+
+@pytest.mark.parametrize("drawn", [0.0, 1.0, 0.3])
+@pytest.mark.parametrize("name", NORMS)
+def test_normalisations_are_left_alone_whatever_they_are_drawn_with(name: str, drawn: float) -> None:
+    fresh = copy.deepcopy(NORMS[name])
+    for parameter in fresh.parameters():
+        nn.init.constant_(parameter, drawn)
+    for how in (HALVES, Condition("rescale", perturb=0.5)):
+        model = nn.Sequential(copy.deepcopy(NORMS[name]))
+        for parameter in model.parameters():
+            nn.init.constant_(parameter, 2.0)
+        condition(model, nn.Sequential(fresh), how)
+        assert all(bool((parameter == 2).all()) for parameter in model.parameters())
+
+
+def test_layers_are_conditioned_whatever_they_are_drawn_with() -> None:
+    """Ones, which a normalisation is drawn with, are no sign of one; nor is a weight that is frozen."""
+    fresh = nn.Sequential(nn.Linear(3, 3), nn.Conv2d(2, 2, 3), nn.PReLU(2), nn.Linear(3, 3))
+    model = copy.deepcopy(fresh)
+    for parameter in fresh.parameters():
+        nn.init.ones_(parameter)
+    model[3].weight.requires_grad_(False)
+    before = copy.deepcopy(dict(model.named_parameters()))
+    condition(model, fresh, HALVES)
+    for name, parameter in model.named_parameters():
+        expected = before[name] if name == "3.weight" else 0.5 * before[name] + 0.5
+        assert torch.allclose(parameter, expected), name
+
+
 def test_rescaling_gives_each_layer_a_fresh_ones_norm() -> None:
     model, fresh = shifted(), network(1)
     before = copy.deepcopy(model.state_dict())

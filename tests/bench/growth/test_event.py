@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import exp, log
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from bench.core.record import GrowthRecord
 from bench.core.registry import NoOptions
 from bench.growth.config import LINE_SEARCH, GrowthConfig
 from bench.growth.event import STEP_RANGE, GrowthEvent, line_search
 from bench.growth.judge import contradicts
-from bench.growth.method import GrowthContext
+from bench.growth.method import GrowthContext, make
 from bench.growth.trial import EXAMPLES, NETWORKS, trial
 from bench.methods.net2net import Config as Net2NetConfig
 from bench.methods.net2net import Net2Net
@@ -209,3 +211,34 @@ def test_a_predicted_drop_is_held_against_a_plan_where_it_is_more_than_rounding(
     before = abs(predicted) / (epsilons * torch.finfo(outputs.dtype).eps)
     monkeypatch.setattr(event, "measure", lambda plan, epsilon: (before, outputs))  # as if nothing had come of it
     assert event._fails(contradicts, plan, 0.01, before) is fails
+
+
+BEARING = [
+    {"name": "tiny"},
+    {"name": "gradmax"},
+    {"name": "senn"},
+    *({"name": "compose", "where": where, "how": "tiny"} for where in ("pair", "proportional", "curvature", "random")),
+]
+
+
+@pytest.mark.parametrize("options", BEARING, ids=str)
+def test_where_all_groups_are_left_out_nothing_more_is_born_and_that_is_no_refusal(options: dict[str, object]) -> None:
+    event, target = trial(make(options), NETWORKS["linear"](), 3.0)
+    event.left_out = set(event.graph.groups)
+    record, plan = event.grow(target)
+    assert record.stopped == "contradicted"
+    assert not plan.changes
+
+
+@pytest.mark.parametrize("name", ["gradmax", "tiny", "senn", "firefly", "saddle", "random_birth"])
+def test_what_is_counted_is_what_pytorch_counts(name: str) -> None:
+    """Of a convnet with norms, whose statistics newborn channels wait for; decompositions are nobody's products."""
+    torch.manual_seed(0)
+    event, target = trial(make({"name": name}), NETWORKS["norm, pooling and flatten"](), 2.0)
+    generator = torch.Generator().manual_seed(1)
+    inputs = torch.randn(400, *event.sample.inputs.shape[1:], generator=generator, dtype=torch.float64)
+    event.sample = replace(event.sample, inputs=inputs, targets=torch.arange(400) % 3)
+    with FlopCounterMode(display=False) as counter:
+        record, _ = event.grow(target)
+    assert record.added_neurons
+    assert record.flops == pytest.approx(counter.get_total_flops(), rel=0.05)

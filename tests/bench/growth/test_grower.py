@@ -6,6 +6,7 @@ import copy
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -258,7 +259,26 @@ BROKEN: dict[str, tuple[Callable[[nn.Module], dict[str, Any]], str]] = {
     "inputs' dtype": (lambda _: {"inputs": INPUTS.double()}, "inputs=torch.float64: expected the dtype"),
     "inputs' device": (lambda _: {"inputs": INPUTS.to("meta")}, "inputs=meta: expected the model's device, cpu"),
     "targets' device": (lambda _: {"targets": TARGETS.to("meta")}, "targets=meta: expected the inputs' device"),
+    "a single target": (lambda _: {"targets": torch.tensor(1)}, r"targets=shape \(\): expected one for each of 240"),
     "no batches": (lambda _: {"inputs": [], "targets": None}, "inputs=no batch"),
+    "batches of other inputs": (
+        lambda _: {"inputs": [(INPUTS, TARGETS), (INPUTS[:3, :, 1:], TARGETS[:3])], "targets": None},
+        r"inputs=batches of shape \(240, 1, 8, 8\) and \(3, 1, 7, 8\): expected the same shape in all",
+    ),
+    "batches of other targets": (
+        lambda _: {"inputs": [(INPUTS, TARGETS), (INPUTS[:3], TARGETS[:3, None])], "targets": None},
+        r"targets=batches of shape \(240,\) and \(3, 1\): expected the same shape in all",
+    ),
+    "batches of single targets": (
+        lambda _: {"inputs": [(INPUTS[:1], TARGETS[0])], "targets": None},
+        r"targets=batches of shape \(\): expected the same shape in all",
+    ),
+    "batches on two devices": (
+        lambda _: {"inputs": [(INPUTS, TARGETS), (INPUTS.to("meta"), TARGETS)], "targets": None},
+        "inputs: ",
+    ),
+    "no epochs": (lambda _: {"epochs": None}, "epochs=None: expected a whole number of at least 0"),
+    "epochs as text": (lambda _: {"epochs": "3"}, "epochs=3: expected a whole number of at least 0"),
     "batches of one": (lambda _: {"inputs": [INPUTS], "targets": None}, "inputs=batches of Tensor"),
     "ratio": (lambda _: {"ratio": 1.0}, "ratio=1.0: expected a finite number above 1"),
     "budget": (
@@ -433,6 +453,89 @@ def test_an_event_that_fails_counts_no_training_twice() -> None:
     assert not grower.history
     grown(grower, epochs=3)
     assert [one.epochs for one in grower.history] == [3]
+
+
+class Exp(nn.Module):
+    """Overflows after long steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.norm, self.two = nn.Linear(64, 6), nn.BatchNorm1d(6), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        return self.two(torch.exp(self.norm(self.one(x.flatten(1)))))
+
+
+class Later:
+    """Splits, then does something else on the grown network."""
+
+    def __init__(self, then: Callable[[GrowthContext], GrowthPlan]) -> None:
+        self.rounds, self.then = 0, then
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        self.rounds += 1
+        if self.rounds > 1:
+            return self.then(context)
+        return GrowthPlan(tuple(Split(group, 0, (1.5, -0.5)) for group in context.groups))
+
+
+def raising(context: GrowthContext) -> GrowthPlan:
+    raise RuntimeError("not again")
+
+
+def no_split(context: GrowthContext) -> GrowthPlan:
+    return GrowthPlan(tuple(Split(group, 0, (1.0, 1.0)) for group in context.groups))
+
+
+def scaled_and_raising(context: GrowthContext) -> GrowthPlan:
+    """In place, of a group that does not grow."""
+    first, second = context.groups
+    if context.widths[first.name] == 5:
+        return GrowthPlan((Split(first, 0, (0.5, 0.5)),), scale={second.name: 0.5})
+    raise RuntimeError("not again")
+
+
+FAILING: dict[str, tuple[Callable[[], nn.Module], Any, dict[str, Any], str]] = {
+    "a long step": (Exp, "s2d", {"epsilon": 1000.0}, "^the loss became (nan|inf) by growing with growth.epsilon=1000"),
+    "a second plan that raises": (network, lambda: Later(raising), {}, "method=Later: RuntimeError: not again"),
+    "a second plan that is none": (network, lambda: Later(no_split), {}, "sum to 2; expected 1"),
+    "a third plan": (network, lambda: Later(scaled_and_raising), {}, "method=Later: RuntimeError: not again"),
+    "a second plan without state": (
+        network,
+        lambda: Later(raising),
+        {"optimizer_state": "reset"},
+        "method=Later: RuntimeError: not again",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FAILING)
+def test_an_event_that_fails_undoes_what_it_has_grown(case: str) -> None:
+    """The same parameters with the same values are in the network, its average and the optimiser, and all go on."""
+    make, method, options, message = FAILING[case]
+    torch.manual_seed(0)
+    model = make()
+    optim, average = Adam(model.parameters(), lr=1e-2), AveragedModel(model, use_buffers=True)
+    trained(model, optim, lambda: average.update_parameters(model))
+    grower = Grower(model, INPUTS[:1], method if isinstance(method, str) else method(), **options)
+    held = [*model.parameters(), *model.buffers(), *average.parameters(), *average.buffers()]
+    values, state = copy.deepcopy(held), copy.deepcopy(optim.state_dict())
+    sizes, lineage = [str(module) for module in model.modules()], dict(grower.lineage)
+    with pytest.raises(bench.BenchError, match=message) as raised:
+        grown(grower, optimizer=optim, averages=average, ratio=4.0)
+    assert "\n" not in str(raised.value)
+    now = [*model.parameters(), *model.buffers(), *average.parameters(), *average.buffers()]
+    assert all(one is two for one, two in zip(now, held, strict=True))
+    assert all(torch.equal(one, two) for one, two in zip(now, values, strict=True))
+    assert [str(module) for module in model.modules()] == sizes
+    torch.testing.assert_close(optim.state_dict(), state, rtol=0, atol=0)
+    assert grower.lineage == lineage
+    assert (grower.events, grower.widths) == (0, grower.seed_widths)
+    trained(model, optim)
+    grower.method, grower.config = Twice(), replace(grower.config, epsilon=0.01)
+    assert grown(grower, optimizer=optim, averages=average).widths != grower.seed_widths
+    trained(model, optim, lambda: average.update_parameters(model))
 
 
 def test_a_state_of_another_network_is_refused() -> None:

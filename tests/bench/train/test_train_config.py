@@ -57,3 +57,9 @@ def test_a_wrong_value_is_named_in_one_line(option, value):
 def test_nesterov_needs_sgd_with_momentum(rest):
     with pytest.raises(ConfigError, match=r"train\.nesterov=True"):
         TrainConfig(nesterov=True, **rest)
+
+
+def test_the_gap_of_losses_is_no_trigger_where_one_is_smoothed():
+    with pytest.raises(ConfigError, match=r"^train\.label_smoothing=0\.1: expected 0 with train\.when=gap"):
+        TrainConfig(when="gap", label_smoothing=0.1)
+    assert TrainConfig(when="converged", label_smoothing=0.1).when == "converged"

@@ -239,3 +239,16 @@ def test_cycles_run_the_schedule_again_in_equal_shares_of_the_epochs(images):
     assert rates(epochs=6, cycles=3) == (3 * one, [(1, 2), (2, 4)])
     assert rates(epochs=6, cycles=3, start_epoch=3) == (one[1:] + one, [(2, 1)])
     assert rates(epochs=5, cycles=2)[1] == [(1, 2)]
+
+
+@pytest.mark.parametrize(("epochs", "cycles", "expected"), [(1, 2, []), (2, 5, [1]), (3, 4, [1, 2]), (0, 2, [])])
+def test_there_are_no_more_cycles_than_epochs_and_nothing_comes_before_the_first(images, epochs, cycles, expected):
+    heard = []
+    run(
+        images,
+        epochs=epochs,
+        cycles=cycles,
+        between=lambda cycle: heard.append(("between", cycle)),
+        on_epoch=lambda epoch, _: heard.append(("epoch", epoch)),
+    )
+    assert heard == [one for k in range(epochs) for one in ([("between", k)] if k in expected else []) + [("epoch", k)]]

@@ -29,8 +29,8 @@ def recipe(**options: Any) -> TrainConfig:
         (0.1, 3, [6, 5, 1]),
         (12 / 14, 3, [0, 0, 12]),
         (0.25, 2, [6, 2]),  # of 10, rounded to even
-        (0.5, 1, [4]),
-        (0.0, 1, [4]),
+        (4 / 6, 1, [4]),  # all that the seed leaves
+        (0.7, 1, [4]),  # the same, rounded
     ],
 )
 def test_epochs_by_the_schedule(share: float | None, stages: int, expected: list[int]) -> None:
@@ -49,19 +49,27 @@ def test_all_runs_train_equally_long(share: float, stages: int, epochs: int, see
     try:
         found = planned(config, stages)
     except ConfigError:
-        assert round(share * total) > total - seed
+        assert round(share * total) > total - seed or (stages == 1 and round(share * total) < total - seed)
         return
     assert sum(found) == stages * epochs
     assert len(found) == stages
     assert min(found) >= 0
+    assert found[-1] == round(share * total)
     if stages > 1:
-        assert found[-1] == round(share * total)
         assert max(found[:-1]) - min(found[:-1]) <= 1
 
 
 def test_a_share_that_leaves_nothing_for_the_seed_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^train\.final_share=0\.9: expected at most 0\.857, .*seed_epochs=2 of 14"):
         planned(recipe(final_share=0.9), 3)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.9])
+def test_of_a_stage_alone_no_other_share_is_taken_than_it_has(share: float) -> None:
+    expected = rf"^train\.final_share={share}: expected 0\.666667 or null: .* train\.seed_epochs=2 of 6 epochs$"
+    with pytest.raises(ConfigError, match=expected):
+        planned(recipe(final_share=share), 1)
+    assert planned(recipe(final_share=0.666667), 1) == [4]
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,8 @@ from bench.curvature.eigensolvers import eigensolver, eigensolvers
 from bench.curvature.operator import Operator
 from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
-from bench.curvature.solve import together
 from bench.curvature.spectrum import Ask, Search, Spectrum
-from tests.bench.curvature.spectra import CASES, Matrices, check, check_honest, generator, solved, symmetric
+from tests.bench.curvature.spectra import CASES, Matrices, check, check_honest, generator, solved, symmetric, together
 from tests.nets import NETS, Net, named
 
 ALL = eigensolvers.names()

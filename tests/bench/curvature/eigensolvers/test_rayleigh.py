@@ -10,9 +10,8 @@ from bench.core.errors import ConfigError
 from bench.curvature.eigensolvers import eigensolver
 from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
-from bench.curvature.solve import together
 from bench.curvature.spectrum import Answer, Spectrum
-from tests.bench.curvature.spectra import CASES, Matrices, check, generator, solved, symmetric
+from tests.bench.curvature.spectra import CASES, Matrices, check, generator, solved, symmetric, together
 from tests.nets import named
 
 
