@@ -22,7 +22,7 @@ class Matrices(Operator):
     """
 
     def __init__(self, matrices: Tensor) -> None:
-        self.matrices, self.like = matrices, matrices[:, 0]
+        self.name, self.matrices, self.like = "given", matrices, matrices[:, 0]
         self.neurons, self.size = self.like.shape
         self.products = self.common = 0
         self.flops = 0.0
