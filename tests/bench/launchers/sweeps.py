@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -42,6 +43,11 @@ def end(process: subprocess.Popen[str], seconds: float = 300) -> Ended:
 def sweep(folder: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> Ended:
     """Type a sweep and wait for its end."""
     return end(begin(folder, *arguments, variables=variables))
+
+
+def complaints(ended: Ended) -> list[str]:
+    """What standard error says but for how far the sweep is, which depends on how long it takes."""
+    return [line for line in ended.stderr.splitlines() if not re.match(r"\d+ of \d+ runs, \d+ running", line)]
 
 
 def records(folder: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.bench.launchers.daemons import no_slurm, slurm, until
 from tests.bench.launchers.plugins import installed
-from tests.bench.launchers.sweeps import LONG, RECIPE, begin, end, numbers, records, sweep
+from tests.bench.launchers.sweeps import LONG, RECIPE, begin, complaints, end, numbers, records, sweep
 
 pytestmark = [
     pytest.mark.skipif(bool(no_slurm()), reason=no_slurm() or "Slurm is here"),
@@ -54,7 +54,7 @@ def test_a_time_limit_and_a_cancelled_job_lose_nothing(
     ask(cluster, "scancel", second)
     ask(cluster, "scontrol", "update", f"JobId={first}", "StartTime=now")  # without that, in two minutes
     ended = end(command, 100)
-    *named, last = ended.stderr.splitlines()
+    *named, last = complaints(ended)
     assert ended.returncode == 1
     assert len(named) == 1
     assert named[0].startswith("not done: python -m bench method=s")
@@ -62,7 +62,7 @@ def test_a_time_limit_and_a_cancelled_job_lose_nothing(
     assert last == "error: 1 of 2 runs are not done; the same command goes on"
     assert numbers(folder).items() < long_serial.items()
     ended = sweep(folder, *arguments, variables=cluster)
-    assert (ended.returncode, ended.stderr) == (0, "")  # submitit warns of missing accounting at each look
+    assert (ended.returncode, complaints(ended)) == (0, [])  # submitit warns of missing accounting at each look
     assert ended.stdout.splitlines()[0] == "2 runs: 1 ended already, 1 to do"
     assert [line.partition(":")[0] for line in ended.stdout.splitlines()[1:]] == ["done"]
     assert numbers(folder) == long_serial
@@ -78,7 +78,7 @@ def test_jobs_that_are_held_are_said_to_wait(cluster: dict[str, str], tmp_path: 
     assert said == f"job {array} waits in the queue (JobHeldUser); scontrol show job {array} tells why\n"
     ask(cluster, "scontrol", "release", array)
     ended = end(command, 120)
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (ended.returncode, complaints(ended)) == (0, [])
     assert len(records(folder)) == 2
 
 
@@ -91,7 +91,7 @@ def test_a_time_limit_that_runs_out_leaves_what_is_done(cluster: dict[str, str],
     limit.append("hydra.launcher.signal_delay_s=10")
     ended = sweep(folder, *arguments, *limit, variables=cluster)
     assert ended.returncode == 1
-    *_, named, last = ended.stderr.splitlines()  # and how far it is
+    named, last = complaints(ended)
     assert named.startswith("not done: python -m bench method=static train.epochs=40000")
     assert " before the run did: " in named
     assert last == "error: 1 of 2 runs are not done; the same command goes on"
