@@ -208,8 +208,8 @@ class Run:
             self._save()
         self._train(self._save)
         self._finish()
+        self._keep_network()  # first: who goes on from the checkpoint does not come back to it
         self._save()
-        self._keep_network()
 
     def _train_seed(self) -> None:
         """The seed network: trained once for all methods, then read from its file."""
@@ -232,8 +232,8 @@ class Run:
                 leftover.unlink(missing_ok=True)
         first = self.progress.stages[0]  # whoever trained the seed may have climbed another ladder
         first.target_cost, first.costs = self.ladder.rungs[0], self.ladder.costs(self.graph)
-        self._save()
         self._keep_network()
+        self._save()
 
     def _of_seed(self) -> Provenance:
         """What made the seed network: the same for all methods."""
@@ -411,7 +411,9 @@ class Run:
         if self.settings.run.keep_stages and self.progress.stage < len(self.ladder.rungs):
             stage = self.progress.stages[-1]
             kept = {**self._network(), "record": plain(stage)}
-            checkpoint.save(self.folder.stage_path(stage.stage), kept, self._owner())
+            path = self.folder.stage_path(stage.stage)
+            checkpoint.save(path, kept, self._owner())
+            checkpoint.previous(path).unlink(missing_ok=True)  # of the same stage, before a kill
 
     def _save(self, path: Path | None = None, owner: Owner | None = None) -> None:
         state = {

@@ -45,6 +45,28 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(at: int, undisturbe
         assert heard.epochs <= 8 - at + 1
 
 
+@pytest.mark.parametrize("at", range(8))
+def test_killed_between_any_two_files_it_ends_with_all(
+    at: int, undisturbed: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three of the seed network, two of each stage, and each stage's network but the last's, which is the run's."""
+    own, saved = checkpoint.save, list[Path]()
+
+    def save(path: Path, *state: Any) -> None:
+        if len(saved) == at:
+            raise Killed
+        saved.append(path)
+        own(path, *state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", save)
+        with pytest.raises(Killed):
+            prepared(tmp_path, THREE).execute()
+    run = prepared(tmp_path, THREE)
+    assert numbers(run.execute()) == numbers(undisturbed)
+    assert sorted(path.name for path in run.folder.path.glob("stage-*.pt")) == ["stage-0.pt", "stage-1.pt"]
+
+
 def test_seconds_before_a_kill_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kill(tmp_path, 7, ALWAYS)
     own = Progress.from_state_dict
