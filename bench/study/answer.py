@@ -14,31 +14,38 @@ from scipy import stats
 
 from bench.report.analysis.compare import AREA, LAST
 from bench.report.analysis.rungs import Row, as_columns, common_sizes, size_curve, spent
-from bench.report.analysis.statistics import FEWEST, LEVEL, Mean, area, holm, mean_interval, paired
+from bench.report.analysis.statistics import FEWEST, LEVEL, area, holm, mean_interval, paired
 from bench.report.read.arguments import value_text
 from bench.study.layout import Layout, Values
 
 POWER = 0.8
-MEASURES = (LAST, AREA)
 
 Scores = Mapping[Values, Mapping[int, float]]
 """Of runs, by values of the factors and seed."""
 
 
+def measures(layout: Layout) -> dict[str, str | None]:
+    """What is compared, by name: scores at the last rung, and areas along a cost, which the values are."""
+    return {LAST: None, **{AREA if cost == "params" else f"{AREA} along {cost}": cost for cost in layout.areas}}
+
+
+def covered(layout: Layout, cost: str) -> tuple[float, float]:
+    """The range of a cost that all runs cover; empty where the first is not below the second."""
+    return common_sizes((run for own in layout.runs.values() for run in own.values()), cost)
+
+
 def scores(layout: Layout, measure: str) -> Scores:
-    """Test scores at the last rung, or the area under them against log size over the sizes that all runs cover.
+    """Test scores at the last rung, or the area under them against the log of a cost over what all runs cover of it.
 
     Without sizes in common there are no areas.
     """
-    runs = [run for own in layout.runs.values() for run in own.values()]
-    low, high = common_sizes(runs)
+    if (cost := measures(layout)[measure]) is None:
+        return {values: {seed: run.stages[-1].test for seed, run in own.items()} for values, own in layout.runs.items()}
+    low, high = covered(layout, cost)
     found: dict[Values, dict[int, float]] = {}
     for values, own in layout.runs.items():
-        if measure == LAST:
-            found[values] = {seed: run.stages[-1].test for seed, run in own.items()}
-        else:
-            areas = {seed: area(size_curve(run), low, high) for seed, run in own.items()}
-            found[values] = {seed: one for seed, one in areas.items() if one is not None}
+        areas = {seed: area(size_curve(run, cost), low, high) for seed, run in own.items()}
+        found[values] = {seed: one for seed, one in areas.items() if one is not None}
     return found
 
 
@@ -48,7 +55,8 @@ def means(layout: Layout) -> Iterator[Row]:
     ``chosen`` is whether its mean validation score is the best of those without a failed run; ``cells`` counts its
     seeds, done or not.
     """
-    last, areas = scores(layout, LAST), scores(layout, AREA)
+    last = scores(layout, LAST)
+    areas = {cost: scores(layout, measure) for measure, cost in measures(layout).items() if cost}
     held_out = {values: fmean(r.stages[-1].validation for r in own.values()) for values, own in layout.runs.items()}
     whole = {values for values in held_out if not layout.failed(values)}
     best = layout.score.best([held_out[values] for values in whole or held_out])
@@ -57,7 +65,7 @@ def means(layout: Layout) -> Iterator[Row]:
         yield {
             **layout.named(values),
             **as_columns(mean_interval(list(last[values].values())), "test"),
-            **_area(mean_interval(list(areas[values].values())) if areas[values] else None),
+            **{k: v for cost, found in areas.items() for k, v in _area(cost, list(found[values].values())).items()},
             "validation_mean": held_out[values],
             "chosen": held_out[values] == best and values in (whole or held_out),
             "cells": len(layout.cells[values]),
@@ -67,8 +75,14 @@ def means(layout: Layout) -> Iterator[Row]:
         }
 
 
-def _area(mean: Mean | None) -> Row:
-    return {name: value for name, value in as_columns(mean, "area").items() if name != "seeds"}
+def area_column(cost: str) -> str:
+    """How the columns of an area along a cost begin."""
+    return "area" if cost == "params" else f"area_{cost}"
+
+
+def _area(cost: str, values: Sequence[float]) -> Row:
+    found = as_columns(mean_interval(values) if values else None, area_column(cost))
+    return {name: value for name, value in found.items() if name != "seeds"}
 
 
 def pairs(layout: Layout, baselines: Sequence[Mapping[str, object]]) -> Iterator[Row]:
@@ -78,7 +92,7 @@ def pairs(layout: Layout, baselines: Sequence[Mapping[str, object]]) -> Iterator
     differences.
     """
     compared = comparisons(layout, baselines)
-    for measure in MEASURES:
+    for measure in measures(layout):
         found = scores(layout, measure)
         rows = [row for values, other in compared if (row := _pair(layout, found, values, other))]
         for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):

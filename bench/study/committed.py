@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from bench.core.record import Environment, RunRecord, StageRecord
+from bench.network.cost import in_order
 from bench.report.analysis.rungs import Row, spent
 from bench.report.analysis.stages import widths
 from bench.report.analysis.state import numbers
@@ -73,8 +74,7 @@ def _stages(name: str, record: RunRecord) -> Iterator[Row]:
         seconds = stage.seconds.train + stage.seconds.grow + stage.seconds.eval
         row = {
             "rung": stage.stage,
-            "params": stage.params,
-            "macs": stage.macs,
+            **{name: stage.costs[name] for name in in_order(stage.costs)},
             "epochs": stage.epochs,
             **{name: getattr(stage, name) for name in SCORES},
             "flops_to_here": flops,

@@ -30,11 +30,13 @@ class Layout:
         factors: Names.
         setting: What all cells share.
         cells: By values of the factors, in the order of the sweep, then by seed.
+        areas: Costs of one inference that scores are averaged along.
     """
 
     factors: tuple[str, ...]
     setting: Setting
     cells: Mapping[Values, Mapping[int, Cell]]
+    areas: tuple[str, ...]
 
     @cached_property
     def runs(self) -> dict[Values, dict[int, RunRecord]]:
@@ -94,7 +96,7 @@ def layouts(question: Question, cells: Sequence[Cell]) -> list[Layout]:
         for cell in sorted(setting.cells, key=lambda cell: order[cell.id]):
             if (other := own[values[cell.id]].setdefault(cell.seed, cell)) is not cell:
                 raise _mixed(question, cell, other)
-        made.append(Layout(question.factors, setting, dict(own)))
+        made.append(Layout(question.factors, setting, dict(own), question.areas))
     return made
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from bench.core.defaults import files
 from bench.core.errors import BenchError, ConfigError, did_you_mean, one_line, require
+from bench.core.identity import LATENCY
 from bench.core.options import CONF, typed
+from bench.network.cost import costs
 
 GROUP = "study"
 CURVES = ("params", "macs", "flops", "rung")
@@ -45,6 +47,7 @@ class Question:
         baselines: Values of factors each. A combination is compared with the one that has these and else its own
             values.
         along: Options that are no factors but go along with their values, as epochs with the number of stages.
+        areas: Costs of one inference, along whose logarithm scores are averaged.
         figure: Options of `Figure`.
         name: Of its file.
     """
@@ -54,11 +57,12 @@ class Question:
     factors: tuple[str, ...] = ()
     baselines: tuple[dict[str, Any], ...] = ()
     along: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ("params",)
     figure: dict[str, Any] = field(default_factory=dict)
     name: str = ""
 
     def __post_init__(self) -> None:
-        for key in ("presets", "factors", "baselines", "along"):
+        for key in ("presets", "factors", "baselines", "along", "areas"):
             object.__setattr__(self, key, tuple(getattr(self, key)))  # YAML hands over a list
         for key in ("presets", "factors"):
             require(bool(getattr(self, key)), key, "[]", "at least one name")
@@ -67,6 +71,8 @@ class Question:
             _require_known("presets", preset, files("experiment"))
         for factor in chain(*self.baselines):
             _require_known("baselines", factor, self.factors)
+        for cost in self.areas:
+            _require_known("areas", cost, [name for name in costs.names() if name != LATENCY])
         drawn = self.drawn
         _require_known("figure.x", drawn.x, (*CURVES, *self.factors))
         for name in drawn.series:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from itertools import chain
 from statistics import median
 
 from bench.core.numbers import DASH, count, engineering, listed, p_value, plural, share
-from bench.report.analysis.compare import AREA, LAST
-from bench.report.analysis.rungs import Row, common_sizes, mean_of
+from bench.network.cost import cost
+from bench.report.analysis.compare import LAST
+from bench.report.analysis.rungs import Row, mean_of
 from bench.report.analysis.score import INTERVAL
 from bench.report.views.base import Block, Prose
 from bench.report.views.table import Column, Shown, Table, untitled
-from bench.study.answer import alone, design, means, pairs, resolutions, shares
+from bench.study.answer import alone, area_column, covered, design, means, measures, pairs, resolutions, shares
 from bench.study.layout import Layout
 from bench.study.question import Question
 
@@ -42,8 +45,7 @@ def resolution(layout: Layout, measure: str) -> str:
 def mean_table(layout: Layout) -> Table:
     """Scores, size and cost at the last rung by values of the factors; accuracies in per cent."""
     score, rows = layout.score, list(means(layout))
-    low, high = common_sizes([run for own in layout.runs.values() for run in own.values()])
-    over = f"from {count(low)} to {count(high)} parameters" if low < high else "of which the runs have none in common"
+    areas = {name: (measure, area_column(name)) for measure, name in measures(layout).items() if name}
 
     def shown(name: str, row: Row) -> Shown:
         return Shown(*score.mean(*mean_of(row, name)))
@@ -57,8 +59,13 @@ def mean_table(layout: Layout) -> Table:
         Column("cells"),
         Column("test_mean", f"{score.title}, last rung", show=lambda row: shown("test", row)),
         *untitled("test_low test_high"),
-        Column("area_mean", "Area", show=lambda row: shown("area", row)),
-        *untitled("area_low area_high"),
+        *chain.from_iterable(
+            (
+                Column(f"{name}_mean", measure.capitalize(), show=partial(shown, name)),
+                *untitled(f"{name}_low {name}_high"),
+            )
+            for measure, name in areas.values()
+        ),
         Column(
             "validation_mean",
             "Validation",
@@ -71,12 +78,20 @@ def mean_table(layout: Layout) -> Table:
     )
     absent = any(value is None for values in layout.cells for value in values)
     about = (
-        f"Means over seeds at the last rung; area: the mean {score.name} over the logarithm of the size, {over}. "
+        f"Means over seeds at the last rung; area: the mean {score.name} over the logarithm of the size, "
+        f"{listed([_covered(layout, name) for name in areas])}. "
         f"{INTERVAL} Choices are made on validation alone: the best there is bold, of those without a failed run. "
         f"{OPERATIONS}{f' {DASH}: an option that the method does not have.' if absent else ''} "
-        f"{resolution(layout, LAST)} {resolution(layout, AREA)}"
+        f"{' '.join(resolution(layout, measure) for measure in measures(layout))}"
     )
     return Table("means", columns, rows, score.name[:1].upper() + score.name[1:], about)
+
+
+def _covered(layout: Layout, name: str) -> str:
+    """The range of a cost that all runs cover, in words."""
+    (low, high), known = covered(layout, name), cost(name)
+    unit = known.unit or known.title
+    return f"from {known.text(low)} to {known.text(high)} {unit}" if low < high else f"of which no {unit} are common"
 
 
 def pair_table(layout: Layout, question: Question) -> Table:

@@ -77,12 +77,12 @@ def mean_of(row: Row, name: str) -> tuple[float, float | None, float | None, int
     return row[f"{name}_mean"], row[f"{name}_low"], row[f"{name}_high"], row["seeds"]
 
 
-def size_curve(record: RunRecord) -> Curve:
-    """Test score against parameters."""
-    return curve([(float(stage.params), stage.test) for stage in record.stages])
+def size_curve(record: RunRecord, cost: str = "params") -> Curve:
+    """Test score against parameters, or another cost of one inference."""
+    return curve([(float(stage.costs[cost]), stage.test) for stage in record.stages])
 
 
-def common_sizes(runs: Iterable[RunRecord]) -> tuple[float, float]:
+def common_sizes(runs: Iterable[RunRecord], cost: str = "params") -> tuple[float, float]:
     """The range of sizes that every run covers; empty where the first is not below the second."""
-    curves = [size_curve(run) for run in runs]
+    curves = [size_curve(run, cost) for run in runs]
     return max(points[0][0] for points in curves), min(points[-1][0] for points in curves)

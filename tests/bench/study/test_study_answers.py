@@ -19,11 +19,14 @@ from bench.study.answer import (
     alone,
     comparisons,
     counterpart,
+    covered,
     design,
     means,
+    measures,
     pairs,
     resolutions,
     resolved,
+    scores,
     shares,
 )
 from bench.study.figure import chart
@@ -73,6 +76,30 @@ def test_pairs_are_paired_by_seed_with_holms_correction(tmp_path: Path) -> None:
     assert [row["p_holm"] for row in rows] == holm([row["p"] for row in rows])
     assert sum(row["measure"] == AREA for row in pairs(layout, [{"method": "s2d"}])) == 3
     assert len(resolutions(layout, LAST)) == 15
+
+
+def test_areas_are_along_any_cost_over_what_all_runs_cover(tmp_path: Path) -> None:
+    """Ladders of two costs: one's rungs are closer in the other's."""
+    configs = grid(seeds=range(3), sample=(64,))
+    question = asked("method", areas=("params", "macs"))
+    cells = done(tmp_path, configs, score)
+    for one in cells:
+        record = one.record
+        assert record is not None
+        for stage in record.stages:
+            stage.costs["macs"] = 1000.0 * (2.0 if one.options["method"]["name"] == "s2d" else 3.0) ** stage.stage
+    layout = laid_out(question, cells)
+    assert measures(layout) == {LAST: None, AREA: "params", "area along macs": "macs"}
+    assert covered(layout, "macs") == (1000.0, 8000.0)
+    at = np.linspace(0, np.log(8), 10001)
+    for method, base in (("s2d", 2.0), ("s3d", 3.0)):
+        for seed, found in scores(layout, "area along macs")[method,].items():
+            known = [score(options(method, seed, 0.01, growth={"sample": 64}), rung) for rung in range(4)]
+            curve = np.interp(at, np.log(base) * np.arange(4), known)
+            assert found == pytest.approx(np.trapezoid(curve, at) / np.log(8), rel=1e-6)
+    (row,) = [row for row in means(layout) if row["method"] == "s3d"]
+    assert row["area_macs_mean"] == pytest.approx(np.mean(list(scores(layout, "area along macs")["s3d",].values())))
+    assert sum(row["measure"] == "area along macs" for row in pairs(layout, [{"method": "s2d"}])) == 1
 
 
 def test_a_real_difference_of_the_size_that_is_resolved_is_found_four_times_in_five() -> None:

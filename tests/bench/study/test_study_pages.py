@@ -121,7 +121,7 @@ def test_a_file_that_is_too_long_is_packed(answer: Answer, tmp_path: Path, monke
     write(answer, tmp_path)
     assert not (tmp_path / "why" / "stages.csv").exists()
     packed = gzip.decompress((tmp_path / "why" / "stages.csv.gz").read_bytes()).decode()
-    assert packed.startswith("id,rung,params,macs,epochs")
+    assert packed.startswith("id,rung,params,macs,energy,epochs")
     assert (tmp_path / "why" / "pairs.csv").exists()
 
 
