@@ -11,6 +11,7 @@ from bench.core.numbers import DASH, listed
 from bench.core.record import RunRecord
 from bench.report.analysis.rungs import Row, as_columns, spent
 from bench.report.analysis.statistics import mean_interval
+from bench.report.read.arguments import value_text
 from bench.report.views.chart import Axis, Chart
 from bench.report.write.figures import PANELS
 from bench.study.layout import Layout
@@ -29,7 +30,7 @@ def chart(layout: Layout, figure: Figure) -> Chart:
     axis = Axis(figure.x, TITLES.get(figure.x, figure.x), log=figure.x in ("params", "macs", "flops"))
     rows = list(_points(layout, figure))
     numbers = [row[figure.x] for row in rows]
-    if figure.x not in CURVES and all(number > 0 for number in numbers) and max(numbers, default=1) > 8 * min(numbers):
+    if figure.x not in CURVES and rows and min(numbers) > 0 and max(numbers) > 8 * min(numbers):
         axis = Axis(figure.x, figure.x, log=True)
     about = "Means over seeds with their 95 % t intervals (the range of two seeds)."
     if figure.x not in CURVES:
@@ -39,18 +40,39 @@ def chart(layout: Layout, figure: Figure) -> Chart:
         about += f" Each line is the mean over {listed(averaged)}."
     if len({row["panel"] for row in rows}) > PANELS:
         about += f" The first {PANELS} panels."
-    is_accuracy = layout.score.accuracy
+    if figure.only:
+        about += f" Shown are {_only(figure)}; the tables have all."
+    score = _axis(layout, figure)
+    name = score.name.removesuffix("_mean")
     return Chart(
         "figure",
-        f"{layout.score.title} by {axis.title[:1].lower()}{axis.title[1:]}",
+        f"{score.title} by {axis.title[:1].lower()}{axis.title[1:]}",
         about,
-        rows,
+        [{**row, **_errors(row)} for row in rows],
         (axis,),
-        Axis("test_mean", layout.score.title, scale=100.0 if is_accuracy else 1.0, most=100.0 if is_accuracy else None),
+        score,
         series="series",
         panel="panel" if figure.panel else None,
-        interval=("test_low", "test_high"),
+        interval=(f"{name}_low", f"{name}_high"),
     )
+
+
+def _axis(layout: Layout, figure: Figure) -> Axis:
+    """Along what networks cost accuracies come close to each other where they come close to one: errors show that."""
+    if not layout.score.accuracy:
+        return Axis("test_mean", layout.score.title)
+    if figure.x in CURVES:
+        return Axis("error_mean", "Test error, %", log=True, scale=100.0)
+    return Axis("test_mean", layout.score.title, scale=100.0, most=100.0)
+
+
+def _errors(row: Row) -> Row:
+    found = {"error_mean": row["test_mean"], "error_low": row["test_high"], "error_high": row["test_low"]}
+    return {name: None if accuracy is None else 1 - accuracy for name, accuracy in found.items()}
+
+
+def _only(figure: Figure) -> str:
+    return listed([f"{factor}={','.join(map(value_text, values))}" for factor, values in figure.only.items()])
 
 
 def _series(layout: Layout, figure: Figure) -> list[str]:
@@ -63,6 +85,8 @@ def _points(layout: Layout, figure: Figure) -> Iterator[Row]:
     found: dict[tuple[str, str, float], dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     for values, runs in layout.runs.items():
         series, named = layout.label(values, _series(layout, figure)), layout.named(values)
+        if any(named[factor] not in (None, *map(value_text, shown)) for factor, shown in figure.only.items()):
+            continue
         for panel, (seed, record) in product(_panels(layout, named, figure.panel), runs.items()):
             for key, x, score in _curve(record, figure.x, named):
                 found[panel, series, key][seed].append((x, score))

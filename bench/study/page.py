@@ -132,7 +132,8 @@ def _blocks(layout: Layout, question: Question) -> Iterator[Block]:
     yield mean_table(layout)
     yield pair_table(layout, question)
     yield from share_table(layout)
-    yield chart(layout, question.drawn)
+    if (found := chart(layout, question.drawn)).rows:
+        yield found
 
 
 def _recipe(layout: Layout) -> str:

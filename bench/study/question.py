@@ -26,11 +26,13 @@ class Figure:
         x: One of `CURVES`, or a factor with numbers for values, and then scores at the last rung.
         series: Factors that tell lines apart; all that vary, but x and panel, where none is named.
         panel: The factor that tells panels apart, if one does.
+        only: Values of factors that are shown, of those named; what has no value there is shown.
     """
 
     x: str = CURVES[0]
     series: tuple[str, ...] = ()
     panel: str | None = None
+    only: dict[str, list[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "series", tuple(self.series))  # YAML hands over a list
@@ -77,6 +79,8 @@ class Question:
         _require_known("figure.x", drawn.x, (*CURVES, *self.factors))
         for name in drawn.series:
             _require_known("figure.series", name, self.factors)
+        for name in drawn.only:
+            _require_known("figure.only", name, self.factors)
         if drawn.panel is not None:
             _require_known("figure.panel", drawn.panel, self.factors)
 

@@ -217,7 +217,26 @@ def test_what_has_no_panel_of_its_own_is_in_all(tmp_path: Path) -> None:
     assert {(one.panel, one.name) for one in found.drawn} == {
         (f"growth.condition={kind}", name) for kind in ("none", "rescale") for name in names
     }
-    assert found.y.most == 100
+    assert chart(layout, Figure("growth.condition")).y.most == 100
+
+
+def test_errors_are_drawn_along_costs_and_only_what_is_named(tmp_path: Path) -> None:
+    configs = [*grid(sample=(64, 128, 256)), *(options("static", seed, 0.01) for seed in range(4))]
+
+    def own(config: Mapping[str, Any], rung: int) -> float:
+        return 0.9 if config["method"]["name"] == "static" else score(config, rung)
+
+    cells = done(tmp_path, configs, own)
+    layout = laid_out(asked("method", "growth.sample"), cells)
+    found = chart(layout, Figure("flops", only={"method": ["s3d", "static"], "growth.sample": [64, 256]}))
+    assert [one.name for one in found.drawn] == ["s3d, growth.sample=64", "s3d, growth.sample=256", "static"]
+    assert "Shown are method=s3d,static and growth.sample=64,256; " in found.about
+    row = found.drawn[2].points[-1]
+    assert found.y.log
+    assert found.y.of(row) == pytest.approx(10)
+    row = found.drawn[0].points[0]
+    assert row["error_low"] == 1 - row["test_high"] < row["error_mean"] < row["error_high"] == 1 - row["test_low"]
+    assert found.interval == ("error_low", "error_high")
 
 
 def test_one_that_failed_on_a_seed_is_not_chosen(tmp_path: Path) -> None:
