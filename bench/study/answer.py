@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import prod, sqrt
@@ -57,21 +57,62 @@ def means(layout: Layout) -> Iterator[Row]:
     """
     last = scores(layout, LAST)
     areas = {cost: scores(layout, measure) for measure, cost in measures(layout).items() if cost}
-    held_out = {values: fmean(r.stages[-1].validation for r in own.values()) for values, own in layout.runs.items()}
-    whole = {values for values in held_out if not layout.failed(values)}
-    best = layout.score.best([held_out[values] for values in whole or held_out])
+    best = chosen(layout, layout.runs)
     for values, own in layout.runs.items():
         runs = list(own.values())
         yield {
             **layout.named(values),
             **as_columns(mean_interval(list(last[values].values())), "test"),
             **{k: v for cost, found in areas.items() for k, v in _area(cost, list(found[values].values())).items()},
-            "validation_mean": held_out[values],
-            "chosen": held_out[values] == best and values in (whole or held_out),
+            "validation_mean": validation(layout, values),
+            "chosen": values == best,
             "cells": len(layout.cells[values]),
             "params_mean": fmean(run.stages[-1].params for run in runs),
             "flops_mean": fmean(list(spent(run))[-1][0] for run in runs),
             "front_mean": fmean(list(spent(run, front=True))[-1][0] for run in runs),
+        }
+
+
+def validation(layout: Layout, values: Values) -> float:
+    """Mean validation score at the last rung over the seeds of a combination."""
+    return fmean(run.stages[-1].validation for run in layout.runs[values].values())
+
+
+def chosen(layout: Layout, among: Iterable[Values]) -> Values:
+    """The combination with the best mean validation score, of those without a failed run if there are any."""
+    there = list(among)
+    whole = [values for values in there if not layout.failed(values)] or there
+    return max(whole, key=lambda values: _merit(layout, values))
+
+
+def _merit(layout: Layout, values: Values) -> float:
+    """The more, the better."""
+    return validation(layout, values) * (1 if layout.score.accuracy else -1)
+
+
+def tuned(layout: Layout, factor: str) -> Iterator[Row]:
+    """Each value of a factor at its best by `validation`, less the best of these, best first.
+
+    ``p_holm`` is corrected for these comparisons; the best of all has none.
+    """
+    last, own = scores(layout, LAST), dict[str | None, list[Values]]()
+    for values in layout.runs:
+        own.setdefault(layout.named(values)[factor], []).append(values)
+    bests = [chosen(layout, one) for one in own.values()]
+    first = chosen(layout, bests)
+    bests.sort(key=lambda values: (values != first, -_merit(layout, values)))
+    rows = [_pair(layout, last, values, first) or {} for values in bests[1:]]
+    corrected = holm([row.get("p") for row in rows])
+    for values, row, p in zip(bests, ({}, *rows), (None, *corrected), strict=True):
+        yield {
+            **layout.named(values),
+            **as_columns(mean_interval(list(last[values].values())), "test"),
+            "cells": len(layout.cells[values]),
+            "validation_mean": validation(layout, values),
+            "baseline": layout.label(first) if row else None,
+            **{name: row.get(name) for name in ("difference", "low", "high", "p")},
+            "p_holm": p,
+            "resolves": row.get("resolves"),
         }
 
 

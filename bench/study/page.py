@@ -15,12 +15,12 @@ from bench.report.read.command import anywhere
 from bench.report.views.base import Block, Prose
 from bench.report.views.document import Part, Report, Section
 from bench.report.views.table import Column, Shown, Table, untitled
-from bench.study.answer import means, pairs
+from bench.study.answer import means, pairs, tuned
 from bench.study.committed import environments, placed, run_rows, stage_rows
 from bench.study.figure import chart
 from bench.study.layout import Layout
 from bench.study.question import Question
-from bench.study.tables import mean_table, pair_table, share_table
+from bench.study.tables import mean_table, pair_table, share_table, tuned_table
 
 CORES = 2
 """Cores that hours are stated for."""
@@ -75,7 +75,10 @@ class Answer:
 
 
 def _last_pairs(layout: Layout, question: Question) -> list[Row]:
-    return [row for row in pairs(layout, question.baselines) if row["measure"] == LAST] if layout.runs else []
+    if not layout.runs:
+        return []
+    at_best = tuned(layout, question.tuned) if question.tuned else ()
+    return [row for row in (*pairs(layout, question.baselines), *at_best) if row.get("measure", LAST) == LAST]
 
 
 def _sentence(layout: Layout, row: Row) -> str:
@@ -130,6 +133,8 @@ def _lines(answer: Answer) -> Iterator[str]:
 def _blocks(layout: Layout, question: Question) -> Iterator[Block]:
     yield Prose((_recipe(layout),))
     yield mean_table(layout)
+    if question.tuned is not None:
+        yield tuned_table(layout, question.tuned)
     yield pair_table(layout, question)
     yield from share_table(layout)
     if (found := chart(layout, question.drawn)).rows:

@@ -49,6 +49,7 @@ class Question:
         baselines: Values of factors each. A combination is compared with the one that has these and else its own
             values.
         along: Options that are no factors but go along with their values, as epochs with the number of stages.
+        tuned: A factor whose values are compared each at its best by validation, if one is.
         areas: Costs of one inference, along whose logarithm scores are averaged.
         figure: Options of `Figure`.
         name: Of its file.
@@ -59,6 +60,7 @@ class Question:
     factors: tuple[str, ...] = ()
     baselines: tuple[dict[str, Any], ...] = ()
     along: tuple[str, ...] = ()
+    tuned: str | None = None
     areas: tuple[str, ...] = ("params",)
     figure: dict[str, Any] = field(default_factory=dict)
     name: str = ""
@@ -75,6 +77,8 @@ class Question:
             _require_known("baselines", factor, self.factors)
         for cost in self.areas:
             _require_known("areas", cost, [name for name in costs.names() if name != LATENCY])
+        if self.tuned is not None:
+            _require_known("tuned", self.tuned, self.factors)
         drawn = self.drawn
         _require_known("figure.x", drawn.x, (*CURVES, *self.factors))
         for name in drawn.series:

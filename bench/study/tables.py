@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from statistics import median
@@ -14,7 +14,7 @@ from bench.report.analysis.rungs import Row, mean_of
 from bench.report.analysis.score import INTERVAL
 from bench.report.views.base import Block, Prose
 from bench.report.views.table import Column, Shown, Table, untitled
-from bench.study.answer import alone, area_column, covered, design, means, measures, pairs, resolutions, shares
+from bench.study.answer import alone, area_column, covered, design, means, measures, pairs, resolutions, shares, tuned
 from bench.study.layout import Layout
 from bench.study.question import Question
 
@@ -50,13 +50,9 @@ def mean_table(layout: Layout) -> Table:
     def shown(name: str, row: Row) -> Shown:
         return Shown(*score.mean(*mean_of(row, name)))
 
-    def seeds(row: Row) -> Shown:
-        return Shown(str(row["seeds"]) if row["seeds"] == row["cells"] else f"{row['seeds']} of {row['cells']}")
-
     columns = (
         *_factors(layout),
-        Column("seeds", "Seeds", show=seeds),
-        Column("cells"),
+        *_seeds(),
         Column("test_mean", f"{score.title}, last rung", show=lambda row: shown("test", row)),
         *untitled("test_low test_high"),
         *chain.from_iterable(
@@ -87,6 +83,40 @@ def mean_table(layout: Layout) -> Table:
     return Table("means", columns, rows, score.name[:1].upper() + score.name[1:], about)
 
 
+def _seeds() -> tuple[Column, ...]:
+    def text(row: Row) -> Shown:
+        return Shown(str(row["seeds"]) if row["seeds"] == row["cells"] else f"{row['seeds']} of {row['cells']}")
+
+    return Column("seeds", "Seeds", show=text), Column("cells")
+
+
+def _interval(layout: Layout) -> Callable[[Row], Shown]:
+    score = layout.score
+    return lambda row: Shown(f"{score.text(row['low'], True)} to {score.text(row['high'], True)}")
+
+
+def tuned_table(layout: Layout, factor: str) -> Table:
+    """Each value of a factor at its best by validation, less the best of these."""
+    score = layout.score
+    columns = (
+        *_factors(layout),
+        *_seeds(),
+        Column("test_mean", f"{score.title}, last rung", show=lambda row: Shown(*score.mean(*mean_of(row, "test")))),
+        *untitled("test_low test_high baseline"),
+        Column("validation_mean", "Validation", score.text),
+        Column("difference", "Less the first", lambda value: score.text(value, True)),
+        Column("low", "Interval", show=_interval(layout)),
+        *untitled("high p"),
+        Column("p_holm", "p, Holm", p_value),
+        Column("resolves", "Resolves", score.text),
+    )
+    about = (
+        f"Each {factor} with the other factors as its mean validation score is best, the best of all first. "
+        "Differences are paired by seed; p is corrected for these comparisons, not for the choices before."
+    )
+    return Table("tuned", columns, list(tuned(layout, factor)), f"Each {factor} at its best", about)
+
+
 def _covered(layout: Layout, name: str) -> str:
     """The range of a cost that all runs cover, in words."""
     (low, high), known = covered(layout, name), cost(name)
@@ -98,16 +128,13 @@ def pair_table(layout: Layout, question: Question) -> Table:
     """Differences to the baselines, accuracies in points; without rows where a question has none."""
     score, rows = layout.score, list(pairs(layout, question.baselines))
 
-    def ends(row: Row) -> Shown:
-        return Shown(f"{score.text(row['low'], True)} to {score.text(row['high'], True)}")
-
     columns = (
         *_factors(layout),
         Column("baseline", "Less", words=True),
         Column("measure", "Measure", words=True),
         Column("seeds", "Seeds"),
         Column("difference", "Difference", lambda value: score.text(value, True)),
-        Column("low", "Interval", show=ends),
+        Column("low", "Interval", show=_interval(layout)),
         *untitled("high p"),
         Column("p_holm", "p, Holm", p_value),
         Column("resolves", "Resolves", score.text),

@@ -28,6 +28,7 @@ from bench.study.answer import (
     resolved,
     scores,
     shares,
+    tuned,
 )
 from bench.study.figure import chart
 from bench.study.layout import layouts
@@ -100,6 +101,25 @@ def test_areas_are_along_any_cost_over_what_all_runs_cover(tmp_path: Path) -> No
     (row,) = [row for row in means(layout) if row["method"] == "s3d"]
     assert row["area_macs_mean"] == pytest.approx(np.mean(list(scores(layout, "area along macs")["s3d",].values())))
     assert sum(row["measure"] == "area along macs" for row in pairs(layout, [{"method": "s2d"}])) == 1
+
+
+@pytest.mark.parametrize("regression", [False, True])
+def test_each_at_its_best_is_chosen_on_validation(regression: bool, tmp_path: Path) -> None:
+    """The best of all first; losses are the better the lower."""
+    cells = done(tmp_path, grid(sample=(64, 128, 256)), score, regression)
+    layout = laid_out(asked("method", "growth.sample", tuned="method"), cells)
+    held_out = {(row["method"], row["growth.sample"]): row["validation_mean"] for row in means(layout)}
+    best = min if regression else max
+    bests = {m: best((one for one in held_out if one[0] == m), key=held_out.__getitem__) for m in ("s2d", "s3d")}
+    first, second = tuned(layout, "method")
+    order = sorted(bests.values(), key=held_out.__getitem__, reverse=not regression)
+    assert [(row["method"], row["growth.sample"]) for row in (first, second)] == order
+    assert (first["difference"], first["p_holm"], first["baseline"]) == (None, None, None)
+    assert second["baseline"] == f"{order[0][0]}, growth.sample={order[0][1]}"
+    last = scores(layout, LAST)
+    differences = [last[order[1]][seed] - last[order[0]][seed] for seed in range(4)]
+    assert second["difference"] == pytest.approx(np.mean(differences))
+    assert second["p_holm"] == pytest.approx(stats.ttest_1samp(differences, 0).pvalue)
 
 
 def test_a_real_difference_of_the_size_that_is_resolved_is_found_four_times_in_five() -> None:

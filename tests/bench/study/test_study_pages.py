@@ -132,3 +132,12 @@ def test_without_a_baseline_the_main_difference_is_the_range(tmp_path: Path) -> 
     assert "Paired by seed" not in (tmp_path / "out" / "why" / "README.md").read_text()
     assert answer.main.startswith("digits, mlp: 79")
     assert answer.main.endswith("(s3d, growth.sample=128)")
+
+
+def test_each_at_its_best_is_a_table_and_may_be_the_main_difference(tmp_path: Path) -> None:
+    question = asked("method", "growth.sample", tuned="method")
+    answer = Answer(question, layouts(question, done(tmp_path, grid(sample=(64, 128)), score)))
+    write(answer, tmp_path / "out")
+    assert "**Each method at its best**" in (tmp_path / "out" / "why" / "README.md").read_text()
+    assert (tmp_path / "out" / "why" / "tuned.csv").exists()
+    assert answer.main.startswith("s2d, growth.sample=128 against s3d, growth.sample=128 on digits, mlp: −")
