@@ -140,4 +140,4 @@ def test_each_at_its_best_is_a_table_and_may_be_the_main_difference(tmp_path: Pa
     write(answer, tmp_path / "out")
     assert "**Each method at its best**" in (tmp_path / "out" / "why" / "README.md").read_text()
     assert (tmp_path / "out" / "why" / "tuned.csv").exists()
-    assert answer.main.startswith("s2d, growth.sample=128 against s3d, growth.sample=128 on digits, mlp: −")
+    assert answer.main.startswith("s2d, growth.sample=128 against s3d, growth.sample=128 on digits, mlp: ")
