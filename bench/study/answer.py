@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import prod, sqrt
@@ -226,20 +226,26 @@ class Design:
     left_out: int
 
 
-def design(layout: Layout) -> Design | None:
-    """The design of those combinations that have all factors; None where it is not full or has one factor alone."""
+def design(layout: Layout, among: Collection[Values] | None = None) -> Design | None:
+    """The design of those combinations that have all factors; None where it is not full.
+
+    Args:
+        layout: The setting.
+        among: These combinations, which may have one factor alone; else all, which have two at least.
+    """
     places = [layout.factors.index(factor) for factor in layout.varied]
-    whole = [values for values in layout.runs if all(values[place] is not None for place in places)]
+    there = [values for values in layout.runs if among is None or values in among]
+    whole = [values for values in there if all(values[place] is not None for place in places)]
     levels = {place: list(dict.fromkeys(values[place] for values in whole)) for place in places}
     places = [place for place in places if len(levels[place]) > 1]
     seeds = sorted(set.intersection(*(set(layout.runs[values]) for values in whole))) if whole else []
     shape = [len(levels[place]) for place in places]
-    if len(places) < 2 or len(seeds) < 2 or len(whole) != np.prod(shape):
+    if len(places) < (2 if among is None else 1) or len(seeds) < 2 or len(whole) != np.prod(shape):
         return None
     last, y = scores(layout, LAST), np.empty((*shape, len(seeds)))
     for values in whole:
         y[tuple(levels[place].index(values[place]) for place in places)] = [last[values][seed] for seed in seeds]
-    return Design(tuple(layout.factors[place] for place in places), y, len(layout.runs) - len(whole))
+    return Design(tuple(layout.factors[place] for place in places), y, len(there) - len(whole))
 
 
 def shares(found: Design) -> Iterator[Row]:

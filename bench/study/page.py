@@ -136,7 +136,7 @@ def _blocks(layout: Layout, question: Question) -> Iterator[Block]:
     if question.tuned is not None:
         yield tuned_table(layout, question.tuned)
     yield pair_table(layout, question)
-    yield from share_table(layout)
+    yield from share_table(layout, question.within)
     if (found := chart(layout, question.drawn)).rows:
         yield found
 

@@ -50,6 +50,7 @@ class Question:
             values.
         along: Options that are no factors but go along with their values, as epochs with the number of stages.
         tuned: A factor whose values are compared each at its best by validation, if one is.
+        within: A factor, among the runs of each of whose values shares of variance are given besides, if one is.
         areas: Costs of one inference, along whose logarithm scores are averaged.
         figure: Options of `Figure`.
         name: Of its file.
@@ -61,6 +62,7 @@ class Question:
     baselines: tuple[dict[str, Any], ...] = ()
     along: tuple[str, ...] = ()
     tuned: str | None = None
+    within: str | None = None
     areas: tuple[str, ...] = ("params",)
     figure: dict[str, Any] = field(default_factory=dict)
     name: str = ""
@@ -77,8 +79,9 @@ class Question:
             _require_known("baselines", factor, self.factors)
         for cost in self.areas:
             _require_known("areas", cost, [name for name in costs.names() if name != LATENCY])
-        if self.tuned is not None:
-            _require_known("tuned", self.tuned, self.factors)
+        for key in ("tuned", "within"):
+            if (factor := getattr(self, key)) is not None:
+                _require_known(key, factor, self.factors)
         drawn = self.drawn
         _require_known("figure.x", drawn.x, (*CURVES, *self.factors))
         for name in drawn.series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
@@ -14,8 +15,20 @@ from bench.report.analysis.rungs import Row, mean_of
 from bench.report.analysis.score import INTERVAL
 from bench.report.views.base import Block, Prose
 from bench.report.views.table import Column, Shown, Table, untitled
-from bench.study.answer import alone, area_column, covered, design, means, measures, pairs, resolutions, shares, tuned
-from bench.study.layout import Layout
+from bench.study.answer import (
+    Design,
+    alone,
+    area_column,
+    covered,
+    design,
+    means,
+    measures,
+    pairs,
+    resolutions,
+    shares,
+    tuned,
+)
+from bench.study.layout import Layout, Values
 from bench.study.question import Question
 
 OPERATIONS = (
@@ -153,21 +166,39 @@ def _alone(layout: Layout, question: Question) -> str:
     return f" With no counterpart: {listed([layout.label(values) for values in found])}." if found else ""
 
 
-def share_table(layout: Layout) -> Iterator[Block]:
-    """Shares of variance, or why there are none; nothing where fewer than two factors vary."""
+def share_table(layout: Layout, within: str | None = None) -> Iterator[Block]:
+    """Shares of variance, or why there are none; nothing where fewer than two factors vary.
+
+    Args:
+        layout: The setting.
+        within: A factor, among the runs of each of whose values shares are given besides.
+    """
     if len(layout.varied) < 2:
         return
     found = design(layout)
     if found is None:
         yield Prose(("No shares of variance: the design is not full, with the same seeds, in two factors or more.",))
         return
+    designs = {"all": found, **_designs(layout, within)}
+    among = Column("among", "Among" if len(designs) > 1 else "", words=True)
     effect, noise = Column("effect", "Explained by", words=True), Column("noise", "By noise", share)
     tested = (Column("f", "F", "{:.1f}".format), Column("p", "p", p_value))
-    columns = (effect, Column("share", "Share", share), noise, *tested, Column("runs"))
+    columns = (among, effect, Column("share", "Share", share), noise, *tested, Column("runs"))
     left = f" {plural(found.left_out, 'combination')} without one of the factors left out." if found.left_out else ""
+    beside = f" Beside all, the runs of each {within} alone." if len(designs) > 1 else ""
     about = (
         f"Of the variance of the {layout.score.name} at the last rung, over {plural(found.y.size, 'run')}, by sums of "
         f"squares, seeds as blocks. By noise: what each would explain on average without an effect of its own, as much "
-        f"as the rest varies; F and p are of the test against the rest.{left} {resolution(layout, LAST)}"
+        f"as the rest varies; F and p are of the test against the rest.{beside}{left} {resolution(layout, LAST)}"
     )
-    yield Table("shares", columns, list(shares(found)), "Shares of variance", about)
+    rows = [{"among": name, **row} for name, one in designs.items() for row in shares(one)]
+    yield Table("shares", columns, rows, "Shares of variance", about)
+
+
+def _designs(layout: Layout, within: str | None) -> dict[str, Design]:
+    """The designs among the runs of each value of a factor, where they are full."""
+    own = defaultdict[str, list[Values]](list)
+    for values in layout.runs:
+        if within in layout.varied and (value := layout.named(values)[within]) is not None:
+            own[f"{within}={value}"].append(values)
+    return {name: found for name, some in own.items() if (found := design(layout, some))}

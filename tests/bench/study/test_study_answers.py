@@ -14,6 +14,7 @@ from scipy import stats
 from bench.core.errors import BenchError
 from bench.report.analysis.compare import AREA, LAST
 from bench.report.analysis.statistics import area, holm
+from bench.report.views.table import Table
 from bench.study.answer import (
     Design,
     alone,
@@ -33,6 +34,7 @@ from bench.study.answer import (
 from bench.study.figure import chart
 from bench.study.layout import layouts
 from bench.study.question import Figure
+from bench.study.tables import share_table
 from tests.bench.report.synthetic import cell, ended, options, put
 from tests.bench.study.study_runs import asked, done, grid, laid_out
 
@@ -186,6 +188,27 @@ def test_shares_are_those_of_a_linear_model_with_seeds_as_blocks(tmp_path: Path)
         f = rows[name]["share"] / freedom / (rest / 15)
         assert rows[name]["noise"] == pytest.approx(freedom * rest / 15)
         assert (rows[name]["f"], rows[name]["p"]) == pytest.approx((f, stats.f.sf(f, freedom, 15)))
+
+
+def test_shares_within_a_factor_are_those_of_its_runs_alone(tmp_path: Path) -> None:
+    """One factor is left, so its F is of the two-way analysis with seeds as blocks."""
+    layout = laid_out(asked("method", "growth.sample"), done(tmp_path, grid(sample=(64, 128, 256)), score))
+    (table,) = share_table(layout, "method")
+    assert isinstance(table, Table)
+    assert [row["effect"] for row in table.rows if row["among"] == "method=s3d"] == [
+        "growth.sample",
+        "seed",
+        "the rest",
+    ]
+    for name, method in (("s2d", 0), ("s3d", 1)):
+        y = 0.02 * method + 0.01 * np.arange(3)[:, None] + NOISE[method, :, :, 3]
+        rest = y - y.mean(0) - y.mean(1, keepdims=True) + y.mean()
+        f = 4 * y.mean(1).var(ddof=1) / ((rest**2).sum() / 6)
+        (row,) = [row for row in table.rows if (row["among"], row["effect"]) == (f"method={name}", "growth.sample")]
+        assert (row["f"], row["p"], row["runs"]) == (pytest.approx(f), pytest.approx(stats.f.sf(f, 2, 6)), 12)
+    (plain,) = share_table(layout)
+    assert isinstance(plain, Table)
+    assert {row["among"] for row in plain.rows} == {"all"}
 
 
 def test_without_an_effect_each_explains_what_noise_does_whatever_another_explains() -> None:

@@ -50,6 +50,7 @@ def test_a_question_is_what_its_file_says(written: Path) -> None:
         (RIGHT + "figure: {y: params}", r"figure.y=params: expected one of only, panel, series, x"),
         (RIGHT + "figure: {only: {seed: [0]}}", r"figure.only=seed: expected one of method, growth.condition"),
         (RIGHT + "figure: {panel: seed}", r"figure.panel=seed: expected one of method, growth.condition"),
+        (RIGHT + "within: seed", r"within=seed: expected one of method, growth.condition"),
         (RIGHT + "tuned: seed", r"tuned=seed: expected one of method, growth.condition"),
         (RIGHT + "areas: [latency]", r"areas=latency: expected one of energy, macs, params"),
         (RIGHT + "seeds: 3", r"seeds=3: expected one of along, areas, asks, baselines, factors"),
