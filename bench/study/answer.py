@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import prod, sqrt
@@ -65,7 +65,7 @@ def means(layout: Layout) -> Iterator[Row]:
             **as_columns(mean_interval(list(last[values].values())), "test"),
             **{k: v for cost, found in areas.items() for k, v in _area(cost, list(found[values].values())).items()},
             "validation_mean": validation(layout, values),
-            "chosen": values == best,
+            "chosen": values in best,
             "cells": len(layout.cells[values]),
             "params_mean": fmean(run.stages[-1].params for run in runs),
             "flops_mean": fmean(list(spent(run))[-1][0] for run in runs),
@@ -78,16 +78,11 @@ def validation(layout: Layout, values: Values) -> float:
     return fmean(run.stages[-1].validation for run in layout.runs[values].values())
 
 
-def chosen(layout: Layout, among: Iterable[Values]) -> Values:
-    """The combination with the best mean validation score, of those without a failed run if there are any."""
-    there = list(among)
-    whole = [values for values in there if not layout.failed(values)] or there
-    return max(whole, key=lambda values: _merit(layout, values))
-
-
-def _merit(layout: Layout, values: Values) -> float:
-    """The more, the better."""
-    return validation(layout, values) * (1 if layout.score.accuracy else -1)
+def chosen(layout: Layout, among: Collection[Values]) -> list[Values]:
+    """Combinations with the best mean validation score, of those without a failed run if there are any."""
+    whole = [values for values in among if not layout.failed(values)] or among
+    best = layout.score.best([validation(layout, values) for values in whole])
+    return [values for values in whole if validation(layout, values) == best]
 
 
 def tuned(layout: Layout, factor: str) -> Iterator[Row]:
@@ -95,15 +90,13 @@ def tuned(layout: Layout, factor: str) -> Iterator[Row]:
 
     ``p_holm`` is corrected for these comparisons; the best of all has none.
     """
-    last, own = scores(layout, LAST), dict[str | None, list[Values]]()
-    for values in layout.runs:
-        own.setdefault(layout.named(values)[factor], []).append(values)
-    bests = [chosen(layout, one) for one in own.values()]
-    first = chosen(layout, bests)
-    bests.sort(key=lambda values: (values != first, -_merit(layout, values)))
-    rows = [_pair(layout, last, values, first) or {} for values in bests[1:]]
+    last, bests = scores(layout, LAST), [chosen(layout, own)[0] for own in layout.by(factor).values()]
+    bests.sort(key=lambda values: validation(layout, values), reverse=layout.score.accuracy)
+    first = chosen(layout, bests)[0]  # not the best of these where that has a failed run
+    others = [values for values in bests if values != first]
+    rows = [_pair(layout, last, values, first) or {} for values in others]
     corrected = holm([row.get("p") for row in rows])
-    for values, row, p in zip(bests, ({}, *rows), (None, *corrected), strict=True):
+    for values, row, p in zip((first, *others), ({}, *rows), (None, *corrected), strict=True):
         yield {
             **layout.named(values),
             **as_columns(mean_interval(list(last[values].values())), "test"),

@@ -48,7 +48,7 @@ def chart(layout: Layout, figure: Figure) -> Chart:
         "figure",
         f"{score.title} by {axis.title[:1].lower()}{axis.title[1:]}",
         about,
-        [{**row, **_errors(row)} for row in rows],
+        [{**row, **_errors(row)} for row in rows] if name == "error" else rows,
         (axis,),
         score,
         series="series",

@@ -53,6 +53,13 @@ class Layout:
         columns = zip(self.factors, zip(*self.cells, strict=True), strict=True)
         return tuple(factor for factor, column in columns if len(set(column)) > 1)
 
+    def by(self, factor: str) -> dict[str | None, list[Values]]:
+        """Combinations with done runs, by their value of a factor."""
+        found = defaultdict[str | None, list[Values]](list)
+        for values in self.runs:
+            found[self.named(values)[factor]].append(values)
+        return dict(found)
+
     def failed(self, values: Values) -> int:
         """How many cells of a combination failed."""
         return sum(cell.state is RunState.FAILED for cell in self.cells[values].values())
@@ -83,8 +90,8 @@ def layouts(question: Question, cells: Sequence[Cell]) -> list[Layout]:
     """The cells of a question by setting.
 
     Raises:
-        BenchError: A factor is no option of any cell, a baseline has a value that none has, or cells of the same
-            values and seed differ in another option.
+        BenchError: A factor is no option of any cell, a baseline or the figure names a value that none has, or cells of
+            the same values and seed differ in another option.
     """
     values = {cell.id: values_of(cell.options, question.factors, cell.id) for cell in cells}
     for factor, column in zip(question.factors, zip(*values.values(), strict=True), strict=True):
@@ -104,10 +111,11 @@ def _require_values(question: Question, factor: str, there: Sequence[str]) -> No
     place = f"conf/study/{question.name}.yaml"
     if not there:
         raise BenchError(f"{place}: factors={factor}: expected an option that a run has")
-    for baseline in question.baselines:
-        wanted = value_text(baseline[factor]) if factor in baseline else there[0]
-        if wanted not in there:
-            raise BenchError(f"{place}: baselines: {factor}={wanted}: expected one of {', '.join(there)}")
+    of_baselines = [baseline[factor] for baseline in question.baselines if factor in baseline]
+    for key, wanted in {"baselines": of_baselines, "figure.only": question.drawn.only.get(factor, ())}.items():
+        for value in map(value_text, wanted):
+            if value not in there:
+                raise BenchError(f"{place}: {key}: {factor}={value}: expected one of {', '.join(there)}")
 
 
 def values_of(options: Options, factors: Sequence[str], name: str) -> Values:

@@ -77,8 +77,8 @@ class Answer:
 def _last_pairs(layout: Layout, question: Question) -> list[Row]:
     if not layout.runs:
         return []
-    at_best = tuned(layout, question.tuned) if question.tuned else ()
-    return [row for row in (*pairs(layout, question.baselines), *at_best) if row.get("measure", LAST) == LAST]
+    found = [row for row in pairs(layout, question.baselines) if row["measure"] == LAST]
+    return found if question.tuned is None else [*found, *tuned(layout, question.tuned)]
 
 
 def _sentence(layout: Layout, row: Row) -> str:

@@ -75,21 +75,22 @@ class Question:
         require(bool(self.asks.strip()), "asks", "''", "a sentence or two")
         for preset in self.presets:
             _require_known("presets", preset, files("experiment"))
-        for factor in chain(*self.baselines):
-            _require_known("baselines", factor, self.factors)
         for cost in self.areas:
             _require_known("areas", cost, [name for name in costs.names() if name != LATENCY])
-        for key in ("tuned", "within"):
-            if (factor := getattr(self, key)) is not None:
-                _require_known(key, factor, self.factors)
         drawn = self.drawn
         _require_known("figure.x", drawn.x, (*CURVES, *self.factors))
-        for name in drawn.series:
-            _require_known("figure.series", name, self.factors)
-        for name in drawn.only:
-            _require_known("figure.only", name, self.factors)
-        if drawn.panel is not None:
-            _require_known("figure.panel", drawn.panel, self.factors)
+        of_factors = {
+            "baselines": chain(*self.baselines),
+            "tuned": [self.tuned],
+            "within": [self.within],
+            "figure.series": drawn.series,
+            "figure.only": drawn.only,
+            "figure.panel": [drawn.panel],
+        }
+        for key, names in of_factors.items():
+            for name in names:
+                if name is not None:
+                    _require_known(key, name, self.factors)
 
     @property
     def drawn(self) -> Figure:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from functools import partial
-from itertools import chain
+from collections.abc import Iterator
 from statistics import median
 
 from bench.core.numbers import DASH, count, engineering, listed, p_value, plural, share
@@ -28,7 +25,7 @@ from bench.study.answer import (
     shares,
     tuned,
 )
-from bench.study.layout import Layout, Values
+from bench.study.layout import Layout
 from bench.study.question import Question
 
 OPERATIONS = (
@@ -60,21 +57,11 @@ def mean_table(layout: Layout) -> Table:
     score, rows = layout.score, list(means(layout))
     areas = {name: (measure, area_column(name)) for measure, name in measures(layout).items() if name}
 
-    def shown(name: str, row: Row) -> Shown:
-        return Shown(*score.mean(*mean_of(row, name)))
-
     columns = (
         *_factors(layout),
         *_seeds(),
-        Column("test_mean", f"{score.title}, last rung", show=lambda row: shown("test", row)),
-        *untitled("test_low test_high"),
-        *chain.from_iterable(
-            (
-                Column(f"{name}_mean", measure.capitalize(), show=partial(shown, name)),
-                *untitled(f"{name}_low {name}_high"),
-            )
-            for measure, name in areas.values()
-        ),
+        *_mean(layout, "test", f"{score.title}, last rung"),
+        *(column for measure, name in areas.values() for column in _mean(layout, name, measure.capitalize())),
         Column(
             "validation_mean",
             "Validation",
@@ -103,25 +90,37 @@ def _seeds() -> tuple[Column, ...]:
     return Column("seeds", "Seeds", show=text), Column("cells")
 
 
-def _interval(layout: Layout) -> Callable[[Row], Shown]:
+def _mean(layout: Layout, name: str, title: str) -> tuple[Column, ...]:
+    """A mean with half its interval."""
+    show = Column(f"{name}_mean", title, show=lambda row: Shown(*layout.score.mean(*mean_of(row, name))))
+    return show, *untitled(f"{name}_low {name}_high")
+
+
+def _difference(layout: Layout, title: str) -> tuple[Column, ...]:
+    """A paired difference with its interval, p and what is resolved."""
     score = layout.score
-    return lambda row: Shown(f"{score.text(row['low'], True)} to {score.text(row['high'], True)}")
+
+    def ends(row: Row) -> Shown:
+        return Shown(f"{score.text(row['low'], True)} to {score.text(row['high'], True)}")
+
+    return (
+        Column("difference", title, lambda value: score.text(value, True)),
+        Column("low", "Interval", show=ends),
+        *untitled("high p"),
+        Column("p_holm", "p, Holm", p_value),
+        Column("resolves", "Resolves", score.text),
+    )
 
 
 def tuned_table(layout: Layout, factor: str) -> Table:
     """Each value of a factor at its best by validation, less the best of these."""
-    score = layout.score
     columns = (
         *_factors(layout),
         *_seeds(),
-        Column("test_mean", f"{score.title}, last rung", show=lambda row: Shown(*score.mean(*mean_of(row, "test")))),
-        *untitled("test_low test_high baseline"),
-        Column("validation_mean", "Validation", score.text),
-        Column("difference", "Less the first", lambda value: score.text(value, True)),
-        Column("low", "Interval", show=_interval(layout)),
-        *untitled("high p"),
-        Column("p_holm", "p, Holm", p_value),
-        Column("resolves", "Resolves", score.text),
+        *_mean(layout, "test", f"{layout.score.title}, last rung"),
+        Column("baseline"),
+        Column("validation_mean", "Validation", layout.score.text),
+        *_difference(layout, "Less the first"),
     )
     about = (
         f"Each {factor} with the other factors as its mean validation score is best, the best of all first. "
@@ -146,11 +145,7 @@ def pair_table(layout: Layout, question: Question) -> Table:
         Column("baseline", "Less", words=True),
         Column("measure", "Measure", words=True),
         Column("seeds", "Seeds"),
-        Column("difference", "Difference", lambda value: score.text(value, True)),
-        Column("low", "Interval", show=_interval(layout)),
-        *untitled("high p"),
-        Column("p_holm", "p, Holm", p_value),
-        Column("resolves", "Resolves", score.text),
+        *_difference(layout, "Difference"),
     )
     about = (
         f"Differences of the {score.name}{', in points,' if score.accuracy else ''} on the same seeds, with the paired "
@@ -197,8 +192,6 @@ def share_table(layout: Layout, within: str | None = None) -> Iterator[Block]:
 
 def _designs(layout: Layout, within: str | None) -> dict[str, Design]:
     """The designs among the runs of each value of a factor, where they are full."""
-    own = defaultdict[str, list[Values]](list)
-    for values in layout.runs:
-        if within in layout.varied and (value := layout.named(values)[within]) is not None:
-            own[f"{within}={value}"].append(values)
-    return {name: found for name, some in own.items() if (found := design(layout, some))}
+    own = layout.by(within) if within in layout.varied else {}
+    found = {f"{within}={value}": design(layout, some) for value, some in own.items() if value is not None}
+    return {name: one for name, one in found.items() if one is not None}

@@ -282,6 +282,13 @@ def test_errors_are_drawn_along_costs_and_only_what_is_named(tmp_path: Path) -> 
     assert found.interval == ("error_low", "error_high")
 
 
+def test_all_that_are_best_are_chosen(tmp_path: Path) -> None:
+    """As S3D that may not be signed is S2D."""
+    cells = done(tmp_path, grid(sample=(64, 128)), lambda config, _: 0.5 + config["growth"]["sample"] / 1000)
+    rows = list(means(laid_out(asked("method", "growth.sample"), cells)))
+    assert [row["growth.sample"] for row in rows if row["chosen"]] == ["128", "128"]
+
+
 def test_one_that_failed_on_a_seed_is_not_chosen(tmp_path: Path) -> None:
     cells = done(tmp_path, grid(sample=(64, 128)), score)
     best = options("s3d", 9, 0.01, growth={"sample": 128})
@@ -323,6 +330,8 @@ def test_a_factor_that_no_run_has_is_one_line(tmp_path: Path) -> None:
         layouts(asked("method", "growth.smple"), cells)
     with pytest.raises(BenchError, match=r"^conf/study/why.yaml: baselines: method=s4d: expected one of s2d$"):
         layouts(asked("method", baselines=({"method": "s4d"},)), cells)
+    with pytest.raises(BenchError, match=r"^conf/study/why.yaml: figure.only: method=s4d: expected one of s2d$"):
+        layouts(asked("method", figure={"only": {"method": ["s4d"]}}), cells)
 
 
 def test_options_of_a_setting_can_be_factors(tmp_path: Path) -> None:
