@@ -130,7 +130,7 @@ class SubmititLauncher(BaseSubmititLauncher):
                 ask_for_more(number, frame)
             except SystemExit as end:
                 status = end.code if isinstance(end.code, int) else 1
-            except UncompletedJobError as error:
+            except Exception as error:  # as when Slurm, which queues the job again, ends the command that asked for it
                 print(error, file=sys.stderr)
             sys.stdout.flush()
             sys.stderr.flush()
