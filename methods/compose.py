@@ -12,27 +12,30 @@ The rules of growing differ in both at once. Here each way to choose the layers 
             tiny           what existing weights cannot do
             fresh          drawn weights, and none outgoing
 
-So ``curvature`` and ``split`` are S2D, ``pair`` and ``tiny`` are TINY. A group that can make fewer neurons of a kind
-than its share takes what it can, and the rest of the rung is filled on the network as it then is.
+So ``curvature`` and ``split`` are S2D, ``pair`` and ``tiny`` are TINY, ``proportional`` and ``gradmax`` are GradMax. A
+group that can make fewer neurons of a kind than its share takes what it can, and the other groups the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from bench.core.errors import require_choice
 from bench.growth.budget import Candidate, by_gain
 from bench.growth.method import GrowthContext
-from bench.growth.places import at_random, proportional
+from bench.growth.places import Most, at_random, proportional
 from bench.methods import gradmax, net2net, random_birth, register, s2d, tiny
 from bench.network.groups import Group
-from bench.network.plan import LINE_SEARCH, Birth, GrowthPlan, Split
+from bench.network.plan import Birth, GrowthPlan, Split
 
-Made = list[Split] | list[Birth]
-Maker = Callable[[GrowthContext, Mapping[str, int]], list[Split | Birth]]
-"""Makes the neurons that each group gets, by its name."""
-STEPS: dict[str, float | str] = {"tiny": LINE_SEARCH, "gradmax": gradmax.STEP}
+Change = Split | Birth
+Offer = Mapping[str, Sequence[Change]]
+"""What there is of a kind to choose from, the best of each group first, by its name."""
+
+STEPS: dict[str, float | str] = {"tiny": tiny.Config.epsilon, "gradmax": gradmax.STEP}
 """Of the kinds that have one of their own."""
 
 
@@ -50,7 +53,7 @@ class Config:
 
     def __post_init__(self) -> None:
         require_choice("method.where", self.where, tuple(WHERE))
-        require_choice("method.how", self.how, tuple(HOW))
+        require_choice("method.how", self.how, HOW)
 
 
 @register("compose", Config)
@@ -59,17 +62,23 @@ class Compose:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.step = config.how != "fresh"
+        self.step = config.how in ("split", "equal") or config.where == "curvature"  # that of ties, too
         self.monotone = config.how == "split" and config.where in ("proportional", "curvature")
 
     def propose(self, context: GrowthContext) -> GrowthPlan:
         """Choose how many neurons each group gets, and make them."""
-        counts = WHERE[self.config.where](context, self._groups(context))
-        changes = HOW[self.config.how](context, counts)
+        how, groups = self.config.how, self._groups(context)
+        offer = OFFERED[how](context, groups) if how in OFFERED else None
+        most = {} if offer is None else {group.name: len(offer[group.name]) for group in groups}
+        counts = WHERE[self.config.where](context, groups, most)
+        changes: list[Change] = []
+        for group in groups:
+            count = counts.get(group.name, 0)
+            changes += DRAWN[how](context, group, count) if offer is None else offer[group.name][:count]
         return GrowthPlan(
             tuple(change for change in changes if isinstance(change, Split)),
             tuple(change for change in changes if isinstance(change, Birth)),
-            epsilon=STEPS.get(self.config.how),
+            epsilon=STEPS.get(how),
             stopped=None if changes else "nothing useful",
         )
 
@@ -78,57 +87,59 @@ class Compose:
         return context.bearing if births else context.groups
 
 
-def _proportional(context: GrowthContext, groups: list[Group]) -> dict[str, int]:
-    return proportional(context.budget(), context.seed_widths, [group.name for group in groups])
+def _proportional(context: GrowthContext, groups: list[Group], most: Most) -> dict[str, int]:
+    return proportional(context.budget(), context.seed_widths, [group.name for group in groups], most=most)
 
 
-def _random(context: GrowthContext, groups: list[Group]) -> dict[str, int]:
-    return at_random(context.budget(), {group.name: context.widths[group.name] for group in groups}, context.generator)
+def _random(context: GrowthContext, groups: list[Group], most: Most) -> dict[str, int]:
+    widths = {group.name: context.widths[group.name] for group in groups}
+    return at_random(context.budget(), widths, context.generator, most=most)
 
 
-def _curvature(context: GrowthContext, groups: list[Group]) -> dict[str, int]:
+def _curvature(context: GrowthContext, groups: list[Group], most: Most) -> dict[str, int]:
     names = {group.name for group in groups}
-    return _counted(context, [one for one in s2d.candidates(context) if one.group.name in names])
+    return _counted(context, [one for one in s2d.candidates(context) if one.group.name in names], most)
 
 
-def _pair(context: GrowthContext, groups: list[Group]) -> dict[str, int]:
-    return _counted(context, tiny.worthwhile({group.name: tiny.candidates(context, group) for group in groups}))
+def _pair(context: GrowthContext, groups: list[Group], most: Most) -> dict[str, int]:
+    found = tiny.worthwhile({group.name: tiny.candidates(context, group) for group in groups})
+    return _counted(context, found, most)
 
 
-def _counted(context: GrowthContext, candidates: list[Candidate]) -> dict[str, int]:
+def _counted(context: GrowthContext, candidates: list[Candidate], most: Most) -> dict[str, int]:
     """How many of each group are among those that gain most."""
-    counts: dict[str, int] = {}
-    for taken in context.budget().fill(by_gain(candidates)):
-        counts[taken.group.name] = counts.get(taken.group.name, 0) + taken.added
+    seen, counts = Counter[str](), Counter[str]()
+    there = list[Candidate]()
+    for one in by_gain(candidates):
+        if seen[one.group.name] < most.get(one.group.name, inf):
+            there.append(one)
+        seen[one.group.name] += 1
+    for taken in context.budget().fill(there):
+        counts[taken.group.name] += taken.added
     return counts
 
 
-def _split(context: GrowthContext, counts: Mapping[str, int]) -> list[Split | Birth]:
-    """Each group's neurons of most negative curvature."""
-    by_group: dict[str, list[Candidate]] = {}
-    for one in by_gain(s2d.candidates(context)) if counts else ():
-        by_group.setdefault(one.group.name, []).append(one)
-    chosen = [one for name, count in counts.items() for one in by_group.get(name, [])[:count]]
-    return list(s2d.plan(context, chosen, stable=False).splits)
+def _splits(context: GrowthContext, groups: list[Group]) -> Offer:
+    """Each group's neurons of negative curvature, the most negative first."""
+    offer: dict[str, list[Split]] = {group.name: [] for group in groups}
+    for split in s2d.plan(context, by_gain(s2d.candidates(context)), stable=False).splits:
+        offer.setdefault(split.group.name, []).append(split)
+    return offer
 
 
-def _one_by_one(make: Callable[[GrowthContext, Group, int], Made]) -> Maker:
-    """The neurons of one group after the other."""
-    return lambda context, counts: [
-        one for name, count in counts.items() for one in make(context, context.graph.groups[name], count)
-    ]
-
-
-WHERE: dict[str, Callable[[GrowthContext, list[Group]], dict[str, int]]] = {
+WHERE: dict[str, Callable[[GrowthContext, list[Group], Most], dict[str, int]]] = {
     "proportional": _proportional,
     "curvature": _curvature,
     "pair": _pair,
     "random": _random,
 }
-HOW: dict[str, Maker] = {
-    "split": _split,
-    "equal": _one_by_one(net2net.replicas),
-    "gradmax": _one_by_one(lambda context, group, count: gradmax.candidates(context, group)[:count]),
-    "tiny": _one_by_one(lambda context, group, count: tiny.candidates(context, group)[:count]),
-    "fresh": _one_by_one(random_birth.silent),
+OFFERED: dict[str, Callable[[GrowthContext, list[Group]], Offer]] = {
+    "split": _splits,
+    "gradmax": lambda context, groups: {group.name: gradmax.candidates(context, group) for group in groups},
+    "tiny": lambda context, groups: {group.name: tiny.candidates(context, group) for group in groups},
 }
+DRAWN: dict[str, Callable[[GrowthContext, Group, int], Sequence[Change]]] = {
+    "equal": net2net.replicas,
+    "fresh": random_birth.silent,
+}
+HOW = (*OFFERED, *DRAWN)

@@ -51,26 +51,21 @@ class Config:
 class GradMax:
     """Widen in proportion to the seed network by the outgoing weights of largest gradient."""
 
+    step = False  # but its own
+
     def __init__(self, config: Config) -> None:
         self.config = config
 
     def propose(self, context: GrowthContext) -> GrowthPlan:
         """As many neurons of each group as its share of the rung and its rank allow; the others take what is left."""
         found = {group.name: candidates(context, group, self.config.scale) for group in context.bearing}
-        budget, counts = context.budget(), dict.fromkeys(found, 0)
-        while left := {name: more for name, own in found.items() if (more := len(own) - counts[name])}:
-            added = proportional(budget.copy(), context.seed_widths, left)
-            taken = {name: min(more, left[name]) for name, more in added.items()}
-            if not any(taken.values()):
-                break
-            for name, more in taken.items():
-                budget.add(name, more)
-                counts[name] += more
+        most = {name: len(own) for name, own in found.items()}
+        counts = proportional(context.budget(), context.seed_widths, found, most=most)
         births = [one for name, count in counts.items() for one in found[name][:count]]
         return GrowthPlan(births=tuple(births), epsilon=STEP, stopped=None if births else "rank")
 
 
-def candidates(context: GrowthContext, group: Group, scale: float = 0.5) -> list[Birth]:
+def candidates(context: GrowthContext, group: Group, scale: float = Config.scale) -> list[Birth]:
     """New neurons of a group, those of largest gradient first, as many as there is rank."""
     pair, model = context.pair(group), context.graph.model
     weights, silent = outgoing(model, group).double(), untrained(context)[group.name]

@@ -14,7 +14,7 @@ from bench.growth import fresh
 from bench.growth.method import GrowthContext
 from bench.growth.places import at_random, proportional
 from bench.methods import register
-from bench.network.groups import Group
+from bench.network.groups import Group, Widths
 from bench.network.plan import Birth, GrowthPlan
 
 OUTGOING = ("zero", "pairs")
@@ -58,22 +58,23 @@ class RandomBirth:
             added = proportional(budget, context.seed_widths, names, each)
         make = pairs if self.config.outgoing == "pairs" else silent
         births = [one for group in context.groups for one in make(context, group, added[group.name])]
-        return GrowthPlan(births=tuple(births), stopped=None if births else "pairs")
+        return GrowthPlan(births=tuple(births), stopped="pairs" if each == 2 and not births else None)
 
 
 def silent(context: GrowthContext, group: Group, count: int) -> list[Birth]:
     """Neurons with fresh incoming and no outgoing weights."""
-    model = context.graph.model
-    drawn = fresh.incoming(model, group, count, context.generator)
-    zero = fresh.outgoing(model, group, 1, context.generator)[0] * 0
+    drawn = fresh.incoming(context.graph, group, count, context.generator)
+    zero = fresh.outgoing(context.graph, group, 1, context.generator)[0] * 0
     return [Birth(group, one * 0, zero, base_incoming=one) for one in drawn]
 
 
-def pairs(context: GrowthContext, group: Group, count: int) -> list[Birth]:
-    """An even number of neurons, each two of which have equal incoming and opposite outgoing weights."""
-    model = context.graph.model
-    ins = fresh.incoming(model, group, count // 2, context.generator)
-    outs = fresh.outgoing(model, group, count // 2, context.generator)
+def pairs(context: GrowthContext, group: Group, count: int, widths: Widths | None = None) -> list[Birth]:
+    """An even number of neurons, each two of which have equal incoming and opposite outgoing weights.
+
+    They are drawn as in a network of these widths; None for this one's.
+    """
+    ins = fresh.incoming(context.graph, group, count // 2, context.generator, widths)
+    outs = fresh.outgoing(context.graph, group, count // 2, context.generator, widths)
     return [
         Birth(group, one * 0, other * 0, base_incoming=one, base_outgoing=sign * other)
         for one, other in zip(ins, outs, strict=True)

@@ -55,6 +55,7 @@ class Tiny:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.step = config.epsilon != LINE_SEARCH
 
     def propose(self, context: GrowthContext) -> GrowthPlan:
         """Take new neurons by gain, over all layers, until not one more fits."""
@@ -72,7 +73,7 @@ def worthwhile(births: Mapping[str, Sequence[Birth]]) -> list[Candidate]:
     )
 
 
-def candidates(context: GrowthContext, group: Group, threshold: float = 1e-3) -> list[Birth]:
+def candidates(context: GrowthContext, group: Group, threshold: float = Config.threshold) -> list[Birth]:
     """New neurons of a group, those of largest singular value first."""
     pair = context.pair(group)
     incoming, outgoing = decomposed(pair.N.double(), pair.S.double(), threshold, pair.rounding)

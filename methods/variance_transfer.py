@@ -54,7 +54,8 @@ class VarianceTransfer:
         """Fill the rung with pairs."""
         names = [group.name for group in context.groups]
         added = proportional(context.budget(), context.seed_widths, names, each=2)
-        births = [one for group in context.groups for one in pairs(context, group, added[group.name])]
+        widths = {name: width + added.get(name, 0) for name, width in context.widths.items()}
+        births = [one for group in context.groups for one in pairs(context, group, added[group.name], widths)]
         shares = {name: context.widths[name] / (context.widths[name] + more) for name, more in added.items() if more}
         power = {"sqrt": 0.5, "linear": 1.0, "none": 0.0}[self.config.rescale]
         scale = {name: share**power for name, share in shares.items() if power}

@@ -20,7 +20,7 @@ MACHINE = ("device", "threads")
 """Of those, what a ladder of this cost depends on."""
 
 NO_STEP = ("epsilon",)
-"""Options of growth that change no number of a method without a step."""
+"""Options of growth that change no number of a method without a step, or with its own."""
 
 AFRESH = (*NO_STEP, "epsilon_relative", "condition", "shrink", "perturb", "optimizer_state")
 """Those that change no number of a method whose every stage starts afresh."""

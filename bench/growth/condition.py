@@ -122,9 +122,15 @@ def scale_outgoing(model: nn.Module, group: Group, neurons: int, factor: float) 
 
 
 def _layers(model: nn.Module, fresh: nn.Module) -> Iterator[tuple[Tensor, Tensor, Tensor | None, Tensor | None]]:
-    """Trained weights and the fresh ones, each with the biases of its module; no normalisation is among them."""
+    """Trained weights and the fresh ones, each with the biases of its module; no normalisation is among them.
+
+    What several modules share is the first one's.
+    """
+    seen: set[Tensor] = set()
     for path, module in model.named_modules():
-        own = {name: one for name, one in module.named_parameters(recurse=False) if one.requires_grad}
+        trained = {name: one for name, one in module.named_parameters(recurse=False) if one.requires_grad}
+        own = {name: one for name, one in trained.items() if one not in seen}
+        seen.update(own.values())
         drawn = dict(fresh.get_submodule(path).named_parameters(recurse=False))
         if _normalises(module):
             continue

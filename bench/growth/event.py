@@ -28,12 +28,12 @@ from bench.growth.untouched import remembered
 from bench.network.graph import CHECKED, Graph
 from bench.network.modes import evaluation
 from bench.network.newborn import settle
-from bench.network.plan import LINE_SEARCH, GrowthPlan, relative, validate
+from bench.network.plan import LINE_SEARCH, LONGEST_STEP, GrowthPlan, relative, validate
 from bench.network.quadratic import CostModel
 from bench.network.surgery import apply
 
 STEP_RANGE = (1e-3, 4.0)
-"""Steps that the line search considers."""
+"""Steps that the line search begins with: directions of length 1 need none beyond."""
 
 USUAL = 1e-2
 """Step by which ties of max pooling count before the line search has found one: the published one."""
@@ -374,13 +374,19 @@ class GrowthEvent:
 
 
 def line_search(loss: Callable[[float], float], points: int = 10) -> float:
-    """The step that lowers the loss most: the best of a geometric grid over `STEP_RANGE`, refined around it."""
+    """The step that lowers the loss most: the best of a geometric grid over `STEP_RANGE`, refined around it.
+
+    Where the longest is the best, as it may be of directions that are short, the grid goes on, to `LONGEST_STEP` at
+    most.
+    """
     from scipy.optimize import minimize_scalar  # half a second that most runs need not wait for
 
     low, high = (log(step) for step in STEP_RANGE)
     grid = [low + (high - low) * i / (points - 1) for i in range(points)]
     losses = [loss(step) for step in grid]
-    best = min(range(points), key=losses.__getitem__)
-    bounds = (grid[max(best - 1, 0)], grid[min(best + 1, points - 1)])
+    while (best := min(range(len(grid)), key=losses.__getitem__)) == len(grid) - 1 and grid[-1] < log(LONGEST_STEP):
+        grid.append(min(grid[-1] + (high - low) / (points - 1), log(LONGEST_STEP)))
+        losses.append(loss(grid[-1]))
+    bounds = (grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)])
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 0.05, "maxiter": 12})
     return exp(float(found.x) if found.fun < losses[best] else grid[best])

@@ -199,9 +199,10 @@ class GrowthMethod(Protocol):
     ``check(graph)``, that is called before anything is trained and may raise `ConfigError` for options that do not
     suit the network.
 
-    A method that displaces nothing says so by an attribute ``step = False``: then ``growth.epsilon`` changes no number,
-    and one run stands for all its values. Without the attribute a method is taken to have a step. One whose plans all
-    start afresh says ``inherits = False`` as well: then what is done to a grown network changes no number either.
+    A method in which ``growth.epsilon`` does not enter, as it displaces nothing or has a step of its own, says so by an
+    attribute ``step = False``: then one run stands for all values. Without the attribute it is taken to enter. One
+    whose plans all start afresh says ``inherits = False`` as well: then what is done to a grown network changes no
+    number either.
 
     One that wants something done to the weights after growing has an attribute ``condition``
     (`bench.growth.condition.Condition`); it holds where ``growth.condition``, ``shrink`` and ``perturb`` say nothing.
@@ -242,7 +243,7 @@ def make(options: Options) -> GrowthMethod:
 
 
 def has_step(method: object) -> bool:
-    """Whether a method displaces what it splits; its attribute ``step`` says so (`GrowthMethod`)."""
+    """Whether ``growth.epsilon`` enters in a method; its attribute ``step`` says so (`GrowthMethod`)."""
     with foreign(f"{type(method).__name__}.step"):
         return bool(getattr(method, "step", True))
 

@@ -148,7 +148,9 @@ class GrowthPlan:
     def of(self, names: Collection[str]) -> GrowthPlan:
         """The part of it that grows the groups of these names."""
         splits = tuple(split for split in self.splits if split.group.name in names)
-        return replace(self, splits=splits, births=tuple(one for one in self.births if one.group.name in names))
+        births = tuple(birth for birth in self.births if birth.group.name in names)
+        scale = {name: factor for name, factor in self.scale.items() if name in names}
+        return replace(self, splits=splits, births=births, scale=scale)
 
     def added(self) -> dict[str, int]:
         """Neurons added to each group, by name."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,15 +17,16 @@ from bench.check import _failure as failure
 from bench.check import outcomes
 from bench.core.errors import BenchError, Refused
 from bench.core.registry import NoOptions
-from bench.growth.method import GrowthContext, GrowthMethod, has_step
+from bench.growth.config import GrowthConfig
+from bench.growth.method import GrowthContext, has_step, make
 from bench.growth.rules import (
     RULES,
     Rule,
     answers_in_plain_numbers,
     counts_are_true,
-    displaces_nothing_without_a_step,
     grows_within_rung,
     inherits_nothing_if_it_says_so,
+    is_the_same_at_any_step,
     leaves_the_model_alone,
     predicts_its_drop,
     repeats_itself,
@@ -41,8 +43,7 @@ from bench.growth.untouched import (
     what_it_is_told,
 )
 from bench.methods import registry
-from bench.methods.net2net import Config, Net2Net
-from bench.methods.static import Static
+from bench.methods.compose import HOW, WHERE
 from bench.network.plan import GrowthPlan, Split
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,13 +90,6 @@ class LateDisplacing(Honest):
     def propose(self, context: GrowthContext) -> GrowthPlan:
         first = context.widths == context.seed_widths
         return halves(context, None if first else along(context))
-
-
-class Restarting(Honest):
-    """Has directions, which are not carried out, for the network starts afresh."""
-
-    def propose(self, context: GrowthContext) -> GrowthPlan:
-        return GrowthPlan(halves(context, along(context)).splits, restart=True)
 
 
 class Inheriting(Honest):
@@ -235,9 +229,8 @@ class Leaving(Honest):
 
 
 BREAKERS: list[tuple[type[Honest], Rule, str]] = [
-    (Displacing, displaces_nothing_without_a_step, "it says step = False and displaces what it splits by [0.01"),
-    (LateDisplacing, displaces_nothing_without_a_step, "it says step = False and displaces what it splits by ["),
-    (Restarting, displaces_nothing_without_a_step, "it says step = False and its plan has directions"),
+    (Displacing, is_the_same_at_any_step, "it says step = False and displaces what it splits by [0.01"),
+    (LateDisplacing, is_the_same_at_any_step, "it says step = False and displaces what it splits by ["),
     (Inheriting, inherits_nothing_if_it_says_so, "it says inherits = False and its plan grows the network"),
     (Boasting, predicts_its_drop, "predicted a change of -"),
     (Silent, says_why_it_stops, "nothing was proposed although there was room, without a reason"),
@@ -304,11 +297,29 @@ def test_every_rule_is_broken_by_somebody() -> None:
     assert {rule for _, rule, _ in BREAKERS} == set(RULES)
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("method", [Static(NoOptions()), Net2Net(Config(step=False)), Net2Net(Config())])
-def test_methods_without_a_step_keep_the_rule_and_others_are_not_asked(method: GrowthMethod, network: str) -> None:
-    assert has_step(method) == (isinstance(method, Net2Net) and method.step)
-    displaces_nothing_without_a_step(lambda: method, NETWORKS[network])
+OPTIONS: list[dict[str, object]] = [
+    *({"name": name} for name in registry.names() if name != "retrain"),  # which grows nothing by itself
+    {"name": "net2net", "step": False},
+    {"name": "tiny", "epsilon": "growth"},
+    *({"name": "compose", "where": where, "how": how} for where in WHERE for how in HOW),
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: " ".join(map(str, options.values())))
+def test_a_method_says_that_it_has_a_step_if_and_only_if_some_network_feels_one(options: dict[str, object]) -> None:
+    def states(build: Callable[[], nn.Module]) -> Iterator[dict[str, torch.Tensor]]:
+        for epsilon in (0.01, 1.0):
+            settle()
+            event, target = trial(make(options), build(), 1.7, GrowthConfig(epsilon=epsilon))
+            with suppress(Refused):
+                event.grow(target)
+            yield event.graph.model.state_dict()
+
+    def feels(build: Callable[[], nn.Module]) -> bool:
+        one, two = states(build)
+        return one.keys() != two.keys() or any(not torch.equal(tensor, two[name]) for name, tensor in one.items())
+
+    assert has_step(make(options)) == any(map(feels, NETWORKS.values()))
 
 
 def test_a_method_that_says_nothing_has_a_step() -> None:

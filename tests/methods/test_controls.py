@@ -97,7 +97,7 @@ def test_splits_of_static_are_spread_evenly() -> None:
 def test_the_controls_say_that_they_have_no_step_and_take_no_options() -> None:
     without = {name for name in registry.names() if not has_step(method(name))}
     controls = {"static", "static_matched", "shrink_perturb"}
-    assert without == {*controls, "random_birth", "senn", "variance_transfer"}
+    assert without == {*controls, "gradmax", "random_birth", "senn", "tiny", "variance_transfer"}
     assert not has_step(method("net2net", step=False))
     for name in controls:
         assert registry[name].defaults() == {"name": name}

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from bench.core.errors import ConfigError, Refused
 from bench.growth.grower import Grower
 from bench.growth.method import GrowthContext, has_step
-from bench.methods import gradmax, senn, tiny
+from bench.methods import gradmax, s2d, senn, tiny
 from bench.methods.compose import HOW, WHERE
 from bench.network.graph import Graph
 from bench.network.groups import Group, outgoing, theta
@@ -194,6 +194,19 @@ def test_tiny_takes_the_neurons_of_largest_gain_over_all_layers() -> None:
     assert all(birth.base_incoming is None and birth.base_outgoing is None for birth in plan.births)
 
 
+def test_tiny_s_step_is_as_long_as_the_loss_falls() -> None:
+    """Its directions are as short as what is left to do: a step of 4 is no end."""
+    context = context_of(named("two_consumers"), ratio=1.5)
+    sample = context.curvature.sample
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(outputs / 100, targets)
+
+    grower = Grower(context.graph.model, sample.inputs, "tiny", epsilon=0.01)
+    steps = grower.grow(sample.inputs, sample.targets, loss, ratio=1.2).record.epsilon
+    assert max(steps) > 4.5
+
+
 @pytest.mark.parametrize("epsilon", [0.01, 0.3])
 def test_tiny_searches_its_step_whatever_growth_says(epsilon: float) -> None:
     found = []
@@ -316,15 +329,16 @@ def test_senn_grows_where_the_score_rises_by_its_threshold() -> None:
 # -- fresh neurons -----------------------------------------------------------------------------------------------------
 
 
-def bounds(context: GrowthContext, group: Group, of: str) -> Tensor:
-    """``1 / sqrt(fan-in)`` of the layer of each weight."""
+def bounds(context: GrowthContext, group: Group, of: str, network: nn.Module | None = None) -> Tensor:
+    """``1 / sqrt(fan-in)`` of the layer of each weight, as it is in another network of other widths if one is given."""
     found = []
     for slot in group.consumers if of == "outgoing" else [s for p in group.producers for s in p.slots]:
         layer: Any = context.graph.model.get_submodule(slot.tensor.rpartition(".")[0])
         entries = layer.weight[0].numel() if slot.tensor.endswith("weight") else 1
         if of == "outgoing":
             entries = layer.weight[:, 0].numel() * slot.block(group.name)
-        found += [layer.weight[0].numel() ** -0.5] * entries
+        there: Any = (network or context.graph.model).get_submodule(slot.tensor.rpartition(".")[0])
+        found += [there.weight[0].numel() ** -0.5] * entries
     return torch.tensor(found, dtype=torch.float64)
 
 
@@ -397,6 +411,22 @@ def test_variance_transfer_scales_what_was_there(rescale: str, power: float) -> 
         assert torch.equal(made[old::2], made[old + 1 :: 2])
 
 
+@pytest.mark.parametrize("name", ["mlp", "norm", "flatten", "two_consumers"])
+def test_variance_transfer_draws_as_a_network_of_the_new_widths_does(name: str) -> None:
+    context = context_of(named(name), ratio=30.0)
+    plan = proposed("variance_transfer", context)
+    grown = copy.deepcopy(context.graph.model)
+    apply(grown, None, plan, 0.0)
+    for group in context.groups:
+        births = [birth for birth in plan.births if birth.group == group]
+        assert len(births) >= 2
+        for kind in ("incoming", "outgoing"):
+            drawn = torch.stack([getattr(birth, f"base_{kind}") for birth in births])
+            most = float((drawn / bounds(context, group, kind, grown)).abs().max())
+            assert 0.8 < most <= 1
+        assert (bounds(context, group, "outgoing", grown) < bounds(context, group, "outgoing")).all()
+
+
 def test_behind_a_norm_variance_transfer_leaves_the_function_of_training_alone() -> None:
     net = named("norm")
     model, (inputs, targets) = net.model(), net.sample(20)
@@ -417,9 +447,9 @@ def test_behind_a_norm_variance_transfer_leaves_the_function_of_training_alone()
 
 
 @pytest.mark.parametrize("name", ["norm", "two_consumers", "flatten"])
-def test_compose_of_curvature_and_split_is_s2d_and_of_pair_and_tiny_is_tiny(name: str) -> None:
-    for where, how, other in (("curvature", "split", "s2d"), ("pair", "tiny", "tiny")):
-        context = context_of(named(name), ratio=1.8)
+def test_compose_has_s2d_tiny_and_gradmax_among_its_pairs(name: str) -> None:
+    for where, how, other in (("curvature", "split", "s2d"), ("pair", "tiny", "tiny"), ("proportional", "gradmax", "")):
+        context, other = context_of(named(name), ratio=1.8), other or how
         one, two = proposed("compose", context, where=where, how=how), proposed(other, context)
         assert sorted(map(str, described(one))) == sorted(map(str, described(two)))
         assert one.changes
@@ -437,8 +467,28 @@ def test_every_choice_of_layers_goes_with_every_choice_of_neurons(net: Net, wher
     assert loss(context, plan, 0.0) == pytest.approx(loss(context, GrowthPlan(), 0.0), rel=1e-12)
     assert bool(plan.splits) == (how in ("split", "equal"))
     assert bool(plan.births) == (how not in ("split", "equal"))
-    assert has_step(method("compose", where=where, how=how)) == (how != "fresh")
     assert plan.epsilon == {"tiny": LINE_SEARCH, "gradmax": 1e-3}.get(how)
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("how", ["gradmax", "tiny", "split"])
+def test_what_a_group_cannot_take_the_others_do(where: str, how: str) -> None:
+    """Few neurons of these kinds are there to be had behind three classes; a group that has none left holds none up."""
+    context = context_of(named("mlp"), ratio=30.0)
+    plan = proposed("compose", context, where=where, how=how)
+    added = plan.added()
+    for group in context.groups:
+        offered = {
+            "gradmax": lambda group=group: len(gradmax.candidates(context, group)),
+            "tiny": lambda group=group: len(tiny.candidates(context, group)),
+            "split": lambda group=group: sum(one.group == group for one in s2d.candidates(context)),
+        }[how]()
+        worthwhile = offered
+        if where == "pair":
+            worthwhile = len(tiny.worthwhile({group.name: tiny.candidates(context, group)}))
+        if where == "curvature":
+            worthwhile = sum(one.group == group for one in s2d.candidates(context))
+        assert added.get(group.name, 0) == min(offered, worthwhile)  # the rung has room for all
 
 
 def test_compose_s_options_are_named() -> None:

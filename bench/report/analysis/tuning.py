@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from statistics import fmean
 
+from bench.core.identity import unused_in
 from bench.core.numbers import DASH
 from bench.core.record import RunRecord, RunState
 from bench.report.read.settings import Setting, Variant
@@ -32,7 +33,7 @@ class Contender:
 
     label: str  # the variant's
     method: str  # the method's name
-    step: Step | None  # None where the method has none, as controls from scratch
+    step: Step | None  # None where the method has none, as controls from scratch, or its own
     tried: tuple[Tried, ...]  # the steps to choose from
     runs: dict[int, RunRecord]  # done, by seed
     variant: Variant
@@ -62,7 +63,8 @@ def done(variant: Variant) -> list[tuple[Step, RunRecord]]:
 
 def _contender(variant: Variant, accuracy: bool) -> Contender:
     growths = [stage.growth for _, record in done(variant) for stage in record.stages if stage.growth]
-    if not any(any(growth.epsilon or ()) for growth in growths):  # nothing was ever displaced
+    is_displaced = any(any(growth.epsilon or ()) for growth in growths)
+    if not is_displaced or all(unused_in(cell.options, cell.id) for cell in variant.cells):
         merged = {record.seed: record for _, record in reversed(done(variant))}  # of several steps, the first
         return Contender(variant.label, variant.method, None, (), dict(sorted(merged.items())), variant)
     runs: dict[Step, dict[int, RunRecord]] = {}

@@ -121,6 +121,29 @@ def test_rescaling_takes_a_share_of_a_fresh_layer_and_keeps_its_norm() -> None:
     assert torch.equal(model[7].bias, fresh[7].bias)
 
 
+class Tied(nn.Module):
+    """An embedding that is the output layer's weight as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.hidden = nn.Embedding(6, 4), nn.Linear(4, 4)
+        self.output = nn.Linear(4, 6)
+        self.output.weight = self.embedding.weight
+
+
+@pytest.mark.parametrize("how", [HALVES, Condition("rescale", perturb=0.3)])
+def test_what_layers_share_is_conditioned_once(how: Condition) -> None:
+    model, fresh = Tied(), Tied()
+    with torch.no_grad():
+        model.embedding.weight.mul_(3)
+    before, drawn = model.embedding.weight.detach().clone(), fresh.embedding.weight
+    condition(model, fresh, how)
+    share = how.perturb
+    factor = 0.5 if how is HALVES else (1 - share**2) ** 0.5 * drawn.norm() / before.norm()
+    assert torch.allclose(model.embedding.weight, factor * before + share * drawn, atol=1e-6)
+    assert model.output.weight is model.embedding.weight
+
+
 def test_what_is_frozen_or_of_no_length_is_left_alone() -> None:
     model, fresh = shifted(), network(1)
     model[7].requires_grad_(False)

@@ -22,7 +22,7 @@ from bench.methods.net2net import Net2Net
 from bench.methods.s2d import S2D
 from bench.methods.s2d import Config as S2DConfig
 from bench.methods.static import Static, StaticMatched
-from bench.network.plan import GrowthPlan
+from bench.network.plan import LONGEST_STEP, GrowthPlan
 
 
 @pytest.mark.parametrize("method", [Static, StaticMatched])
@@ -160,10 +160,17 @@ def test_a_minimum_in_the_range_is_found(best: float) -> None:
     assert line_search(lambda step: (step - log(best)) ** 2) == pytest.approx(best, rel=0.1)
 
 
-def test_a_loss_that_only_falls_or_rises_ends_at_the_range() -> None:
-    low, high = STEP_RANGE
-    assert line_search(lambda step: step) == pytest.approx(low, rel=0.1)
-    assert line_search(lambda step: -step) == pytest.approx(high, rel=0.1)
+def test_a_loss_that_only_falls_or_rises_ends_at_the_shortest_or_the_longest_step() -> None:
+    assert line_search(lambda step: step) == pytest.approx(STEP_RANGE[0], rel=0.1)
+    assert line_search(lambda step: -step) == pytest.approx(LONGEST_STEP, rel=0.1)
+
+
+@pytest.mark.parametrize("wanted", [0.02, 1.0, 3.9, 4.1, 11.0, 300.0])
+def test_the_step_of_least_loss_is_found_however_long_it_is(wanted: float) -> None:
+    assert line_search(lambda step: (step - log(wanted)) ** 2) == pytest.approx(wanted, rel=0.05)
+
+
+def test_a_loss_that_overflows_beyond_a_step_has_one_before_it() -> None:
     assert line_search(lambda step: float("inf") if exp(step) > 0.02 else -step) < 0.02
 
 
