@@ -16,6 +16,10 @@ from bench.core.errors import StorageError
 PARTIAL = ".partial"
 """How the names of files end that are being written."""
 
+PROBING = 0.5
+"""Seconds that a lock may be held by those who only ask whether somebody has it; it takes them less than one in a
+thousand."""
+
 MOST_BYTES = 2**28
 """Of a text that is read whole."""
 
@@ -62,18 +66,18 @@ def read_file(path: Path, most: int = MOST_BYTES) -> bytes:
 
 
 @contextmanager
-def locked(path: Path, wait: bool = True) -> Iterator[None]:
+def locked(path: Path, wait: float = -1) -> Iterator[None]:
     """Hold the lock that a file is.
 
     Args:
         path: The file; it is made where it is not there.
-        wait: Whether to wait for a process that has it.
+        wait: Seconds to wait for a process that has it; below zero for as long as it takes.
 
     Raises:
-        Timeout: Another process has it, and we do not wait.
+        Timeout: Another process has it for longer.
         StorageError: The file system keeps no locks, or the file cannot be made.
     """
-    lock = FileLock(path, timeout=-1 if wait else 0)
+    lock = FileLock(path, timeout=wait)
     try:
         lock.acquire()
     except Timeout:
@@ -94,7 +98,7 @@ def is_locked(path: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        with locked(path, wait=False):
+        with locked(path, wait=0):
             return False
     except Timeout:
         return True

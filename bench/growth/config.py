@@ -142,11 +142,11 @@ def rungs(seed_cost: float, growth: GrowthConfig) -> list[float]:
     require(growth.budget >= seed_cost, "growth.budget", growth.budget, expected)
     most = f"at most {MOST_GROWTH:,.0f} times the seed network's {growth.cost}, {seed_cost:.0f}"
     require(growth.budget <= MOST_GROWTH * seed_cost, "growth.budget", growth.budget, most)
-    made = [seed_cost]
     needed = log(growth.budget / seed_cost) / log(growth.ratio)
     least = ceil(1e4 * (growth.budget / seed_cost) ** (1 / MOST_STAGES)) / 1e4
     expected = f"at least {least:g}, to come to growth.budget={growth.budget:g} in {MOST_STAGES} stages"
     require(needed <= MOST_STAGES, "growth.ratio", growth.ratio, expected)
-    while made[-1] < growth.budget:
-        made.append(min(made[-1] * growth.ratio, growth.budget))
-    return made
+    made = [seed_cost]
+    while len(made) < needed - 1e-9:  # a budget that is a power of the ratio has no rung just below it
+        made.append(made[-1] * growth.ratio)
+    return [*made, growth.budget] if growth.budget > seed_cost else made

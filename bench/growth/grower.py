@@ -239,6 +239,7 @@ class Grower:
         ratio: float | None = None,
         budget: float | None = None,
         epochs: int = 0,
+        recipe: int | None = None,
     ) -> Growth:
         """Grow the model in place, as far as the method finds useful and the target allows.
 
@@ -253,6 +254,8 @@ class Grower:
             ratio: The target as a multiple of what the model costs now; this or ``budget``.
             budget: The target in units of the cost.
             epochs: Epochs trained since the last event; only methods that match the cost of training ask.
+            recipe: Epochs that a grown network is trained for, before this event and after it, whatever a control has
+                asked for (``plan.epochs``); None for those of the first event.
 
         Raises:
             BenchError: An argument does not suit; the method declines; or a plan of its changes the function, cannot
@@ -263,12 +266,15 @@ class Grower:
         for one in listed:
             check_state(one, self.config.optimizer_state)
         target = self._target(ratio, budget)
-        require(isinstance(epochs, int) and epochs >= 0, "epochs", epochs, "a whole number of at least 0")
+        if recipe is None:
+            recipe = self.history[0].planned if self.history else epochs
+        for name, number in (("epochs", epochs), ("recipe", recipe)):
+            require(isinstance(number, int) and number >= 0, name, number, "a whole number of at least 0")
         with self._usual():
             measured_on = self._sample(inputs, targets, loss)
-            self.history.append(Trained(self.models["macs"].of(self.widths), epochs))
+            self.history.append(Trained(self.models["macs"].of(self.widths), epochs, recipe))
             try:
-                return self.grow_to(target, measured_on, listed, twins, epochs)
+                return self.grow_to(target, measured_on, listed, twins, recipe)
             except BaseException:
                 self.history.pop()  # the stage goes on, and is counted when it ends
                 raise

@@ -170,11 +170,20 @@ def cost_models(graph: Graph, needed: str = "params") -> dict[str, CostModel]:
                 made = entry.make({}).model(graph)
                 if not isinstance(made, CostModel):
                     raise TypeError(f"made a {type(made).__name__}; expected a CostModel")
+            if entry.name == needed:
+                _require_growth(entry.name, made, graph)
             found[entry.name] = made
         except BenchError:
             if entry.name == needed or entry.factory.__module__ == __name__:
                 raise
     return found
+
+
+def _require_growth(name: str, model: CostModel, graph: Graph) -> None:
+    """Raise `BenchError` where a neuron costs nothing: no rung would ever be full."""
+    for group, added in zip(model.groups, model.marginal(model.vector(graph.widths())), strict=True):
+        if not added > 0:
+            raise BenchError(f"growth.cost={name}: one more neuron of {group} adds {added:g}; expected more than 0")
 
 
 def whole(value: float) -> Number:

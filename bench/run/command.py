@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from bench.core.errors import BenchError, Busy
-from bench.core.files import locked
+from bench.core.files import PROBING, locked
 from bench.core.loading import load_torch
 from bench.core.options import Options, check_form
 from bench.core.provenance import WEIGHTS, changes, digest_of_file, outdated, stamp
@@ -112,7 +112,7 @@ def _execute(folder: RunFolder, options: Options, quiet: bool) -> tuple[RunRecor
         made = Run(settings, folder, Callbacks([*listeners, *loggers]))
         folder.path.mkdir(parents=True, exist_ok=True)
         try:
-            stack.enter_context(locked(folder.lock_path, wait=False))
+            stack.enter_context(locked(folder.lock_path, wait=PROBING))
         except Timeout:
             raise Busy(f"another process is at this run: {folder.path}") from None
         folder.tidy()

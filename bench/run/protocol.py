@@ -279,13 +279,13 @@ class Run:
 
     def _is_over(self) -> bool:
         """Whether a trigger ends the stage at hand: not the last, nor one that starts afresh."""
-        progress = self.progress
-        grown = progress.growth is not None and not progress.growth.restart
-        if not grown or progress.stage == len(self.ladder.rungs) - 1:
+        progress, growth = self.progress, self.progress.growth
+        if growth is None or growth.restart or progress.stage == len(self.ladder.rungs) - 1:
             return False
         if self.settings.train.when == RANK:
             found = diagnostics.ranks(self.graph, self.probe).values()
             progress.ranks.append(fmean(found) if found else 0.0)
+            growth.flops += 2 * self._macs() * len(self.probe)
         return is_over(self.settings.train, progress.train_losses, progress.val_losses, progress.ranks)
 
     def _train(self, save: Callable[[], None]) -> None:
@@ -299,12 +299,12 @@ class Run:
             nonlocal saved, unpaid
             entered = time.perf_counter()
             val_loss = evaluate(self.model, data, data.validation, settings.run.precision).loss
-            progress.eval_seconds += time.perf_counter() - entered
             progress.epoch = epoch + 1
             progress.train_losses.append(loss)
             progress.val_losses.append(val_loss if isfinite(val_loss) else None)
-            self.callback.on_epoch_end(loss, val_loss)
             over = self._is_over()
+            progress.eval_seconds += time.perf_counter() - entered
+            self.callback.on_epoch_end(loss, val_loss)
             if over:
                 progress.epochs = progress.epoch
             if time.monotonic() - saved >= settings.run.checkpoint_seconds and progress.epoch < progress.epochs:

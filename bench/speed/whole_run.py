@@ -36,9 +36,10 @@ def whole_run(settings: Settings, repeats: int) -> Row:
 
 def _once(settings: Settings) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
-        at = RunFolder(Path(folder), settings.options)
+        here = Settings.of({**settings.options, "runs_dir": folder})
+        at = RunFolder(Path(folder), here.options)
         started = time.perf_counter()
-        record = Run(settings, at, Callback()).execute()
+        record = Run(here, at, Callback()).execute()
         total = time.perf_counter() - started
     seconds = {phase: float(sum(getattr(stage.seconds, phase) for stage in record.stages)) for phase in PHASES}
     return {**seconds, "overhead": total - sum(seconds.values()), "total": total}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 from filelock import Timeout
 
 from bench.core.errors import StorageError
-from bench.core.files import is_locked, locked, read_file, set_aside, write_atomic
+from bench.core.files import PROBING, is_locked, locked, read_file, set_aside, write_atomic
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +85,28 @@ def test_a_lock_that_another_has_is_told_apart(tmp_path: Path) -> None:
     path = tmp_path / ".lock"
     with locked(path):
         assert is_locked(path)
-        with pytest.raises(Timeout), locked(path, wait=False):
+        with pytest.raises(Timeout), locked(path, wait=0.1):
             pass
     assert not is_locked(path)
+
+
+def test_who_only_asks_keeps_nobody_from_a_lock(tmp_path: Path) -> None:
+    path, asking = tmp_path / ".lock", threading.Event()
+    path.touch()
+    asking.set()
+
+    def ask() -> None:
+        while asking.is_set():
+            is_locked(path)
+
+    others = [threading.Thread(target=ask) for _ in range(3)]
+    for one in others:
+        one.start()
+    try:
+        for _ in range(300):
+            with locked(path, wait=PROBING):
+                pass
+    finally:
+        asking.clear()
+        for one in others:
+            one.join()

@@ -455,6 +455,18 @@ def test_an_event_that_fails_counts_no_training_twice() -> None:
     assert [one.epochs for one in grower.history] == [3]
 
 
+@pytest.mark.parametrize("recipe", [None, 10])
+def test_a_control_that_is_trained_for_as_long_as_it_asks_matches_what_growing_spends(recipe: int | None) -> None:
+    grower = Grower(network(), INPUTS[:1], "static_matched", build=network)
+    macs, trained, asked = [grower.costs["macs"]], 10, []
+    for _ in range(4):
+        growth = grown(grower, epochs=trained, recipe=recipe)
+        macs.append(growth.after["macs"])
+        asked.append(trained := growth.plan.epochs)
+    assert asked == [round(10 * sum(macs[: k + 1]) / macs[k + 1]) + 10 for k in range(4)]
+    assert [one.epochs for one in grower.history] == [10, *asked[:3]]
+
+
 class Exp(nn.Module):
     """Overflows after long steps."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -61,3 +62,20 @@ def test_what_ends_is_let_through() -> None:
     assert rungs(330.0, GrowthConfig(stages=1, ratio=1e6))[-1] == 330e6
     assert rungs(330.0, GrowthConfig(budget=330e6))[-1] == 330e6
     assert rungs(330.0, GrowthConfig(stages=0, ratio=1e6)) == [330.0]
+
+
+@pytest.mark.parametrize(
+    ("seed", "ratio", "budget", "stages"),
+    [
+        (975.0, 1.4, 1911.0, 2),
+        (1000.0, 1.1, 1610.51, 5),
+        (330.0, 1.5, 330.0, 0),
+        (330.0, 1.5, 331.0, 1),
+        (7.0, 2.0, 30.0, 3),
+    ],
+)
+def test_a_ladder_to_a_budget_has_no_rung_twice(seed: float, ratio: float, budget: float, stages: int) -> None:
+    made = rungs(seed, GrowthConfig(budget=budget, ratio=ratio))
+    assert len(made) == stages + 1
+    assert (made[0], made[-1]) == (seed, budget)
+    assert all(one * 1.0001 < other <= one * ratio * (1 + 1e-9) for one, other in pairwise(made))

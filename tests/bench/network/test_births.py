@@ -537,8 +537,8 @@ def test_good_births_pass() -> None:
     assert not GrowthPlan(births=(Birth(GRAPH.groups["0"], IN * 0, OUT * 0, IN, OUT),)).has_directions
     for one in ({"incoming": IN}, {"outgoing": OUT}):
         assert replace(GOOD, **{"incoming": IN * 0, "outgoing": OUT * 0, **one}).has_directions
-    assert plan.of({"2"}).births == ()
-    assert plan.of({"0"}).births == births
+    assert (plan.of({"2"}).births, plan.of({"2"}).scale) == ((), {"2": 2})
+    assert (plan.of({"0"}).births, plan.of({"0"}).scale) == (births, {"0": 0.5})
 
 
 BAD: dict[str, GrowthPlan] = {

@@ -196,3 +196,22 @@ def test_a_foreign_cost_that_fails_is_left_out_unless_it_is_asked_for() -> None:
             cost_models(graph, "failing")
     finally:
         del costs._entries["failing"]
+
+
+def test_a_cost_that_a_neuron_adds_nothing_to_is_no_ladder() -> None:
+    class Free(Cost):
+        def model(self, graph: Graph) -> CostModel:
+            costs = np.ones(len(graph.groups))
+            costs[-1] = 0
+            return CostModel(tuple(graph.groups), 1.0, costs, np.zeros((len(costs), len(costs))))
+
+    costs.names()
+    costs.register("free")(Free)
+    try:
+        graph = named("mlp").graph()
+        assert "free" in cost_models(graph)  # beside others it stops nobody
+        last = list(graph.groups)[-1]
+        with pytest.raises(BenchError, match=rf"^growth\.cost=free: one more neuron of {last} adds 0; expected more"):
+            cost_models(graph, "free")
+    finally:
+        del costs._entries["free"]

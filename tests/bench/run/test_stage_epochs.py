@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from bench.core.errors import ConfigError
 from bench.core.record import RunRecord
+from bench.curvature.sample import Sample
+from bench.growth import diagnostics
+from bench.network.graph import Graph
 from tests.runs import Counting, Fatal, Killed, numbers, prepared
 
 LONG = ("method=net2net", "growth.stages=3", "train.epochs=4")
@@ -63,6 +67,26 @@ def test_a_trigger_ends_stages_and_what_it_leaves_goes_to_the_last(trigger: str,
     with pytest.raises(Killed):
         prepared(tmp_path / "b", *LONG, *TRIGGERS[trigger], ALWAYS, callback=Fatal(4)).execute()
     assert numbers(prepared(tmp_path / "b", *LONG, *TRIGGERS[trigger], ALWAYS).execute()) == numbers(record)
+
+
+def test_what_a_trigger_looks_at_is_paid_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at the ranks costs a forward pass over its examples, and its time."""
+    ranks = diagnostics.ranks
+
+    def slowly(graph: Graph, sample: Sample) -> dict[str, float]:
+        time.sleep(0.1)
+        return ranks(graph, sample)
+
+    plain = prepared(tmp_path / "a", *LONG).execute()
+    run = prepared(tmp_path / "b", *LONG, "train.when=rank", "train.rank=0.01")  # never reached
+    monkeypatch.setattr(diagnostics, "ranks", slowly)
+    record = run.execute()
+    assert epochs(record) == epochs(plain) == [2, 4, 4, 4]
+    for stage, other in zip(record.stages[1:3], plain.stages[1:3], strict=True):
+        looks = 4 * 2 * stage.costs["macs"] * len(run.probe)
+        assert stage.growth.flops - other.growth.flops == pytest.approx(looks)
+        assert stage.seconds.eval >= 4 * 0.1
+    assert record.stages[3].growth.flops == plain.stages[3].growth.flops
 
 
 def test_controls_that_start_afresh_have_no_trigger(tmp_path: Path) -> None:

@@ -66,6 +66,12 @@ def test_a_whole_run_is_the_sum_of_its_parts():
     assert (row["method"], row["backbone"], row["data"], row["stages"]) == ("s3d", "mlp", "digits", 1)
 
 
+def test_a_run_that_is_followed_is_made_each_time_and_leaves_nothing(tmp_path):
+    row = whole_run(settings("method=retrain", "method.of=random_split", f"runs_dir={tmp_path}"), repeats=2)
+    assert row["method"] == "retrain"
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_command_prints_and_writes(tmp_path, capsys):
     parts.report(settings(), ["run"], 1, str(tmp_path))
     printed = capsys.readouterr()
