@@ -71,7 +71,7 @@ def drawn(config: ReproduceConfig) -> list[Stored]:
     found = stored(Path(config.folder))
     known = [one for one in found if one.command]
     if len(known) < len(found):
-        note(f"{plural(len(found) - len(known), 'run')} of {len(found)} left out: their tables have no command")
+        note(f"{len(found) - len(known)} of {plural(len(found), 'run')} left out, for which the tables have no command")
     require(bool(known), "folder", config.folder, "one with finished runs and their commands (runs.csv and stages.csv)")
     return Random(config.seed).sample(known, min(config.cells, len(known)))
 

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import prod, sqrt
+from math import inf, prod, sqrt
 from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from bench.report.analysis.choice import Choice, choose
 from bench.report.analysis.compare import AREA, LAST
 from bench.report.analysis.rungs import Row, as_columns, common_sizes, size_curve, spent
-from bench.report.analysis.statistics import FEWEST, LEVEL, area, holm, mean_interval, paired
+from bench.report.analysis.statistics import (
+    FEWEST,
+    LEVEL,
+    ROUNDING,
+    Mean,
+    area,
+    differences,
+    holm,
+    mean_interval,
+    paired,
+)
 from bench.report.read.arguments import value_text
 from bench.study.layout import Layout, Values
 
@@ -52,37 +63,41 @@ def scores(layout: Layout, measure: str) -> Scores:
 def means(layout: Layout) -> Iterator[Row]:
     """A row for each combination of values: scores, sizes and cost at the last rung, over its seeds.
 
-    ``chosen`` is whether its mean validation score is the best of those without a failed run; ``cells`` counts its
-    seeds, done or not.
+    ``chosen`` is whether it is the best on validation (`chosen`); ``cells`` counts its seeds, done or not. Of one
+    without a seed that is done there are the values and that number alone.
     """
     last = scores(layout, LAST)
     areas = {cost: scores(layout, measure) for measure, cost in measures(layout).items() if cost}
-    best = chosen(layout, layout.runs)
-    for values, own in layout.runs.items():
-        runs = list(own.values())
+    best = chosen(layout, layout.runs).best if layout.runs else []
+    for values, cells in layout.cells.items():
+        runs = list(layout.runs.get(values, {}).values())
         yield {
             **layout.named(values),
-            **as_columns(mean_interval(list(last[values].values())), "test"),
-            **{k: v for cost, found in areas.items() for k, v in _area(cost, list(found[values].values())).items()},
-            "validation_mean": validation(layout, values),
+            **as_columns(_interval(last.get(values, {})), "test"),
+            **{k: v for cost, found in areas.items() for k, v in _area(cost, found.get(values, {})).items()},
+            "validation_mean": _mean(run.stages[-1].validation for run in runs),
             "chosen": values in best,
-            "cells": len(layout.cells[values]),
-            "params_mean": fmean(run.stages[-1].params for run in runs),
-            "flops_mean": fmean(list(spent(run))[-1][0] for run in runs),
-            "front_mean": fmean(list(spent(run, front=True))[-1][0] for run in runs),
+            "cells": len(cells),
+            "params_mean": _mean(run.stages[-1].params for run in runs),
+            "flops_mean": _mean(list(spent(run))[-1][0] for run in runs),
+            "front_mean": _mean(list(spent(run, front=True))[-1][0] for run in runs),
         }
 
 
-def validation(layout: Layout, values: Values) -> float:
-    """Mean validation score at the last rung over the seeds of a combination."""
-    return fmean(run.stages[-1].validation for run in layout.runs[values].values())
+def _interval(own: Mapping[int, float]) -> Mean | None:
+    return mean_interval(list(own.values())) if own else None
 
 
-def chosen(layout: Layout, among: Collection[Values]) -> list[Values]:
-    """Combinations with the best mean validation score, of those without a failed run if there are any."""
-    whole = [values for values in among if not layout.failed(values)] or among
-    best = layout.score.best([validation(layout, values) for values in whole])
-    return [values for values in whole if validation(layout, values) == best]
+def _mean(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return fmean(found) if found else None
+
+
+def chosen(layout: Layout, among: Collection[Values]) -> Choice[Values]:
+    """The best of some combinations by their mean validation score at the last rung."""
+    found = {values: layout.runs[values] for values in among}
+    of_seeds = {values: {seed: run.stages[-1].validation for seed, run in own.items()} for values, own in found.items()}
+    return choose(of_seeds, [values for values in among if layout.failed(values)], layout.score.accuracy)
 
 
 def tuned(layout: Layout, factor: str) -> Iterator[Row]:
@@ -90,10 +105,10 @@ def tuned(layout: Layout, factor: str) -> Iterator[Row]:
 
     ``p_holm`` is corrected for these comparisons; the best of all has none.
     """
-    last, bests = scores(layout, LAST), [chosen(layout, own)[0] for own in layout.by(factor).values()]
-    bests.sort(key=lambda values: validation(layout, values), reverse=layout.score.accuracy)
-    first = chosen(layout, bests)[0]  # not the best of these where that has a failed run
-    others = [values for values in bests if values != first]
+    last, bests = scores(layout, LAST), [chosen(layout, own).best[0] for own in layout.by(factor).values()]
+    choice = chosen(layout, bests)
+    sign, first = -1 if layout.score.accuracy else 1, choice.best[0]
+    others = sorted((values for values in bests if values != first), key=lambda one: sign * choice.means.get(one, inf))
     rows = [_pair(layout, last, values, first) or {} for values in others]
     corrected = holm([row.get("p") for row in rows])
     for values, row, p in zip((first, *others), ({}, *rows), (None, *corrected), strict=True):
@@ -101,7 +116,7 @@ def tuned(layout: Layout, factor: str) -> Iterator[Row]:
             **layout.named(values),
             **as_columns(mean_interval(list(last[values].values())), "test"),
             "cells": len(layout.cells[values]),
-            "validation_mean": validation(layout, values),
+            "validation_mean": choice.means.get(values),
             "baseline": layout.label(first) if row else None,
             **{name: row.get(name) for name in ("difference", "low", "high", "p")},
             "p_holm": p,
@@ -114,8 +129,8 @@ def area_column(cost: str) -> str:
     return "area" if cost == "params" else f"area_{cost}"
 
 
-def _area(cost: str, values: Sequence[float]) -> Row:
-    found = as_columns(mean_interval(values) if values else None, area_column(cost))
+def _area(cost: str, own: Mapping[int, float]) -> Row:
+    found = as_columns(_interval(own), area_column(cost))
     return {name: value for name, value in found.items() if name != "seeds"}
 
 
@@ -151,16 +166,15 @@ def alone(layout: Layout, baselines: Sequence[Mapping[str, object]]) -> list[Val
 
 
 def _pair(layout: Layout, found: Scores, values: Values, other: Values) -> Row | None:
-    seeds = sorted({*found.get(values, ())} & {*found.get(other, ())})
-    if not seeds:
+    a, b = on_common_seeds(found, values, other)
+    if not a:
         return None
-    a, b = ([found[one][seed] for seed in seeds] for one in (values, other))
     result = paired(a, b, layout.score.accuracy)
     return {
         **layout.named(values),
         "baseline": layout.label(other),
         **{name: getattr(result, name) for name in ("seeds", "difference", "low", "high", "p")},
-        "resolves": resolved(differences(found, values, other)),
+        "resolves": resolved(differences(a, b)),
     }
 
 
@@ -186,7 +200,7 @@ def resolved(found: Sequence[float]) -> float | None:
     ``(t_{0.975, n-1} + t_{0.8, n-1}) * s / sqrt(n)`` with ``s`` the standard deviation of the differences.
     """
     n = len(found)
-    if n < FEWEST or np.ptp(found) == 0:
+    if n < FEWEST or len(set(found)) == 1:
         return None
     quantiles = stats.t.ppf((1 + LEVEL) / 2, n - 1) + stats.t.ppf(POWER, n - 1)
     return float(quantiles * np.std(found, ddof=1) / sqrt(n))
@@ -195,13 +209,15 @@ def resolved(found: Sequence[float]) -> float | None:
 def resolutions(layout: Layout, measure: str) -> list[float]:
     """`resolved` for every two combinations, ascending."""
     found = scores(layout, measure)
-    all_pairs = (resolved(differences(found, *two)) for two in combinations(layout.runs, 2))
+    on_both = (on_common_seeds(found, *two) for two in combinations(layout.runs, 2))
+    all_pairs = (resolved(differences(*two)) for two in on_both if two[0])
     return sorted(one for one in all_pairs if one is not None)
 
 
-def differences(found: Scores, values: Values, other: Values) -> list[float]:
-    """Scores of one combination less those of another, on the seeds of both."""
-    return [found[values][seed] - found[other][seed] for seed in sorted(set(found[values]) & set(found[other]))]
+def on_common_seeds(found: Scores, values: Values, other: Values) -> tuple[list[float], list[float]]:
+    """Scores of two combinations, pair by pair, on the seeds of both."""
+    seeds = sorted({*found.get(values, ())} & {*found.get(other, ())})
+    return [found[values][seed] for seed in seeds], [found[other][seed] for seed in seeds]
 
 
 @dataclass(frozen=True)
@@ -212,11 +228,13 @@ class Design:
         factors: Those with several values, at least two.
         y: Scores at the last rung, an axis for each factor and the last for seeds.
         left_out: Combinations that lack one of the factors, and so are no part of it.
+        unpaired: Runs of its combinations with seeds that not all have, and so are no part of it.
     """
 
     factors: tuple[str, ...]
     y: NDArray[np.float64]
     left_out: int
+    unpaired: int
 
 
 def design(layout: Layout, among: Collection[Values] | None = None) -> Design | None:
@@ -238,24 +256,28 @@ def design(layout: Layout, among: Collection[Values] | None = None) -> Design | 
     last, y = scores(layout, LAST), np.empty((*shape, len(seeds)))
     for values in whole:
         y[tuple(levels[place].index(values[place]) for place in places)] = [last[values][seed] for seed in seeds]
-    return Design(tuple(layout.factors[place] for place in places), y, len(there) - len(whole))
+    unpaired = sum(len(layout.runs[values]) for values in whole) - y.size
+    return Design(tuple(layout.factors[place] for place in places), y, len(there) - len(whole), unpaired)
 
 
 def shares(found: Design) -> Iterator[Row]:
     """The share of the sum of squares that each factor, each pair of them, seeds as blocks, and the rest explain.
 
     ``noise`` is what each would be on average without any effect of its own: its degrees of freedom times the rest's
-    mean square. ``f`` and ``p`` are of the F test against the rest.
+    mean square. ``f`` and ``p`` are of the F test against the rest; where that is none but rounding there is no test.
     """
     y, seeds = found.y, found.y.ndim - 1
-    total = float(((y - y.mean()) ** 2).sum())
+    rounding = y.size * (ROUNDING * float(np.abs(y).max())) ** 2
+    total = _above(rounding, float(((y - y.mean()) ** 2).sum()))
+    rounding = max(rounding, ROUNDING * total)
     single = [_squares(y, (axis,)) for axis in range(y.ndim)]
     effects: list[tuple[tuple[int, ...], float]] = [((axis,), single[axis]) for axis in range(seeds)]
     effects += [((i, j), _squares(y, (i, j)) - single[i] - single[j]) for i, j in combinations(range(seeds), 2)]
     names = (*found.factors, "seed")
     parts = [*effects, ((seeds,), single[seeds])]
     freedom = [prod(y.shape[axis] - 1 for axis in axes) for axes, _ in parts]
-    left, rest = y.size - 1 - sum(freedom), max(total - sum(squares for _, squares in parts), 0.0)
+    parts = [(axes, _above(rounding, squares)) for axes, squares in parts]
+    left, rest = y.size - 1 - sum(freedom), _above(rounding, total - sum(squares for _, squares in parts))
     for (axes, squares), own in zip(parts, freedom, strict=True):
         f = squares / own / (rest / left) if rest and left else None
         yield {
@@ -268,6 +290,11 @@ def shares(found: Design) -> Iterator[Row]:
         }
     share = rest / total if total else 0.0
     yield {"effect": "the rest", "share": share, "noise": None, "f": None, "p": None, "runs": y.size}
+
+
+def _above(rounding: float, squares: float) -> float:
+    """A sum of squares, or none where it is rounding."""
+    return squares if squares > rounding else 0.0
 
 
 def _squares(y: NDArray[np.float64], axes: tuple[int, ...]) -> float:

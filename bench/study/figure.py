@@ -14,7 +14,7 @@ from bench.report.analysis.statistics import mean_interval
 from bench.report.read.arguments import value_text
 from bench.report.views.chart import Axis, Chart
 from bench.report.write.figures import PANELS
-from bench.study.layout import Layout
+from bench.study.layout import Layout, number
 from bench.study.question import CURVES, Figure
 
 TITLES = {
@@ -108,15 +108,8 @@ def _panels(layout: Layout, named: Mapping[str, str | None], factor: str | None)
 def _curve(record: RunRecord, x: str, named: Mapping[str, str | None]) -> Iterator[tuple[float, float, float]]:
     """What of a run shares a mean with other runs, its place on the axis, and its score."""
     if x not in CURVES:
-        if (place := _number(named[x])) is not None:
+        if (place := number(named[x])) is not None:
             yield place, place, record.stages[-1].test
         return
     for k, (stage, (flops, _)) in enumerate(zip(record.stages, spent(record), strict=True)):
         yield k, float({"params": stage.params, "macs": stage.macs, "flops": flops, "rung": k}[x]), stage.test
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, did_you_mean
 from bench.core.identity import SILENT, unused_in
 from bench.core.numbers import DASH
 from bench.core.options import Options
@@ -90,12 +90,22 @@ def layouts(question: Question, cells: Sequence[Cell]) -> list[Layout]:
     """The cells of a question by setting.
 
     Raises:
-        BenchError: A factor is no option of any cell, a baseline or the figure names a value that none has, or cells of
-            the same values and seed differ in another option.
+        BenchError: A factor, or what goes along with them, is no option of any cell; a baseline or the figure names
+            values that none has, or a factor without numbers for its axis; or cells of the same values and seed differ
+            in another option.
     """
     values = {cell.id: values_of(cell.options, question.factors, cell.id) for cell in cells}
     for factor, column in zip(question.factors, zip(*values.values(), strict=True), strict=True):
         _require_values(question, factor, [value for value in dict.fromkeys(column) if value is not None])
+    _require_option(question, "along", question.along, cells)
+    for baseline in question.baselines:
+        wanted = {factor: value_text(value) for factor, value in baseline.items()}
+        named = [dict(zip(question.factors, own, strict=True)) for own in values.values()]
+        if not any(wanted.items() <= own.items() for own in named):
+            text = ", ".join(f"{factor}={value}" for factor, value in wanted.items())
+            raise BenchError(
+                f"conf/study/{question.name}.yaml: baselines: {text}: expected values that a run has together"
+            )
     order = {cell.id: place for place, cell in enumerate(cells)}
     made = []
     for setting in settings(cells, (*question.factors, *question.along)):
@@ -111,11 +121,29 @@ def _require_values(question: Question, factor: str, there: Sequence[str]) -> No
     place = f"conf/study/{question.name}.yaml"
     if not there:
         raise BenchError(f"{place}: factors={factor}: expected an option that a run has")
+    if question.drawn.x == factor and not any(number(value) is not None for value in there):
+        raise BenchError(f"{place}: figure.x={factor}: expected a factor with numbers, not {', '.join(there)}")
     of_baselines = [baseline[factor] for baseline in question.baselines if factor in baseline]
     for key, wanted in {"baselines": of_baselines, "figure.only": question.drawn.only.get(factor, ())}.items():
         for value in map(value_text, wanted):
             if value not in there:
                 raise BenchError(f"{place}: {key}: {factor}={value}: expected one of {', '.join(there)}")
+
+
+def _require_option(question: Question, key: str, names: Sequence[str], cells: Sequence[Cell]) -> None:
+    for name in names:
+        if not any(_key(flat(cell.options), name) for cell in cells):
+            known = sorted({option for cell in cells for option in flat(cell.options)})
+            place = f"conf/study/{question.name}.yaml: {key}={name}"
+            raise BenchError(f"{place}: expected an option that a run has{did_you_mean(name, known)}")
+
+
+def number(text: str | None) -> float | None:
+    """A factor's value as a number, if it is one."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
 
 
 def values_of(options: Options, factors: Sequence[str], name: str) -> Values:

@@ -10,15 +10,16 @@ from functools import cached_property
 from bench.core.numbers import DASH, listed, p_value, plural
 from bench.core.record import RunState
 from bench.report.analysis.compare import LAST
-from bench.report.analysis.rungs import Row
+from bench.report.analysis.rungs import Row, mean_of
 from bench.report.read.command import anywhere
 from bench.report.views.base import Block, Prose
 from bench.report.views.document import Part, Report, Section
 from bench.report.views.table import Column, Shown, Table, untitled
+from bench.run.forecast import work
 from bench.study.answer import means, pairs, tuned
 from bench.study.committed import environments, placed, run_rows, stage_rows
 from bench.study.figure import chart
-from bench.study.layout import Layout
+from bench.study.layout import Layout, done
 from bench.study.question import Question
 from bench.study.tables import mean_table, pair_table, share_table, tuned_table
 
@@ -61,12 +62,14 @@ class Answer:
 
     @property
     def hours(self) -> float:
-        """Of `CORES` cores, each at one run at a time."""
-        return sum(row["seconds"] or 0.0 for row in self.rows) / CORES / 3600
+        """Of `CORES` cores, each at one run at a time; a seed network, which several runs begin from, counts once."""
+        found = {cell: record for *_, cell in placed(self.layouts) if (record := done(cell))}
+        spent = {cell.id: [stage.seconds for stage in record.stages] for cell, record in found.items()}
+        return work(list(found), spent, {}).done / CORES / 3600
 
     @property
     def main(self) -> str:
-        """The comparison that is clearest against what its seeds resolve; without a baseline, best and worst."""
+        """The comparison that is clearest against what its seeds resolve; without one, the worst mean and the best."""
         found = [(layout, row) for layout in self.layouts for row in _last_pairs(layout, self.question)]
         known = [one for one in found if one[1]["resolves"]]
         if known:
@@ -86,18 +89,19 @@ def _sentence(layout: Layout, row: Row) -> str:
     ends = f"{score.text(row['low'], True)} to {score.text(row['high'], True)}"
     label = layout.label(tuple(row[factor] for factor in layout.factors))
     p = DASH if row["p_holm"] is None else p_value(row["p_holm"])
-    difference = f"{score.text(row['difference'], True)}{score.unit} ({ends}; Holm's p {p})"
+    open_ = "" if abs(row["difference"]) >= row["resolves"] else "; not resolved"
+    difference = f"{score.text(row['difference'], True)}{score.unit} ({ends}; Holm's p {p}{open_})"
     return f"{label} against {row['baseline']} on {layout.setting.title}: {difference}"
 
 
 def _range(layout: Layout) -> str:
-    ordered = sorted(means(layout), key=lambda row: row["test_mean"])
-    ends = [
-        (layout.label(tuple(row[f] for f in layout.factors)), row["test_mean"]) for row in (ordered[0], ordered[-1])
-    ]
-    (low, worst), (high, best) = ends
-    score = layout.score
-    return f"{layout.setting.title}: {score.text(worst)} ({low}) to {score.text(best)} ({high})"
+    score, rows = layout.score, [row for row in means(layout) if row["seeds"]]
+    ordered = sorted(rows, key=lambda row: row["test_mean"], reverse=not score.accuracy)
+    labels = [layout.label(tuple(row[factor] for factor in layout.factors)) for row in ordered]
+    ends = [f"{score.sentence(*mean_of(row, 'test'))}, {label}" for row, label in zip(ordered, labels, strict=True)]
+    worst, best = ends[0], ends[-1]
+    told = f"{score.name} from {worst}, to {best}" if len(ends) > 1 else f"{score.name} {best}"
+    return f"no comparison on {layout.setting.title}: {told}"
 
 
 def build(answer: Answer) -> Report:
@@ -149,7 +153,8 @@ def _recipe(layout: Layout) -> str:
     seeds = sorted({cell.seed for cell in runs})
     is_range = len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
     names = f"{seeds[0]} to {seeds[-1]}" if is_range else ", ".join(map(str, seeds))
-    return f"Every run is {common} with one of the seeds {names} and what the tables say, else by its defaults."
+    among = f" with one of the seeds {names}" if len(seeds) > 1 else ""
+    return f"Every run is {common}{among} and what the tables say, else by its defaults."
 
 
 def _runs(answer: Answer) -> Iterator[Block]:
@@ -160,7 +165,12 @@ def _runs(answer: Answer) -> Iterator[Block]:
     yield Table("stages", untitled(name for row in stages for name in row), stages)
     code = Column("command", "Command", show=lambda row: Shown(row["command"], code=True), words=True)
     columns = (Column("state", "State", words=True), Column("reason", "Reason", words=True), code)
-    missing = [row for row in rows if row["state"] != RunState.DONE]
+    again = {RunState.FAILED: " rerun=failed"}
+    missing = [
+        {**row, "command": row["command"] + again.get(row["state"], "")}
+        for row in rows
+        if row["state"] != RunState.DONE
+    ]
     yield Table("missing", columns, missing, "Not done", "What is not in these numbers, and what fills it.")
     titles = {"torch": "PyTorch", "python": "Python", "device": "Device", "threads": "Threads", "code": "Code"}
     kinds = (*untitled("environment"), *(Column(name, title, words=True) for name, title in titles.items()))

@@ -71,13 +71,17 @@ class Question:
         for key in ("presets", "factors", "baselines", "along", "areas"):
             object.__setattr__(self, key, tuple(getattr(self, key)))  # YAML hands over a list
         for key in ("presets", "factors"):
-            require(bool(getattr(self, key)), key, "[]", "at least one name")
+            names = getattr(self, key)
+            require(bool(names), key, "[]", "at least one name")
+            require(len(set(names)) == len(names), key, list(names), "each name once")
         require(bool(self.asks.strip()), "asks", "''", "a sentence or two")
         for preset in self.presets:
             _require_known("presets", preset, files("experiment"))
         for cost in self.areas:
             _require_known("areas", cost, [name for name in costs.names() if name != LATENCY])
         drawn = self.drawn
+        for factor, shown in drawn.only.items():
+            require(bool(shown), f"figure.only.{factor}", "[]", "at least one value")
         _require_known("figure.x", drawn.x, (*CURVES, *self.factors))
         of_factors = {
             "baselines": chain(*self.baselines),

@@ -30,8 +30,12 @@ from bench.study.question import Question
 
 OPERATIONS = (
     "Operations are those of training and growing up to the last rung: what that size needs, which from scratch is its "
-    "own training alone, and all sizes together. Of retrain they leave out the growing whose widths it takes."
+    "own training alone, and all sizes together."
 )
+
+
+FOLLOWS = "retrain"
+"""The method that takes another run's widths."""
 
 
 def _factors(layout: Layout) -> tuple[Column, ...]:
@@ -45,10 +49,10 @@ def resolution(layout: Layout, measure: str) -> str:
         return "With so few seeds no difference is resolved."
     seeds = sorted({len(own) for own in layout.runs.values()})
     number = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
-    middle, ends = score.text(median(found)), f"{score.text(found[0])} to {score.text(found[-1])}"
+    spread = f"; the median over every two combinations, {score.text(found[0])} to {score.text(found[-1])}"
     return (
-        f"With {number} a paired difference of {middle}{score.unit} or more is resolved (80 % power at 5 %; the median "
-        f"over every two combinations, {ends}), {measure}."
+        f"With {number} a paired difference of {score.text(median(found))}{score.unit} or more is resolved "
+        f"(80 % power at 5 %{spread if len(found) > 1 else ''}), {measure}."
     )
 
 
@@ -72,15 +76,23 @@ def mean_table(layout: Layout) -> Table:
         Column("flops_mean", "Operations, this size", engineering),
         Column("front_mean", "All sizes", engineering),
     )
-    absent = any(value is None for values in layout.cells for value in values)
-    about = (
-        f"Means over seeds at the last rung; area: the mean {score.name} over the logarithm of the size, "
-        f"{listed([_covered(layout, name) for name in areas])}. "
-        f"{INTERVAL} Choices are made on validation alone: the best there is bold, of those without a failed run. "
-        f"{OPERATIONS}{f' {DASH}: an option that the method does not have.' if absent else ''} "
-        f"{' '.join(resolution(layout, measure) for measure in measures(layout))}"
-    )
-    return Table("means", columns, rows, score.name[:1].upper() + score.name[1:], about)
+    return Table("means", columns, rows, score.name[:1].upper() + score.name[1:], " ".join(_of_means(layout)))
+
+
+def _of_means(layout: Layout) -> Iterator[str]:
+    """How to read the table of means."""
+    areas = [_covered(layout, name) for name in measures(layout).values() if name]
+    along = f"; area: the mean {layout.score.name} over the logarithm of the size, {listed(areas)}" if areas else ""
+    yield f"Means over seeds at the last rung{along}. {INTERVAL}"
+    own = {frozenset(runs) for runs in layout.runs.values()}
+    common = ", over the seeds that all of these have" if len(own) > 1 else ""
+    yield f"Choices are made on validation alone: the best there is bold, of those without a failed run{common}."
+    yield OPERATIONS
+    if any(cell.name("method") == FOLLOWS for cells in layout.cells.values() for cell in cells.values()):
+        yield f"Of {FOLLOWS} they leave out the growing whose widths it takes."
+    if any(value is None for values in layout.cells for value in values):
+        yield f"{DASH}: an option that the method does not have."
+    yield from dict.fromkeys(resolution(layout, measure) for measure in measures(layout))
 
 
 def _seeds() -> tuple[Column, ...]:
@@ -180,6 +192,7 @@ def share_table(layout: Layout, within: str | None = None) -> Iterator[Block]:
     tested = (Column("f", "F", "{:.1f}".format), Column("p", "p", p_value))
     columns = (among, effect, Column("share", "Share", share), noise, *tested, Column("runs"))
     left = f" {plural(found.left_out, 'combination')} without one of the factors left out." if found.left_out else ""
+    left += f" {plural(found.unpaired, 'run')} with seeds that not all have left out." if found.unpaired else ""
     beside = f" Beside all, the runs of each {within} alone." if len(designs) > 1 else ""
     about = (
         f"Of the variance of the {layout.score.name} at the last rung, over {plural(found.y.size, 'run')}, by sums of "

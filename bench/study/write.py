@@ -26,8 +26,8 @@ Each folder answers a question: tables, a figure, every run with the command to 
 Hours are of {CORES} cores. `python -m bench.study` makes all of it; with `run=false`, from the runs on disk;
 `python -m bench.reproduce` does some runs again and compares.
 
-The clearest difference is the one that most exceeds what its seeds resolve, picked afterwards: its interval is of it
-alone, Holm's p is corrected for the rows of its table."""
+The clearest difference is the largest against what its seeds resolve, picked afterwards: its interval is of it alone,
+Holm's p is corrected for the rows of its table. One that is less than they show at 80 % power is not resolved."""
 
 
 def files(answer: Answer) -> Iterator[tuple[str, bytes]]:

@@ -17,6 +17,8 @@ from scipy import stats
 LEVEL = 0.95
 FEWEST = 3
 """With fewer seeds nothing is concluded."""
+ROUNDING = 1e-12
+"""Share of a score below which differences are none."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,14 @@ def mean_interval(values: Sequence[float]) -> Mean:
     return Mean(mean, mean - half, mean + half, n)
 
 
+def differences(a: Sequence[float], b: Sequence[float]) -> list[float]:
+    """a less b, pair by pair; differences that are equal but for rounding are made equal."""
+    one, other = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    found = one - other
+    rounding = ROUNDING * max(np.abs([one, other]).max(initial=0.0), 1e-300)
+    return [float(np.median(found))] * len(found) if np.ptp(found) <= rounding else [float(one) for one in found]
+
+
 @dataclass(frozen=True)
 class Paired:
     """A against B on common seeds."""
@@ -58,12 +68,11 @@ class Paired:
 
 def paired(a: Sequence[float], b: Sequence[float], higher_is_better: bool = True) -> Paired:
     """Compare two methods seed by seed."""
-    differences = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
-    signs = np.sign(differences if higher_is_better else -differences)
-    wins, n = float((signs > 0).sum() + (signs == 0).sum() / 2), len(differences)
-    varied = n > 1 and float(np.ptp(differences)) > 0
-    p = float(stats.ttest_1samp(differences, 0.0).pvalue) if varied else None
-    mean = mean_interval(differences.tolist())
+    found = differences(a, b)
+    signs = np.sign(found) * (1 if higher_is_better else -1)
+    wins, n = float((signs > 0).sum() + (signs == 0).sum() / 2), len(found)
+    p = float(stats.ttest_1samp(found, 0.0).pvalue) if len(set(found)) > 1 else None
+    mean = mean_interval(found)
     return Paired(n, mean.mean, mean.low, mean.high, p, wins / n, *proportion_interval(wins, n))
 
 

@@ -9,6 +9,7 @@ from statistics import fmean
 from bench.core.identity import unused_in
 from bench.core.numbers import DASH
 from bench.core.record import RunRecord, RunState
+from bench.report.analysis.choice import choose
 from bench.report.read.settings import Setting, Variant
 from bench.run.cell import Cell
 
@@ -71,16 +72,11 @@ def _contender(variant: Variant, accuracy: bool) -> Contender:
     for step, record in done(variant):
         runs.setdefault(step, {})[record.seed] = record
     failed = Counter(_step(cell) for cell in variant.cells if cell.state is RunState.FAILED)
-    sound = [step for step in runs if not failed[step]] or list(runs)
-    common = set.intersection(*(set(runs[step]) for step in sound)) or None
-    scores = {
-        step: fmean(validation(seeds[seed]) for seed in kept)
-        for step, seeds in runs.items()
-        if (kept := sorted(set(seeds) & common if common else seeds))
-    }
-    best = (max if accuracy else min)(sound, key=lambda step: scores[step])  # the first of equals: the smallest
+    scores = {step: {seed: validation(record) for seed, record in own.items()} for step, own in runs.items()}
+    choice = choose(scores, failed, accuracy)
+    best, common = choice.best[0], len(choice.common)  # of equals the smallest step
     tried = tuple(
-        Tried(step, len(runs.get(step, {})), failed[step], len(common or ()), scores.get(step), step == best)
+        Tried(step, len(runs.get(step, {})), failed[step], common, choice.means.get(step), step == best)
         for step in sorted({*runs, *failed}, key=order)
     )
     return Contender(variant.label, variant.method, best, tried, runs[best], variant)

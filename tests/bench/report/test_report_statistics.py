@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from bench.report.analysis import statistics as ours
@@ -111,3 +113,20 @@ def test_rank_correlation_is_scipys() -> None:
     assert ours.rank_correlation(a, b) == pytest.approx(stats.spearmanr(a, b).statistic)
     assert ours.rank_correlation(a[:2], b[:2]) is None
     assert ours.rank_correlation([1.0, 1.0, 1.0], b[:3]) is None
+
+
+@given(
+    st.lists(st.integers(0, 10_000), min_size=2, max_size=6), st.integers(-500, 500), st.sampled_from([10, 360, 10_000])
+)
+def test_differences_that_are_equal_but_for_rounding_are_no_variation(counts: list[int], less: int, of: int) -> None:
+    one, other = [(k + less) / of for k in counts], [k / of for k in counts]
+    assert len(set(ours.differences(one, other))) == 1
+    result = ours.paired(one, other)
+    assert result.p is None
+    assert result.difference == pytest.approx(less / of)
+    if len(counts) > 2:
+        assert (result.low, result.high) == pytest.approx((less / of, less / of), rel=1e-12)
+
+
+def test_small_differences_of_small_scores_are_some() -> None:
+    assert ours.paired([1e-20, 2e-20, 4e-20], [1e-20, 1e-20, 1e-20]).p is not None

@@ -134,6 +134,41 @@ def test_a_real_difference_of_the_size_that_is_resolved_is_found_four_times_in_f
     assert resolved([0.1, 0.1, 0.1]) is None
 
 
+def test_choices_are_over_the_seeds_that_all_have(tmp_path: Path) -> None:
+    """Of the worse one, only the luckiest seed is done yet."""
+    lucky = {0: 0.6, 1: 0.6, 2: 0.9}
+
+    def held_out(config: Mapping[str, Any], rung: int) -> float:
+        return lucky[config["seed"]] + 0.01 * (config["growth"]["sample"] == 64)
+
+    configs = [c for c in grid(seeds=range(3), sample=(64, 128)) if c["growth"]["sample"] == 64 or c["seed"] == 2]
+    layout = laid_out(asked("method", "growth.sample", tuned="method"), done(tmp_path, configs, held_out))
+    assert [row["growth.sample"] for row in means(layout) if row["chosen"]] == ["64", "64"]
+    assert [(row["growth.sample"], row["seeds"]) for row in tuned(layout, "method")] == [("64", 3), ("64", 3)]
+
+
+def test_scores_that_are_additive_but_for_rounding_have_no_test() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        a, b, seed = (random.integers(0, 360, n) / 360 for n in (3, 4, 5))
+        rows = list(shares(Design(("a", "b"), a[:, None, None] + b[:, None] + seed, 0, 0)))
+        assert [row["f"] for row in rows] == [row["p"] for row in rows] == [None] * 5
+        assert [row["share"] for row in rows if row["effect"] in ("a and b", "the rest")] == [0, 0]
+        assert sum(row["share"] for row in rows) == pytest.approx(1)
+        level = list(shares(Design(("a", "b"), np.full((3, 4, 5), a[0] / 3 + 0.1), 0, 0)))
+        assert {row["share"] for row in level} == {0}
+
+
+def test_runs_that_not_all_have_a_partner_of_are_left_out_and_counted(tmp_path: Path) -> None:
+    layout = laid_out(asked("method", "growth.sample"), done(tmp_path, grid(sample=(64, 128)), score)[:-1])
+    found = design(layout)
+    assert found is not None
+    assert (found.y.shape, found.unpaired) == ((2, 2, 3), 3)
+    (table,) = share_table(layout)
+    assert isinstance(table, Table)
+    assert " 3 runs with seeds that not all have left out." in table.about
+
+
 def test_a_counterpart_has_the_baselines_values_and_else_its_own(tmp_path: Path) -> None:
     configs = [*grid(sample=(64, 128)), *(options("static", seed, 0.01, growth={"sample": 64}) for seed in range(4))]
     layout = laid_out(asked("method", "growth.sample", "growth.epsilon"), done(tmp_path, configs, lambda *_: 0.5))
@@ -214,7 +249,7 @@ def test_shares_within_a_factor_are_those_of_its_runs_alone(tmp_path: Path) -> N
 def test_without_an_effect_each_explains_what_noise_does_whatever_another_explains() -> None:
     random = np.random.default_rng(0)
     strong = np.array([0.0, 5.0, 9.0])[:, None, None]
-    tries = [list(shares(Design(("a", "b"), strong + random.normal(size=(3, 4, 5)), 0))) for _ in range(400)]
+    tries = [list(shares(Design(("a", "b"), strong + random.normal(size=(3, 4, 5)), 0, 0))) for _ in range(400)]
     assert np.mean([one[0]["share"] for one in tries]) > 0.8
     for k in (1, 2, 3):
         share, noise = (np.mean([one[k][name] for one in tries]) for name in ("share", "noise"))
@@ -332,6 +367,18 @@ def test_a_factor_that_no_run_has_is_one_line(tmp_path: Path) -> None:
         layouts(asked("method", baselines=({"method": "s4d"},)), cells)
     with pytest.raises(BenchError, match=r"^conf/study/why.yaml: figure.only: method=s4d: expected one of s2d$"):
         layouts(asked("method", figure={"only": {"method": ["s4d"]}}), cells)
+    with pytest.raises(
+        BenchError, match=r"^conf/study/why.yaml: along=growth.rattio: expected .*mean growth.ratio\?\)$"
+    ):
+        layouts(asked("method", along=("growth.rattio",)), cells)
+    with pytest.raises(BenchError, match=r"^conf/study/why.yaml: figure.x=method: expected a factor with numbers, not"):
+        layouts(asked("method", figure={"x": "method"}), cells)
+    both = ({"method": "static", "growth.epsilon": 0.01},)
+    cells += [cell(options("static", 0), tmp_path)]
+    with pytest.raises(
+        BenchError, match=r"^conf/study/why.yaml: baselines: method=static, growth.epsilon=0.01: expected"
+    ):
+        layouts(asked("method", "growth.epsilon", baselines=both), cells)
 
 
 def test_options_of_a_setting_can_be_factors(tmp_path: Path) -> None:

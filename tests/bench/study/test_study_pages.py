@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.core.files import write_atomic
+from bench.core.numbers import DASH
+from bench.report.write import markdown
 from bench.study import write as writing
 from bench.study.layout import layouts
-from bench.study.page import Answer
+from bench.study.page import Answer, build
 from bench.study.write import write, write_index
 from tests.bench.report.synthetic import cell, ended, options, put
 from tests.bench.study.study_runs import asked, done, grid
@@ -35,7 +40,7 @@ def answer(tmp_path: Path) -> Answer:
 def test_the_page_says_what_is_there_and_what_is_not(answer: Answer, tmp_path: Path) -> None:
     assert write(answer, tmp_path / "out")
     page = (tmp_path / "out" / "why" / "README.md").read_text()
-    assert "16 of 18 runs done, 0.001 hours of 2 cores." in page  # 16 * 0.46 s
+    assert "16 of 18 runs done, 0.00086 hours of 2 cores." in page  # 16 * 3 stages and 4 seed networks
     assert "**Not in these numbers: 1 missing and 1 failed**" in page
     assert "**17 runs made by code that has changed since**" in page  # made-up records say nothing of what made them
     assert "diverged at epoch 3" in page
@@ -111,7 +116,7 @@ def test_the_index_has_a_line_for_each_folder(answer: Answer, tmp_path: Path) ->
     write_index(tmp_path)
     page = (tmp_path / "README.md").read_text()
     assert "| [other](other/README.md) | How? | 3 of 3 | 1.5 | all alike |" in page
-    assert "| [why](why/README.md) | Why? | 16 of 18 | 0.001 | " in page
+    assert "| [why](why/README.md) | Why? | 16 of 18 | 0.00086 | " in page
     assert "s3d, growth.sample=" in page.partition("[why]")[2]
     assert "against s2d, growth.sample=" in page
 
@@ -130,8 +135,43 @@ def test_without_a_baseline_the_main_difference_is_the_range(tmp_path: Path) -> 
     answer = Answer(question, layouts(question, done(tmp_path, grid(sample=(64, 128)), score)))
     write(answer, tmp_path / "out")
     assert "Paired by seed" not in (tmp_path / "out" / "why" / "README.md").read_text()
-    assert answer.main.startswith("digits, mlp: 79")
-    assert answer.main.endswith("(s3d, growth.sample=128)")
+    low, high = r"79\.\d\d ± \d\.\d\d %, s2d, growth\.sample=64", r"83\.\d\d ± \d\.\d\d %, s3d, growth\.sample=128"
+    assert re.fullmatch(f"no comparison on digits, mlp: test accuracy from {low}, to {high}", answer.main)
+    one = Answer(question, layouts(question, done(tmp_path / "one", grid(seeds=[3], sample=(64, 128))[:1], score)))
+    assert re.fullmatch(r"no comparison on digits, mlp: test accuracy \d\d\.\d\d %, .", one.main)
+    page = markdown.render(build(one), "study")
+    assert "seed=3 and what the tables say" in page
+    assert "one of the seeds" not in page
+    assert page.count("With so few seeds no difference is resolved.") == 1
+
+
+def test_a_difference_that_is_not_resolved_is_called_so(tmp_path: Path) -> None:
+    noise = {("s3d", 0): 0.05, ("s3d", 1): -0.05, ("s3d", 2): 0.003}
+
+    def noisy(config: Mapping[str, Any], rung: int) -> float:
+        return 0.8 + 0.01 * rung + noise.get((config["method"]["name"], config["seed"]), 0.0)
+
+    def clearly(config: Mapping[str, Any], rung: int) -> float:
+        return 0.8 + 0.01 * rung + (config["method"]["name"] == "s3d") * (0.02 + 0.001 * config["seed"])
+
+    question = asked("method", baselines=({"method": "s2d"},))
+    answer = Answer(question, layouts(question, done(tmp_path, grid(seeds=range(3), sample=(64,)), noisy)))
+    assert answer.main.endswith("; not resolved)")
+    clear = done(tmp_path / "b", grid(seeds=range(3), sample=(64,)), clearly)
+    assert answer.main.startswith("s3d against s2d on digits, mlp: ")
+    assert "resolved" not in Answer(question, layouts(question, clear)).main
+
+
+def test_what_failed_with_every_seed_has_a_row(tmp_path: Path) -> None:
+    cells = done(tmp_path, grid(sample=(64,)), score)
+    for seed in range(4):
+        failing = options("s3d", seed, 0.01, growth={"sample": 128})
+        put(tmp_path, ended(failing, "failed", "diverged"))
+        cells.append(cell(failing, tmp_path))
+    question = asked("method", "growth.sample", baselines=({"method": "s2d"},))
+    write(Answer(question, layouts(question, cells)), tmp_path / "out")
+    page = (tmp_path / "out" / "why" / "README.md").read_text()
+    assert re.search(rf"\| s3d +\| 128 +\|  0 of 4 \| +{DASH} \|", page)
 
 
 def test_each_at_its_best_is_a_table_and_may_be_the_main_difference(tmp_path: Path) -> None:
