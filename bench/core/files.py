@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from filelock import FileLock, Timeout
 
@@ -44,6 +45,32 @@ def write_atomic(path: Path, content: bytes | bytearray | str) -> None:
         raise StorageError(
             f"cannot write {path}: {error.strerror}; nothing is lost, run the same command again"
         ) from error
+
+
+def require_writable(folder: Path) -> None:
+    """Make a file in a folder, which need not be there yet, and take it away again; nothing stays.
+
+    Raises:
+        StorageError: That cannot be.
+    """
+    made = list[Path]()
+    try:
+        for place in (*reversed(folder.absolute().parents), folder.absolute()):
+            if not place.is_dir():
+                if place.exists():
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+                place.mkdir()
+                made.append(place)
+        with NamedTemporaryFile(dir=folder, prefix=".", suffix=PARTIAL):
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"cannot write to {folder}: {error.strerror}; expected a folder that can be written"
+        ) from None
+    finally:
+        for place in reversed(made):
+            with suppress(OSError):  # somebody else's file is in it already
+                place.rmdir()
 
 
 def read_file(path: Path, most: int = MOST_BYTES) -> bytes:

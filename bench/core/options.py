@@ -117,7 +117,9 @@ def check_form(options: Options) -> None:
         require(isinstance(chosen, Mapping) and isinstance(chosen.get("name"), str), group, chosen, "one name")
     for group in ("train", "growth", "logger"):
         require(isinstance(options.get(group), Mapping), group, options.get(group), "one name")
-    require(isinstance(options.get("runs_dir"), str), "runs_dir", options.get("runs_dir"), "a folder")
+    folder = options.get("runs_dir")
+    require(isinstance(folder, str), "runs_dir", folder, "a folder")
+    require("," not in str(folder), "runs_dir", folder, "one folder; several are for bench.status and bench.report")
     seed = options.get("seed")
     whole = isinstance(seed, int) and not isinstance(seed, bool)
     require(whole or (isinstance(seed, str) and seed.isdecimal()), "seed", seed, "a whole number of at least 0")

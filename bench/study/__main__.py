@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from bench.cli import application
-from bench.core.errors import BenchError, require
+from bench.core.defaults import files
+from bench.core.errors import BenchError, require, require_choice
 from bench.core.numbers import plural
 from bench.core.options import Options, as_typed, typed
 from bench.core.output import note
@@ -21,7 +25,7 @@ from bench.run.cell import Cell
 from bench.study.layout import layouts
 from bench.study.page import Answer
 from bench.study.question import Question, questions
-from bench.study.write import write, write_index
+from bench.study.write import require_own, write, write_index
 from bench.sweep import pending
 
 HELP = """\
@@ -62,6 +66,8 @@ class StudyConfig:
         for name in ("out", "runs_dir"):
             path = getattr(self, name)
             require(bool(path) and not Path(path).is_file(), name, path, "a folder")
+        if self.launcher is not None:
+            require_choice("launcher", self.launcher, ("basic", *files("hydra/launcher")))
 
     def sweep(self, preset: str) -> Sweep:
         """The sweep of a preset, with the data where they lie if any are files."""
@@ -86,7 +92,8 @@ class Sweep:
             launcher = "joblib" if find_spec("hydra_plugins.hydra_joblib_launcher") else "basic"
         note(f"{self.arguments[0]}: its runs")
         command = [sys.executable, "-m", "bench", "-m", *self.arguments, f"hydra/launcher={launcher}"]
-        return self._left() if subprocess.run(command).returncode else ""
+        with _ending_together():
+            return self._left() if subprocess.run(command).returncode else ""
 
     def _left(self) -> str:
         now, typed = self.now().values(), f"python -m bench -m {shlex.join(self.arguments)}"
@@ -101,6 +108,23 @@ class Sweep:
         return {cell.id: replace(cell) for cell in self.cells}
 
 
+@contextmanager
+def _ending_together() -> Iterator[None]:
+    """Leave no sweep behind where this process is told to end."""
+
+    def end(*_: object) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    if threading.current_thread() is not threading.main_thread():  # which alone hears signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def study(config: StudyConfig) -> None:
     """Carry out and answer questions, one after the other.
 
@@ -111,6 +135,7 @@ def study(config: StudyConfig) -> None:
     sweeps = {question.name: [config.sweep(preset) for preset in question.presets] for question in wanted}
     for question in wanted:
         layouts(question, _cells(sweeps[question.name]))  # a mistake in a question is said before any run
+    require_own(Path(config.out), [question.name for question in wanted])
     for question in wanted:
         if config.run:
             left += filter(None, [sweep.carry_out(config.launcher) for sweep in sweeps[question.name]])
@@ -130,10 +155,8 @@ def _answer(question: Question, found: Sequence[Cell], out: Path) -> None:
     known = f"{question.name}: {answer.done} of {plural(len(found), 'run')} done"
     known += f", {answer.missing}" if answer.missing else ""
     known += f", {answer.old} of them old: what made them has changed" if answer.old else ""
-    if write(answer, out):
-        print(f"{known}; written: {out / question.name}", flush=True)
-    else:
-        print(f"{known}, so nothing is written", flush=True)
+    why_not = write(answer, out)
+    print(f"{known}, {why_not}" if why_not else f"{known}; written: {out / question.name}", flush=True)
 
 
 def _task(options: Options) -> None:

@@ -70,11 +70,12 @@ class Question:
     def __post_init__(self) -> None:
         for key in ("presets", "factors", "baselines", "along", "areas"):
             object.__setattr__(self, key, tuple(getattr(self, key)))  # YAML hands over a list
+        object.__setattr__(self, "asks", " ".join(self.asks.split()))
         for key in ("presets", "factors"):
             names = getattr(self, key)
             require(bool(names), key, "[]", "at least one name")
             require(len(set(names)) == len(names), key, list(names), "each name once")
-        require(bool(self.asks.strip()), "asks", "''", "a sentence or two")
+        require(bool(self.asks), "asks", "''", "a sentence or two")
         for preset in self.presets:
             _require_known("presets", preset, files("experiment"))
         for cost in self.areas:
@@ -110,6 +111,7 @@ def questions(names: Sequence[str] = ()) -> list[Question]:
     """
     for name in names:
         _require_known("questions", name, files(GROUP))
+    require(len(set(names)) == len(names), "questions", list(names), "each name once")
     return [read(name) for name in names or files(GROUP)]
 
 

@@ -12,7 +12,7 @@ import pytest
 from filelock import Timeout
 
 from bench.core.errors import StorageError
-from bench.core.files import PROBING, is_locked, locked, read_file, set_aside, write_atomic
+from bench.core.files import PROBING, is_locked, locked, read_file, require_writable, set_aside, write_atomic
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,3 +110,18 @@ def test_who_only_asks_keeps_nobody_from_a_lock(tmp_path: Path) -> None:
         asking.clear()
         for one in others:
             one.join()
+
+
+def test_whether_a_folder_can_be_written_is_found_out_and_leaves_nothing(tmp_path: Path) -> None:
+    require_writable(tmp_path / "a" / "b")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(StorageError, match=f"^cannot write to {folder}: Not a directory; expected"):
+            require_writable(folder)
+    (tmp_path / "full").mkdir()
+    require_writable(tmp_path / "full" / "more")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "full"]
+    if Path("/proc").is_dir():
+        with pytest.raises(StorageError, match=r"^cannot write to /proc/none: "):
+            require_writable(Path("/proc/none"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -85,6 +88,12 @@ def test_data_are_looked_for_where_they_lie(tmp_path: Path) -> None:
         ("question=sign", r"^error: question: no such option; expected one of questions, .*mean questions\?\)$"),
         ("out=a_file", r"^error: out=a_file: expected a folder$"),
         ("runs_dir=a_file", r"^error: runs_dir=a_file: expected a folder$"),
+        ("questions=[kinks,kinks]", r"^error: questions=\['kinks', 'kinks'\]: expected each name once$"),
+        ("launcher=nothing", r"^error: launcher=nothing: expected one of basic, joblib, ray, "),
+        (
+            "runs_dir='a,b'",
+            r"^error: runs_dir=a,b: expected one folder; several are for bench.status and bench.report$",
+        ),
         ("run=maybe", r"^error: run=maybe: expected another type"),
     ],
 )
@@ -94,6 +103,68 @@ def test_a_mistake_is_one_line(argument: str, message: str, tmp_path: Path, monk
     with pytest.raises(SystemExit, match=message):
         typed(monkeypatch, argument)
     assert [path.name for path in tmp_path.iterdir()] == ["a_file"]
+
+
+def test_what_is_wrong_with_the_folder_for_answers_is_said_before_any_run(
+    two_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command.subprocess, "run", lambda arguments: pytest.fail("a sweep was begun"))
+
+    def refused(out: Path) -> str:
+        with pytest.raises(BenchError) as raised:
+            study(StudyConfig(("sign_digits",), True, str(out), str(two_runs), "basic"))
+        return str(raised.value)
+
+    (tmp_path / "a_file").touch()
+    below = tmp_path / "a_file" / "below"
+    assert refused(below) == f"cannot write to {below}: Not a directory; expected a folder that can be written"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "README.md").write_text("# My thesis\n")
+    assert (
+        refused(tmp_path / "mine")
+        == f"out={tmp_path / 'mine'}: expected a folder of bench.study's own; its README.md is another's"
+    )
+    (tmp_path / "out" / "sign_digits").mkdir(parents=True)
+    (tmp_path / "out" / "sign_digits" / "README.md").write_text("# Notes\n")
+    assert refused(tmp_path / "out").endswith("sign_digits/README.md is another's")
+    summary = tmp_path / "other" / "kinks" / "summary.csv"
+    summary.parent.mkdir(parents=True)
+    for content in (b"", b"question,asks\n", b"question,asks,runs,of,hours,main\n" + 2 * b"a,b,1,1,1,c\n", b"\xff\xfe"):
+        summary.write_bytes(content)
+        assert refused(tmp_path / "other").startswith(f"{summary} is damaged; ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a_file", "mine", "other", "out"]
+
+
+def test_an_answer_by_more_runs_stays(two_runs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    out, fewer = tmp_path / "out", tmp_path / "runs"
+    study(StudyConfig(("sign_digits",), False, str(out), str(two_runs)))
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    run(cells(["experiment=study/sign_digits", "method=s2d", "seed=0", f"runs_dir={fewer}"])[0].options, quiet=True)
+    capfd.readouterr()
+    study(StudyConfig(("sign_digits",), False, str(out), str(fewer)))
+    expected = f"sign_digits: 1 of 50 runs done, 49 missing, so the answer by 2 runs stays: {out / 'sign_digits'}\n"
+    assert capfd.readouterr().out == expected
+    assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    study(StudyConfig(("sign_digits",), False, str(out), str(two_runs)))
+    assert capfd.readouterr().out.endswith(f"written: {out / 'sign_digits'}\n")
+
+
+TOLD_TO_END = """
+import subprocess, sys
+from bench.study.__main__ import _ending_together
+with _ending_together():
+    subprocess.run([sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"])
+"""
+
+
+def test_a_sweep_ends_with_the_command_that_began_it() -> None:
+    with subprocess.Popen([sys.executable, "-c", TOLD_TO_END], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        process.terminate()
+        assert process.wait(20) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
 
 
 def test_its_help(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
