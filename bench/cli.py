@@ -11,13 +11,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from itertools import pairwise
 from traceback import walk_tb
 
 import hydra
 from hydra import compose
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
@@ -66,7 +65,7 @@ def application(
     def command(config: DictConfig) -> None:
         try:
             typed = HydraConfig.get().overrides
-            with nullcontext() if GlobalHydra.instance().is_initialized() else composition():
+            with composition():
                 options = Preset.of([*typed.hydra, *typed.task]).settled(config, typed.task)
             with disk_errors(), standard_output():
                 task(options)

@@ -9,13 +9,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Container, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from functools import cache
 from itertools import islice, product
 from math import prod
 
 from hydra import compose
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
@@ -61,8 +59,7 @@ def cells(arguments: Sequence[str], swept: Mapping[str, object] | None = None) -
     chosen = [str(o.input_line) for o in typed if o.key_or_group == "experiment" or o.is_hydra_override()]
     found: dict[str, Cell] = {}
     made: list[tuple[list[str], str]] = []
-    in_hydra = GlobalHydra.instance().is_initialized()
-    with nullcontext() if in_hydra else composition():
+    with composition():
         if swept is None:
             swept = compose("config", chosen, return_hydra_config=True).hydra.sweeper.params
         values = choices(parsed([f"{key}={value}" for key, value in (swept or {}).items()]), typed)

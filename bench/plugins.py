@@ -13,6 +13,7 @@ from pkgutil import resolve_name
 
 from hydra import initialize_config_dir
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult, ConfigSource
@@ -95,7 +96,10 @@ def offer_plugins() -> None:
 
 @contextmanager
 def composition() -> Iterator[None]:
-    """Within it ``hydra.compose`` takes the groups of ``conf/`` and the plugins."""
+    """Within it ``hydra.compose`` takes the groups of ``conf/`` and the plugins, as it does in a command of Hydra's."""
+    if GlobalHydra.instance().is_initialized():
+        yield
+        return
     offer_plugins()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         yield

@@ -12,15 +12,17 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from bench.cli import application
-from bench.core.errors import BenchError, DataError, require
+from bench.core.errors import BenchError, require
+from bench.core.files import require_writable
 from bench.core.loading import load_torch
 from bench.core.numbers import plural
 from bench.core.options import Options, as_typed, typed
 from bench.core.output import note
 from bench.core.table import Folding, screen
-from bench.reproduce.again import cell_of, done_again
+from bench.reproduce.again import cell_of, done_again, require_data
 from bench.reproduce.compare import OTHER, SAME, Verdict, compare, failed
 from bench.reproduce.stored import Stored, stored
+from bench.run.cell import Cell
 
 HELP = """\
 Runs of a committed folder, drawn at random, done again by their commands and compared with the folder's tables stage by
@@ -80,25 +82,35 @@ def reproduce(config: ReproduceConfig) -> list[Verdict]:
     """Do runs again and compare them.
 
     Raises:
-        BenchError: The folder is not in order, or data are missing.
+        BenchError: The folder is not in order, a run cannot be begun, data are missing, or it is told to stop.
     """
     chosen, verdicts = drawn(config), list[Verdict]()
     load_torch()
     with _runs_dir(config.runs_dir) as place:
-        for number, one in enumerate(chosen, 1):
-            note(f"{number} of {len(chosen)}: {one.name}")
-            try:
-                verdicts.append(compare(one, done_again(cell_of(one, place, config.root))))
-            except DataError:
-                raise
-            except BenchError as error:
-                verdicts.append(failed(one, str(error)))
+        found = [cell_of(one, place, config.root) for one in chosen]
+        require_data(found)
+        try:
+            for number, (one, cell) in enumerate(zip(chosen, found, strict=True), 1):
+                note(f"{number} of {len(chosen)}: {one.name}")
+                verdicts.append(_verdict(one, cell))
+        except KeyboardInterrupt:
+            show(verdicts)
+            reason = f"stopped after {len(verdicts)} of {plural(len(chosen), 'run')}; the same command begins anew"
+            raise BenchError(reason) from None
     return verdicts
+
+
+def _verdict(one: Stored, cell: Cell) -> Verdict:
+    try:
+        return compare(one, done_again(cell))
+    except BenchError as error:
+        return failed(one, str(error))
 
 
 @contextmanager
 def _runs_dir(kept: str | None) -> Iterator[Path]:
     if kept is not None:
+        require_writable(Path(kept))
         yield Path(kept)
         return
     with TemporaryDirectory(prefix="growth-bench-") as place:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from bench.cli import one_line
 from bench.core.errors import BenchError
 from bench.core.options import as_typed
 from bench.core.record import RunRecord
-from bench.grid import cells
+from bench.grid import cells, require_right
 from bench.reproduce.stored import Row, Stored
 from bench.run.cell import Cell
 
@@ -35,11 +40,32 @@ def cell_of(stored: Stored, runs_dir: Path, root: str) -> Cell:
     if words[:3] != BEGIN:
         raise BenchError(f"{stored.place}: command={stored.command}: expected {' '.join(BEGIN)} ...")
     arguments = [*words[3:], f"runs_dir={as_typed(str(runs_dir))}", *_settled(stored)]
-    (found, *others) = cells(arguments)
+    try:
+        (found, *others) = cells(arguments)
+        is_fetched = "root" in found.options["data"]
+        found = cells([*arguments, f"data.root={as_typed(root)}"])[0] if is_fetched else found
+        require_right([found])
+    except BenchError as error:
+        raise BenchError(f"{stored.place}: command={stored.command}: {error}") from None
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        reason = one_line(error, arguments, "config")
+        raise BenchError(f"{stored.place}: command={stored.command}: {reason}") from None
     if others:
         raise BenchError(f"{stored.place}: command={stored.command}: expected one run")
-    is_fetched = "root" in found.options["data"]
-    return cells([*arguments, f"data.root={as_typed(root)}"])[0] if is_fetched else found
+    return found
+
+
+def require_data(found: Sequence[Cell]) -> None:
+    """Read the data of some cells, each set once, and let go of them.
+
+    Raises:
+        BenchError: Some are missing.
+    """
+    from bench.data import load
+
+    sets = {json.dumps(cell.options["data"], sort_keys=True): cell for cell in found}
+    for cell in sets.values():
+        load(cell.options["data"], cell.seed)
 
 
 def _settled(stored: Stored) -> list[str]:

@@ -83,7 +83,7 @@ def stored(folder: Path) -> list[Stored]:
     """The finished runs of all tables below a folder, by place and name.
 
     Raises:
-        BenchError: A table lacks a column, or holds what is no number; the message names it.
+        BenchError: A table lacks a column or a rung, or holds what is no number; the message names it.
         StorageError: A file cannot be read.
     """
     places = {path.parent for path in folder.rglob("stages.csv*") if any(_named(path.parent, name) for name in RUNS)}
@@ -116,7 +116,12 @@ def _stages(place: Path) -> dict[str, list[Stage]]:
             found[row["id"]].append(Stage(int(row["rung"]), numbers, row.get("widths", "")))
         except ValueError as error:
             raise BenchError(f"{path}: run {row['id']}: {error}") from None
-    return {name: sorted(own, key=lambda stage: stage.rung) for name, own in found.items()}
+    for name, own in found.items():
+        own.sort(key=lambda stage: stage.rung)
+        if [stage.rung for stage in own] != list(range(len(own))):
+            rungs = ", ".join(str(stage.rung) for stage in own)
+            raise BenchError(f"{path}: run {name}: rungs {rungs}; expected each from 0 to {len(own) - 1}")
+    return dict(found)
 
 
 def _number(text: str) -> float:
@@ -135,7 +140,7 @@ def table(path: Path, columns: Sequence[str]) -> list[Row]:
     """
     try:
         content = read_file(path)
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(text, newline=""), restval="")
         rows: list[Row] = list(reader)
     except (OSError, EOFError, ValueError, csv.Error) as error:

@@ -163,22 +163,87 @@ def test_a_run_that_fails_now_is_a_difference_and_missing_data_one_line(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     runs = folder / "sign_digits" / "runs.csv"
-    edit(runs, lambda text: text.replace("train.epochs=3", "train.lr=-1"))
+    edit(runs, lambda text: text.replace("train.epochs=3", "train.lr=1e12"))
     with pytest.raises(SystemExit, match="1 of 1 run did not"):
         typed(monkeypatch, str(folder), "cells=1")
-    assert "train.lr=-1" in capfd.readouterr().out
-    edit(runs, lambda text: text.replace("data=digits", "data=mnist data.download=false"))
-    edit(runs, lambda text: text.replace("train.lr=-1", "train.epochs=3"))
+    assert "training loss became nan" in capfd.readouterr().out
+    edit(runs, lambda text: text.replace("train.lr=1e12", "train.epochs=3"))
+    edit(runs, lambda text: text.replace("data=digits", "data=mnist data.download=false", 1))
+    monkeypatch.setattr(command, "done_again", lambda cell: pytest.fail("a run was begun"))
     with pytest.raises(
         SystemExit, match=rf"^error: data=mnist: no readable files in data.root={tmp_path}/no .*run once"
     ):
-        typed(monkeypatch, str(folder), "cells=1", f"data.root={tmp_path}/no")
+        typed(monkeypatch, str(folder), "cells=9", f"data.root={tmp_path}/no")
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ("growth.nonesuch=3", r"growth\.nonesuch: no such option; expected one of growth\.stages, "),
+        ("train.lr=-1", r"train\.lr=-1\.0: expected a finite number above 0$"),
+        ("method=nobody", r"method=nobody: expected one of compose, "),
+        ("--help", ""),
+        ("'$(ls)'", ""),
+    ],
+)
+def test_a_command_that_cannot_be_begun_is_told_before_any_is(
+    option: str, reason: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "done_again", lambda cell: pytest.fail("a run was begun"))
+    place = folder / "sign_digits"
+    edit(place / "runs.csv", lambda text: re.sub(r"(python -m bench .*)", rf"\1 {option}", text, count=1))
+    with pytest.raises(
+        SystemExit, match=rf"^error: {place}: command=python -m bench .*{re.escape(option)}: {reason}"
+    ) as raised:
+        typed(monkeypatch, str(folder), "cells=9")
+    assert "\n" not in str(raised.value)
+
+
+def test_what_was_compared_before_it_is_stopped_is_shown(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    again, begun = command.done_again, list[Cell]()
+
+    def stopped(cell: Cell) -> RunRecord:
+        begun.append(cell)
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        return again(cell)
+
+    monkeypatch.setattr(command, "done_again", stopped)
+    with pytest.raises(SystemExit, match=r"^error: stopped after 1 of 4 runs; the same command begins anew$"):
+        typed(monkeypatch, str(folder), "cells=4")
+    assert "the same" in capfd.readouterr().out
+
+
+def test_a_folder_for_runs_that_cannot_be_written_is_told_before_any_is(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "done_again", lambda cell: pytest.fail("a run was begun"))
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        SystemExit, match=r"^error: cannot write to .*file/runs: Not a directory; expected a folder that"
+    ):
+        typed(monkeypatch, str(folder), f"runs_dir={tmp_path / 'file' / 'runs'}")
+
+
+def test_a_table_of_a_spreadsheet_is_read_and_a_rung_that_lacks_is_told(folder: Path) -> None:
+    before, stages = stored(folder), folder / "sign_digits" / "stages.csv"
+    for name in ("runs.csv", "stages.csv"):
+        path = folder / "sign_digits" / name
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert stored(folder) == before
+    text = stages.read_text(encoding="utf-8-sig")
+    first = before[0].row["id"]
+    stages.write_text(text.replace(f"\n{first},1,", f"\n{first},0,"))
+    with pytest.raises(BenchError, match=rf"stages.csv: run {first}: rungs 0, 0, 2; expected each from 0 to 2$"):
+        stored(folder)
 
 
 def test_runs_without_commands_are_said_to_be_left_out(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     edit(folder / "sign_digits" / "runs.csv", lambda text: re.sub(r"python -m bench method=s2d.*", "", text))
     assert len(drawn(ReproduceConfig(str(folder)))) == 2
-    assert capfd.readouterr().err == "2 runs of 4 left out: their tables have no command\n"
+    assert capfd.readouterr().err == "2 of 4 runs left out, for which the tables have no command\n"
 
 
 def test_a_command_that_is_none_of_ours_is_not_run(folder: Path, made: tuple[Path, list[Cell]]) -> None:
