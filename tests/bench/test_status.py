@@ -99,3 +99,17 @@ def test_what_a_sweep_is_given_by_backbone_is_no_matter(
     assert shown(capfd, monkeypatch, f"runs_dir={machines[0]}", f"hydra/launcher={launcher}", *more) == plain
     found = cells([*SWEEP, f"hydra/launcher={launcher}", *more])
     assert not [one for cell in found for one in cell.overrides if "hydra" in one]
+
+
+def test_where_nothing_is_left_but_what_failed_no_time_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    diverging = ("growth.stages=1", "train.lr=1e12")
+    for method in ("s2d", "net2net"):
+        for seed in (0, 1):
+            with pytest.raises(BenchError, match="training loss became"):
+                of_options(options(Path("runs"), *diverging, f"method={method}", f"seed={seed}")).execute()
+    lines = shown(capfd, monkeypatch, "runs_dir=runs", "train.lr=1e12")
+    assert lines[-1] == "nothing is left to do; rerun=failed tries again what failed, rerun=all makes all anew"
+    assert shown(capfd, monkeypatch, "runs_dir=runs", "train.lr=1e12", "rerun=failed")[-1] != lines[-1]
