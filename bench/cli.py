@@ -201,7 +201,9 @@ def one_line(error: Exception, arguments: list[str], config_name: str) -> str:
         return unreadable(str(error.override))
     if several := re.match(r"Ambiguous value for argument '(.*?)' 1\. ", text):
         argument = next((one for one in arguments if "," in one and several[1] in one), several[1])
-        right = f"one value; -m sweeps over several, and a comma is quoted, as in {quoted(argument)}"
+        key, _, values = argument.partition("=")
+        several_here = "-m sweeps over several" if config_name == "config" else f"a list is typed {key}=[{values}]"
+        right = f"one value; {several_here}, and a comma is quoted, as in {quoted(argument)}"
         return f"{argument}: expected {right}"
     return text
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from math import isfinite
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -55,15 +56,40 @@ def typed(prefix: str, kind: type[T], options: Options) -> T:
         require_plain(prefix + name, value)
         try:
             schema[name] = _number(value, get_args(hints[name]))
-        except OmegaConfBaseException as error:
-            reason = str(error).splitlines()[0]
-            raise ConfigError(prefix + name, value, f"another type ({reason})") from None
+        except OmegaConfBaseException:
+            raise ConfigError(prefix + name, value, in_words(hints[name])) from None
     found = OmegaConf.to_container(schema)
     assert isinstance(found, dict)
     for key, value in found.items():
         require_plain(f"{prefix}{key!s}", value)  # "nan" is one only now, and a default was never asked
     with foreign(prefix.rstrip(".")):  # somebody's ``__post_init__``
         return cast(T, OmegaConf.to_object(schema))
+
+
+WORDS: dict[object, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    NoneType: "null",
+}
+"""Types of options, as one says them."""
+
+
+def in_words(hint: object) -> str:
+    """A type as one says it to who is to type a value of it."""
+    kinds = [hint] if get_origin(hint) not in (Union, UnionType) else list(get_args(hint))
+    return " or ".join(WORDS.get(kind) or _collection(kind) for kind in kinds)
+
+
+def _collection(kind: object) -> str:
+    origin, own = get_origin(kind), [one for one in get_args(kind) if one is not Ellipsis]
+    if isinstance(origin or kind, type) and issubclass(cast(type, origin or kind), Mapping):
+        return "names with values, as in {name:value}"
+    if isinstance(origin or kind, type) and issubclass(cast(type, origin or kind), Sequence):
+        of = f" of {in_words(own[0]).removeprefix('a ')}s" if own and own[0] in (str, int, float) else ""
+        return f"a list{of}, as in [{'1,2' if own and own[0] in (int, float) else 'a,b'}]"
+    return getattr(kind, "__name__", str(kind))
 
 
 def _number(value: object, kinds: tuple[object, ...]) -> object:

@@ -191,7 +191,7 @@ def test_the_same_as_json(
     [
         (["out=."], r"^error: out=\.: expected a file, not a folder$"),
         (["out=networks_to_inspect.py/found.json"], r"^error: cannot write networks_to_inspect\.py/found\.json: "),
-        (["out=[1]"], r"^error: out=\[1\]: expected another type"),
+        (["out=[1]"], r"^error: out=\[1\]: expected a text or null$"),
         (["backbone=import:networks_to_inspect:unreadable"], r"^error: the model cannot be read on inputs of shape "),
     ],
 )

@@ -259,7 +259,7 @@ def test_a_command_that_is_none_of_ours_is_not_run(folder: Path, made: tuple[Pat
         (["nowhere"], r"^error: folder=nowhere: expected a folder by bench.study or bench.report$"),
         (["."], r"^error: folder=\.: expected one with finished runs and their commands \(runs.csv and stages.csv\)$"),
         ([".", "cells=0"], r"^error: cells=0: expected a number of at least 1$"),
-        ([".", "cells=two"], r"^error: cells=two: expected another type"),
+        ([".", "cells=two"], r"^error: cells=two: expected a whole number$"),
         ([".", "seed=-1"], r"^error: seed=-1: expected a number of at least 0$"),
         ([".", "runs_dir=full"], r"^error: runs_dir=full: expected an empty folder, or one that is not there$"),
         ([".", "cell=2"], r"^error: cell: no such option; expected one of folder, cells, .*\(did you mean cells\?\)$"),

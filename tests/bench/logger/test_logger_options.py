@@ -38,7 +38,7 @@ def test_every_file_has_its_logger() -> None:
         ({"name": "wandb", "mode": "maybe"}, "logger.mode=maybe: expected one of offline, online, disabled"),
         ({"name": "wandb", "project": ""}, "logger.project=: expected a name"),
         ({"name": "wandb", "tags": ["", "a"]}, "logger.tags="),
-        ({"name": "wandb", "tags": 3}, "logger.tags=3: expected another type"),
+        ({"name": "wandb", "tags": 3}, "logger.tags=3: expected a list of texts, as in [a,b]"),
         ({"name": "wandb", "team": "us"}, "logger.team=us: expected one of dir, entity, group, mode, project, tags"),
         ({"name": "none", "mode": "online"}, "logger.mode=online: expected one of no options"),
         ({"name": "wandbb"}, "logger=wandbb: expected one of none, tensorboard, wandb (did you mean wandb?)"),

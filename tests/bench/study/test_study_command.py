@@ -88,13 +88,19 @@ def test_data_are_looked_for_where_they_lie(tmp_path: Path) -> None:
         ("question=sign", r"^error: question: no such option; expected one of questions, .*mean questions\?\)$"),
         ("out=a_file", r"^error: out=a_file: expected a folder$"),
         ("runs_dir=a_file", r"^error: runs_dir=a_file: expected a folder$"),
+        (
+            "questions=kinks,sign",
+            r"^error: questions=kinks,sign: expected one value; a list is typed questions=\[kinks,sign\], ",
+        ),
+        ("questions={a:b}", r"^error: .*questions"),
+        ("questions=null", r"^error: questions=None: expected a list of texts, as in \[a,b\]$"),
         ("questions=[kinks,kinks]", r"^error: questions=\['kinks', 'kinks'\]: expected each name once$"),
         ("launcher=nothing", r"^error: launcher=nothing: expected one of basic, joblib, ray, "),
         (
             "runs_dir='a,b'",
             r"^error: runs_dir=a,b: expected one folder; several are for bench.status and bench.report$",
         ),
-        ("run=maybe", r"^error: run=maybe: expected another type"),
+        ("run=maybe", r"^error: run=maybe: expected true or false$"),
     ],
 )
 def test_a_mistake_is_one_line(argument: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
