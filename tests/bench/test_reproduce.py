@@ -74,7 +74,8 @@ def test_a_study_comes_out_again(
     typed(monkeypatch, str(folder.parent), "cells=2", "seed=1", f"runs_dir={kept}")
     said = capfd.readouterr()
     assert "2 runs, the same kind of machine: sizes must be the same" in said.out
-    assert said.out.count("the same ") >= 3
+    verdicts = [line for line in said.out.splitlines() if "3 stages, 12 scores" in line]
+    assert [line.rstrip(" │").endswith("the same") for line in verdicts] == [True, True]
     assert said.out.count("3 stages, 12 scores") == 2
     assert re.findall(r"^(\d) of 2: sign_digits: s[23]d", said.err, re.MULTILINE) == ["1", "2"]
     assert len(list(kept.glob("digits-*/run.json"))) == 2
@@ -118,7 +119,12 @@ def test_widths_stages_and_missing_numbers_are_compared(folder: Path, made: tupl
     one, record = of(folder, made)[0]
     (wrong,) = compare(replace(one, stages=[replace(one.stages[0], widths="1:5 3:4"), *one.stages[1:]]), record).wrong
     assert wrong == "widths 1:5 3:4 at rung 0, now 1:4 3:4"
-    assert compare(replace(one, stages=one.stages[:-1]), record).wrong == ["2 stages, now 3"]
+    elsewhere = [{"torch": "1.0", "python": "3", "device": "cpu", "threads": "1"}]
+    for machines in (one.machines, elsewhere):
+        assert compare(replace(one, stages=one.stages[:-1], machines=machines), record).wrong == ["2 stages, now 3"]
+    record.config["growth"]["cost"] = "latency"  # whose ladder is the machine's
+    assert compare(replace(one, stages=one.stages[:-1], machines=elsewhere), record).wrong == []
+    record.config["growth"]["cost"] = "params"
     assert compare(replace(one, stages=[]), record).wrong == ["its stages are not in the table"]
     fewer = {name: value for name, value in one.stages[0].numbers.items() if name != "test_loss"}
     lacking = replace(one, stages=[replace(one.stages[0], numbers=fewer), *one.stages[1:]])

@@ -224,6 +224,6 @@ def test_a_callers_network_and_its_average_are_conditioned_alike() -> None:
     growth = grower.grow(inputs, targets, F.cross_entropy, averages=average, ratio=1.3)
     assert growth.record.condition == "shrink_perturb"
     for one, two in zip(model.parameters(), average.parameters(), strict=True):
-        assert torch.allclose(one, two, atol=0.1)
+        assert torch.allclose(one, two, atol=1e-6)
     with pytest.raises(BenchError, match=r"growth\.condition=shrink_perturb: expected build=FUNCTION"):
         Grower(network(), inputs[:1], shrink=0.5)
