@@ -72,7 +72,8 @@ def show(arguments: Sequence[str]) -> None:
     if totals[RunState.DONE] + totals[RunState.REFUSED] == len(found):
         console.print("every cell is done")
     elif not any(cell.standing.is_due(cell.options["rerun"]) for cell in found):
-        console.print("nothing is left to do; rerun=failed tries again what failed, rerun=all makes all anew")
+        again = "rerun=failed tries again what failed, rerun=all makes all anew"
+        console.print(f"nothing is left to do; {again}", highlight=False, soft_wrap=True)
     elif left is None:
         console.print("no stage is done yet, so there is no estimate of the time left")
     else:
