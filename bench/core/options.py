@@ -83,12 +83,12 @@ def in_words(hint: object) -> str:
 
 
 def _collection(kind: object) -> str:
-    origin, own = get_origin(kind), [one for one in get_args(kind) if one is not Ellipsis]
-    if isinstance(origin or kind, type) and issubclass(cast(type, origin or kind), Mapping):
+    form, of = get_origin(kind) or kind, next(iter(get_args(kind)), None)
+    if isinstance(form, type) and issubclass(form, Mapping):
         return "names with values, as in {name:value}"
-    if isinstance(origin or kind, type) and issubclass(cast(type, origin or kind), Sequence):
-        of = f" of {in_words(own[0]).removeprefix('a ')}s" if own and own[0] in (str, int, float) else ""
-        return f"a list{of}, as in [{'1,2' if own and own[0] in (int, float) else 'a,b'}]"
+    if isinstance(form, type) and issubclass(form, Sequence):
+        members = f" of {WORDS[of].removeprefix('a ')}s" if of in (str, int, float) else ""
+        return f"a list{members}, as in [{'1,2' if of in (int, float) else 'a,b'}]"
     return getattr(kind, "__name__", str(kind))
 
 

@@ -33,12 +33,13 @@ def cell_of(stored: Stored, runs_dir: Path, root: str) -> Cell:
     Raises:
         BenchError: The command is not one of ours, or its options cannot work.
     """
+    place = f"{stored.place}: command={stored.command}"
     try:
         words = shlex.split(stored.command)
     except ValueError:  # a quote that is not closed
         words = []
     if words[:3] != BEGIN:
-        raise BenchError(f"{stored.place}: command={stored.command}: expected {' '.join(BEGIN)} ...")
+        raise BenchError(f"{place}: expected {' '.join(BEGIN)} ...")
     arguments = [*words[3:], f"runs_dir={as_typed(str(runs_dir))}", *_settled(stored)]
     try:
         (found, *others) = cells(arguments)
@@ -46,12 +47,11 @@ def cell_of(stored: Stored, runs_dir: Path, root: str) -> Cell:
         found = cells([*arguments, f"data.root={as_typed(root)}"])[0] if is_fetched else found
         require_right([found])
     except BenchError as error:
-        raise BenchError(f"{stored.place}: command={stored.command}: {error}") from None
+        raise BenchError(f"{place}: {error}") from None
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        reason = one_line(error, arguments, "config")
-        raise BenchError(f"{stored.place}: command={stored.command}: {reason}") from None
+        raise BenchError(f"{place}: {one_line(error, arguments, 'config')}") from None
     if others:
-        raise BenchError(f"{stored.place}: command={stored.command}: expected one run")
+        raise BenchError(f"{place}: expected one run")
     return found
 
 

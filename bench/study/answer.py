@@ -101,14 +101,15 @@ def chosen(layout: Layout, among: Collection[Values]) -> Choice[Values]:
 
 
 def tuned(layout: Layout, factor: str) -> Iterator[Row]:
-    """Each value of a factor at its best by `validation`, less the best of these, best first.
+    """Each value of a factor at its best on validation (`chosen`), less the best of these, best first.
 
     ``p_holm`` is corrected for these comparisons; the best of all has none.
     """
     last, bests = scores(layout, LAST), [chosen(layout, own).best[0] for own in layout.by(factor).values()]
     choice = chosen(layout, bests)
-    sign, first = -1 if layout.score.accuracy else 1, choice.best[0]
-    others = sorted((values for values in bests if values != first), key=lambda one: sign * choice.means.get(one, inf))
+    first, worst = choice.best[0], -inf if layout.score.accuracy else inf
+    others = [values for values in bests if values != first]
+    others.sort(key=lambda values: choice.means.get(values, worst), reverse=layout.score.accuracy)
     rows = [_pair(layout, last, values, first) or {} for values in others]
     corrected = holm([row.get("p") for row in rows])
     for values, row, p in zip((first, *others), ({}, *rows), (None, *corrected), strict=True):

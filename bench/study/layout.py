@@ -97,15 +97,8 @@ def layouts(question: Question, cells: Sequence[Cell]) -> list[Layout]:
     values = {cell.id: values_of(cell.options, question.factors, cell.id) for cell in cells}
     for factor, column in zip(question.factors, zip(*values.values(), strict=True), strict=True):
         _require_values(question, factor, [value for value in dict.fromkeys(column) if value is not None])
-    _require_option(question, "along", question.along, cells)
-    for baseline in question.baselines:
-        wanted = {factor: value_text(value) for factor, value in baseline.items()}
-        named = [dict(zip(question.factors, own, strict=True)) for own in values.values()]
-        if not any(wanted.items() <= own.items() for own in named):
-            text = ", ".join(f"{factor}={value}" for factor, value in wanted.items())
-            raise BenchError(
-                f"conf/study/{question.name}.yaml: baselines: {text}: expected values that a run has together"
-            )
+    _require_along(question, cells)
+    _require_baselines(question, [dict(zip(question.factors, own, strict=True)) for own in values.values()])
     order = {cell.id: place for place, cell in enumerate(cells)}
     made = []
     for setting in settings(cells, (*question.factors, *question.along)):
@@ -118,7 +111,7 @@ def layouts(question: Question, cells: Sequence[Cell]) -> list[Layout]:
 
 
 def _require_values(question: Question, factor: str, there: Sequence[str]) -> None:
-    place = f"conf/study/{question.name}.yaml"
+    place = question.place
     if not there:
         raise BenchError(f"{place}: factors={factor}: expected an option that a run has")
     if question.drawn.x == factor and not any(number(value) is not None for value in there):
@@ -130,12 +123,20 @@ def _require_values(question: Question, factor: str, there: Sequence[str]) -> No
                 raise BenchError(f"{place}: {key}: {factor}={value}: expected one of {', '.join(there)}")
 
 
-def _require_option(question: Question, key: str, names: Sequence[str], cells: Sequence[Cell]) -> None:
-    for name in names:
-        if not any(_key(flat(cell.options), name) for cell in cells):
-            known = sorted({option for cell in cells for option in flat(cell.options)})
-            place = f"conf/study/{question.name}.yaml: {key}={name}"
-            raise BenchError(f"{place}: expected an option that a run has{did_you_mean(name, known)}")
+def _require_along(question: Question, cells: Sequence[Cell]) -> None:
+    known = sorted({option for cell in cells for option in flat(cell.options)})
+    for name in question.along:
+        if not _key(dict.fromkeys(known), name):
+            hint = did_you_mean(name, known)
+            raise BenchError(f"{question.place}: along={name}: expected an option that a run has{hint}")
+
+
+def _require_baselines(question: Question, named: Sequence[Mapping[str, str | None]]) -> None:
+    for baseline in question.baselines:
+        wanted = {factor: value_text(value) for factor, value in baseline.items()}
+        if not any(wanted.items() <= own.items() for own in named):
+            text = ", ".join(f"{factor}={value}" for factor, value in wanted.items())
+            raise BenchError(f"{question.place}: baselines: {text}: expected values that a run has together")
 
 
 def number(text: str | None) -> float | None:
@@ -163,6 +164,6 @@ def _mixed(question: Question, cell: Cell, other: Cell) -> BenchError:
     differing = [key for key in {**one, **two} if one.get(key) != two.get(key) and key.partition(".")[0] not in SILENT]
     which = ", ".join(differing)
     return BenchError(
-        f"conf/study/{question.name}.yaml: factors={','.join(question.factors)}: expected {which} among them, in which "
+        f"{question.place}: factors={','.join(question.factors)}: expected {which} among them, in which "
         "runs of the same values and seed differ"
     )

@@ -165,9 +165,8 @@ def _runs(answer: Answer) -> Iterator[Block]:
     yield Table("stages", untitled(name for row in stages for name in row), stages)
     code = Column("command", "Command", show=lambda row: Shown(row["command"], code=True), words=True)
     columns = (Column("state", "State", words=True), Column("reason", "Reason", words=True), code)
-    again = {RunState.FAILED: " rerun=failed"}
     missing = [
-        {**row, "command": row["command"] + again.get(row["state"], "")}
+        {**row, "command": row["command"] + " rerun=failed" * (row["state"] == RunState.FAILED)}
         for row in rows
         if row["state"] != RunState.DONE
     ]

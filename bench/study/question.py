@@ -98,6 +98,11 @@ class Question:
                     _require_known(key, name, self.factors)
 
     @property
+    def place(self) -> str:
+        """Its file, for messages."""
+        return _place(self.name)
+
+    @property
     def drawn(self) -> Figure:
         """What its figure shows."""
         return typed("figure.", Figure, self.figure)
@@ -124,7 +129,7 @@ def read(name: str) -> Question:
     import yaml
     from omegaconf import OmegaConf
 
-    place = f"conf/{GROUP}/{name}.yaml"
+    place = _place(name)
     try:
         found = OmegaConf.to_container(OmegaConf.load(CONF / GROUP / f"{name}.yaml"))
         require(isinstance(found, dict), place, found, "asks, presets and factors")
@@ -134,6 +139,10 @@ def read(name: str) -> Question:
         raise BenchError(f"{place}: {error}") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise BenchError(f"{place}: {one_line(error)}") from None
+
+
+def _place(name: str) -> str:
+    return f"conf/{GROUP}/{name}.yaml"
 
 
 def _require_known(key: str, value: str, known: Sequence[str]) -> None:

@@ -147,6 +147,19 @@ def test_choices_are_over_the_seeds_that_all_have(tmp_path: Path) -> None:
     assert [(row["growth.sample"], row["seeds"]) for row in tuned(layout, "method")] == [("64", 3), ("64", 3)]
 
 
+@pytest.mark.parametrize("regression", [False, True])
+def test_what_was_not_compared_comes_last(regression: bool, tmp_path: Path) -> None:
+    """One has failed with one seed and is done with another that the rest lack, so it has no mean among them."""
+    configs = [*grid(seeds=range(2), sample=(64,)), options("static", 2, 0.01, growth={"sample": 64})]
+    cells = done(tmp_path, configs, lambda config, _: 0.5 + 0.1 * config["seed"], regression)
+    failing = options("static", 3, 0.01, growth={"sample": 64})
+    put(tmp_path, ended(failing, "failed", "diverged"))
+    layout = laid_out(asked("method", tuned="method"), [*cells, cell(failing, tmp_path)])
+    found = list(tuned(layout, "method"))
+    assert [row["method"] for row in found] == ["s2d", "s3d", "static"]
+    assert [row["validation_mean"] is None for row in found] == [False, False, True]
+
+
 def test_scores_that_are_additive_but_for_rounding_have_no_test() -> None:
     random = np.random.default_rng(0)
     for _ in range(50):
