@@ -51,8 +51,8 @@ RECIPE = TrainConfig(batch_size=128)
 
 def steps(data: Dataset, networks: Sequence[Options], sample: int, machine: Machine) -> list[Row]:
     """A row for each network and eigensolver, and for a plan: ``backbone``, ``width``, ``engine``, ``layers``,
-    ``neurons``, ``sample``, ``products`` of the slowest layer, ``seconds``, ``epoch s``, ``of epoch``, ``peak GiB`` of
-    the process.
+    ``neurons``, ``sample``, ``products`` of the slowest layer, ``seconds``, ``epoch s``, ``of epoch``, ``operations of
+    epoch``, counted rather than timed, ``peak GiB`` of the process.
 
     Args:
         data: Colour images of 32 by 32 pixels.
@@ -117,6 +117,7 @@ def _network_step(data: Dataset, network: Options, engine: str, sample: int, mac
         _, seconds = planned(curvature, eigensolver("lanczos"), machine)
     else:
         seconds = _solved(curvature, engine, sample / measured, machine)
+    macs = cost_models(graph)["macs"].of(graph.widths())
     return {
         "backbone": network["name"],
         "width": network.get("width"),
@@ -128,6 +129,7 @@ def _network_step(data: Dataset, network: Options, engine: str, sample: int, mac
         "seconds": seconds,
         "epoch s": epoch,
         "of epoch": seconds / epoch,
+        "operations of epoch": curvature.flops(macs) * sample / measured / (6 * macs * EPOCH),
         "peak GiB": machine.peak(),
         "timed on": measured,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -230,16 +231,21 @@ class Design:
         y: Scores at the last rung, an axis for each factor and the last for seeds.
         left_out: Combinations that lack one of the factors, and so are no part of it.
         unpaired: Runs of its combinations with seeds that not all have, and so are no part of it.
+        dropped: Values of factors that are no part of it, as some of their combinations have no runs.
     """
 
     factors: tuple[str, ...]
     y: NDArray[np.float64]
     left_out: int
     unpaired: int
+    dropped: tuple[str, ...] = ()
 
 
 def design(layout: Layout, among: Collection[Values] | None = None) -> Design | None:
-    """The design of those combinations that have all factors; None where it is not full.
+    """The design of those combinations that have all factors, or a full part of it; None where there is none.
+
+    Where combinations have no runs, the value of a factor that lacks most of its own is dropped, the later of two,
+    until all are there.
 
     Args:
         layout: The setting.
@@ -248,17 +254,34 @@ def design(layout: Layout, among: Collection[Values] | None = None) -> Design | 
     places = [layout.factors.index(factor) for factor in layout.varied]
     there = [values for values in layout.runs if among is None or values in among]
     whole = [values for values in there if all(values[place] is not None for place in places)]
-    levels = {place: list(dict.fromkeys(values[place] for values in whole)) for place in places}
-    places = [place for place in places if len(levels[place]) > 1]
-    seeds = sorted(set.intersection(*(set(layout.runs[values]) for values in whole))) if whole else []
-    shape = [len(levels[place]) for place in places]
-    if len(places) < (2 if among is None else 1) or len(seeds) < 2 or len(whole) != np.prod(shape):
+    full, dropped = whole, list[str]()
+    while prod(len(own) for own in _by_level(full, places).values()) > len(full):
+        place, level = _barest(full, places)
+        full = [values for values in full if values[place] != level]
+        dropped.append(f"{layout.factors[place]}={level}")
+    levels = {place: list(own) for place, own in _by_level(full, places).items() if len(own) > 1}
+    seeds = sorted(set.intersection(*(set(layout.runs[values]) for values in full))) if full else []
+    if len(levels) < (2 if among is None else 1) or len(seeds) < 2:
         return None
-    last, y = scores(layout, LAST), np.empty((*shape, len(seeds)))
-    for values in whole:
-        y[tuple(levels[place].index(values[place]) for place in places)] = [last[values][seed] for seed in seeds]
-    unpaired = sum(len(layout.runs[values]) for values in whole) - y.size
-    return Design(tuple(layout.factors[place] for place in places), y, len(there) - len(whole), unpaired)
+    last, y = scores(layout, LAST), np.empty((*map(len, levels.values()), len(seeds)))
+    for values in full:
+        y[tuple(own.index(values[place]) for place, own in levels.items())] = [last[values][seed] for seed in seeds]
+    unpaired = sum(len(layout.runs[values]) for values in full) - y.size
+    names = tuple(layout.factors[place] for place in levels)
+    return Design(names, y, len(there) - len(whole), unpaired, tuple(dropped))
+
+
+def _by_level(among: Sequence[Values], places: Sequence[int]) -> dict[int, Counter[str | None]]:
+    """How many combinations have each value of the factors at these places."""
+    return {place: Counter(values[place] for values in among) for place in places}
+
+
+def _barest(among: Sequence[Values], places: Sequence[int]) -> tuple[int, str | None]:
+    """The place and the value that lacks most of its combinations with those of the other factors."""
+    levels = _by_level(among, places)
+    cells = prod(map(len, levels.values()))
+    there = {(at, level): n * len(own) / cells for at, own in levels.items() for level, n in own.items()}
+    return min(reversed(there), key=lambda one: there[one])
 
 
 def shares(found: Design) -> Iterator[Row]:

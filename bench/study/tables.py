@@ -184,7 +184,7 @@ def share_table(layout: Layout, within: str | None = None) -> Iterator[Block]:
         return
     found = design(layout)
     if found is None:
-        yield Prose(("No shares of variance: the design is not full, with the same seeds, in two factors or more.",))
+        yield Prose(("No shares of variance: no two factors are crossed, with the same seeds.",))
         return
     designs = {"all": found, **_designs(layout, within)}
     among = Column("among", "Among" if len(designs) > 1 else "", words=True)
@@ -192,6 +192,8 @@ def share_table(layout: Layout, within: str | None = None) -> Iterator[Block]:
     tested = (Column("f", "F", "{:.1f}".format), Column("p", "p", p_value))
     columns = (among, effect, Column("share", "Share", share), noise, *tested, Column("runs"))
     left = f" {plural(found.left_out, 'combination')} without one of the factors left out." if found.left_out else ""
+    if found.dropped:
+        left += f" Left out, as they are not crossed with all other factors: {listed(found.dropped)}."
     left += f" {plural(found.unpaired, 'run')} with seeds that not all have left out." if found.unpaired else ""
     beside = f" Beside all, the runs of each {within} alone." if len(designs) > 1 else ""
     about = (

@@ -26,7 +26,7 @@ def test_steps_of_the_three_engines_and_of_a_plan():
     for row in rows:
         assert (row["backbone"], row["width"], row["sample"]) == ("convnet", 3, 24)
         assert row["of epoch"] == pytest.approx(row["seconds"] / row["epoch s"])
-        assert min(row["seconds"], row["epoch s"], row["products"]) > 0
+        assert min(row["seconds"], row["epoch s"], row["products"], row["operations of epoch"]) > 0
         assert 0.05 < row["peak GiB"] < 8
     assert [row["timed on"] for row in rows] == [16, 24, 24, 24]
     assert rows[0]["products"] == 27  # d of the slowest layer: each column is one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from scipy import stats
 from bench.core.errors import BenchError
 from bench.report.analysis.compare import AREA, LAST
 from bench.report.analysis.statistics import area, holm
+from bench.report.views.base import Prose
 from bench.report.views.table import Table
 from bench.study.answer import (
     Design,
@@ -270,10 +272,36 @@ def test_without_an_effect_each_explains_what_noise_does_whatever_another_explai
         assert np.mean([one[k]["p"] < 0.05 for one in tries]) == pytest.approx(0.05, abs=0.03)
 
 
-def test_a_design_must_be_full(tmp_path: Path) -> None:
+def test_where_a_design_is_not_full_the_barest_values_are_dropped(tmp_path: Path) -> None:
+    configs = [
+        options(method, seed, 0.01, growth={"sample": sample, "engine": engine})
+        for method, sample, engine in (
+            *product(("s2d", "s3d"), (64, 128, 256), ("dense",)),
+            *product(("s3d",), (64, 256), ("lanczos",)),
+        )
+        for seed in range(4)
+    ]
+    cells = done(tmp_path, configs, score)
+    layout = laid_out(asked("method", "growth.sample", "growth.engine"), cells)
+    found = design(layout)
+    assert found is not None
+    assert (found.factors, found.y.shape) == (("method", "growth.sample"), (2, 3, 4))
+    assert (found.dropped, found.left_out, found.unpaired) == (("growth.engine=lanczos",), 0, 0)
+    alone = design(laid_out(asked("method", "growth.sample", "growth.engine"), cells[:24]))
+    assert alone is not None
+    assert np.array_equal(found.y, alone.y)
+    (table,) = share_table(layout)
+    assert isinstance(table, Table)
+    assert " Left out, as they are not crossed with all other factors: growth.engine=lanczos. " in table.about
+
+
+def test_a_design_crosses_two_factors(tmp_path: Path) -> None:
     cells = done(tmp_path, grid(sample=(64, 128)), score)
     assert design(laid_out(asked("method", "growth.sample"), cells)) is not None
-    assert design(laid_out(asked("method", "growth.sample"), cells[:-4])) is None
+    layout = laid_out(asked("method", "growth.sample"), cells[:-4])
+    assert design(layout) is None
+    (said,) = share_table(layout)
+    assert isinstance(said, Prose)
     lacking = [options("static", seed, 0.01, growth={"sample": 64}) for seed in range(4)]
     layout = laid_out(asked("method", "growth.epsilon"), [*cells[:4], *done(tmp_path, lacking, lambda *_: 0.5)])
     assert design(layout) is None
