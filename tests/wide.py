@@ -233,7 +233,89 @@ def _frozen(x: Tensor, norm: nn.Module) -> Tensor:
     return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias)
 
 
+def _messages(m: nn.Module, x: Tensor) -> Tensor:
+    for layer in (m.one, m.two):
+        x = F.silu(m.mix @ layer(x))
+    return m.head(x).mean(1)
+
+
+def _of_places(m: nn.Module, x: Tensor) -> Tensor:
+    return m.head(torch.tanh(m.two(F.silu(m.one(m.places))).mean(0) + m.read(x)))
+
+
+def _unit_length(m: nn.Module, x: Tensor) -> Tensor:
+    return m.head(F.normalize(F.silu(m.one(x)), dim=1).mean(1))
+
+
+def _as_another(m: nn.Module, x: Tensor) -> Tensor:
+    h = F.silu(m.one(x))
+    return m.head((h[:, :1].expand_as(h) + torch.tanh(2 * h.view_as(h))).mean(1))
+
+
+def _attention_pooling(m: nn.Module, x: Tensor) -> Tensor:
+    h = F.silu(m.one(x))
+    return m.head((m.score(h).softmax(1).transpose(1, 2) @ h).squeeze(1))
+
+
 WIDE: list[Net] = [
+    _net(
+        "messages along a graph",
+        _messages,
+        (4, 3),
+        {"one": 4, "two": 3},
+        lambda: {
+            **{"one": nn.Linear(3, 4), "two": nn.Linear(4, 3), "head": nn.Linear(3, CLASSES)},
+            "mix": nn.Parameter(torch.randn(4, 4)),
+        },
+    ),
+    _net(
+        "layers that read a parameter",
+        _of_places,
+        (4,),
+        {"one": 4, "two": 3},
+        lambda: {
+            **{"places": nn.Parameter(torch.randn(2, 3)), "one": nn.Linear(3, 4), "two": nn.Linear(4, 3)},
+            **{"read": nn.Linear(4, 3), "head": nn.Linear(3, CLASSES)},
+        },
+    ),
+    _net(
+        "of unit length along positions",
+        _unit_length,
+        (3, 4),
+        {"one": 4},
+        lambda: {"one": nn.Linear(4, 4), "head": nn.Linear(4, CLASSES)},
+    ),
+    _net(
+        "shaped as another",
+        _as_another,
+        (3, 4),
+        {"one": 4},
+        lambda: {"one": nn.Linear(4, 4), "head": nn.Linear(4, CLASSES)},
+    ),
+    _net(
+        "attention pooling",
+        _attention_pooling,
+        (3, 4),
+        {"one": 4},
+        lambda: {"one": nn.Linear(4, 4), "score": nn.Linear(4, 1), "head": nn.Linear(4, CLASSES)},
+    ),
+    _net(
+        "instance norm",
+        lambda m, x: m.head(F.silu(m.norm(m.conv(x))).flatten(1)),
+        (2, 4, 4),
+        {"conv": 3},
+        lambda: {
+            **{"conv": _conv(2, 3), "norm": nn.InstanceNorm2d(3, affine=True, track_running_stats=True)},
+            "head": nn.Linear(48, CLASSES),
+        },
+    ),
+    _net(
+        "instance norm, by each input",
+        lambda m, x: m.head(F.silu(m.norm(m.conv(x))).flatten(1)),
+        (2, 4, 4),
+        {"conv": 3},
+        lambda: {"conv": _conv(2, 3), "norm": nn.InstanceNorm2d(3, affine=True), "head": nn.Linear(48, CLASSES)},
+    ),
     _net(
         "norm with its activation",
         lambda m, x: m.head(_mean(m.norm(m.conv(x)))),

@@ -127,7 +127,7 @@ class Chain:
             if published and (step.bends or node in ends):
                 published_ends.append(node)
             else:
-                mixed[node] = mixes or form is Form.MIX
+                mixed[node] = mixes or form is Form.MIX or (form is Form.GENERAL and step.form == "linear")
                 moved[node] = shifts or form in (Form.SELECT, Form.MOVE)
         if published:
             behind = _between(published_ends, ends) - set(published_ends)

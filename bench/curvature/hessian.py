@@ -147,8 +147,9 @@ class _Part(ABC):
         """The step's share of ``H t`` at each input: by its own bend, and by what lies beyond it."""
 
 
-def _pulled_back(output: Tensor, leaves: list[Tensor], weight: Tensor | None, again: bool = False) -> Terms:
-    return [None] * len(leaves) if weight is None else torch.autograd.grad(output, leaves, weight, retain_graph=again)
+def _pulled_back(output: Tensor, leaves: list[Tensor], weight: Tensor | None) -> Terms:
+    """``d phi`` by the leaves; None for one whose values it does not depend on, as of which the shape alone is read."""
+    return [None] * len(leaves) if weight is None else torch.autograd.grad(output, leaves, weight, allow_unused=True)
 
 
 class _Pointwise(_Part):

@@ -22,13 +22,14 @@ linear in the weights.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
 import torch
 from torch import Tensor, fx
 
+from bench.core.errors import BenchError
 from bench.curvature.capture import capture
 from bench.curvature.chain import Chain, Given, Step
 from bench.curvature.hessian import pushed
@@ -38,7 +39,7 @@ from bench.curvature.ties import flat
 from bench.network.graph import Graph
 from bench.network.groups import Group, Slot, outgoing, tensor_of, theta
 from bench.network.plan import Birth, GrowthPlan
-from bench.network.program import arguments, operation
+from bench.network.program import arguments, of_each_input, operation
 from bench.network.surgery import apply
 
 TOGETHER = 256
@@ -49,6 +50,9 @@ RANK = 1e-9
 """Share of the largest singular value below which a direction of what the consumers read is none."""
 QUIET = 1e-6
 """Share of the largest output up to which a null neuron puts out nothing."""
+STIR, LOUD = 1e-8, 1e-3
+"""Where a null neuron that makes a share of `STIR` of what others make puts out one of `LOUD`, births are not small,
+however short a step: as behind a division by the length."""
 PUSHED = {"linear": 2, "general": 5}
 """How often a step's multiply-adds are made when values and tangents go through it, by its form."""
 
@@ -132,8 +136,9 @@ class Pair:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether a null neuron puts out nothing, so that a birth changes the loss by ``epsilon^2``."""
-        return self._first.rest <= QUIET
+        """Whether a null neuron puts out nothing, and little after a short step: births change the loss by
+        ``epsilon^2``."""
+        return self._first.rest <= QUIET and self._first.stirred <= LOUD
 
     @property
     def is_linear(self) -> bool:
@@ -191,8 +196,15 @@ class Pair:
                 moments.read[k] = moments.read[k] + self._product(rows, rows) / len(self.sample)
                 moments.reached[k] = moments.reached[k] - self._product(rows, made) / len(self.sample)
                 moments.gradients[k] = moments.gradients[k] + self._product(made, made) / len(self.sample)
-            moments.rest = max(moments.rest, self._rest(batch))
+            at_rest = {one.reads: x for one, x in zip(self._consumers, batch.read, strict=True)}
+            moments.rest = max(moments.rest, self._loudest(at_rest))
+            if any(step.form == "general" for step in self._chain.steps):
+                moments.stirred = max(moments.stirred, self._loudest(self._stirred(batch)))
         moments.inputs = squares[self._columns][:, self._columns]
+        sums = (moments.mixed, moments.inputs, *moments.read, *moments.reached, *moments.gradients)
+        if not all(found.isfinite().all() for found in sums):
+            where = f"{self.group.name}: what new neurons would gain is not finite on the sample"
+            raise BenchError(f"{where}: gradients or activations overflow; try a lower train.lr")
         return moments
 
     @property
@@ -297,19 +309,35 @@ class Pair:
                 values[step.output], moved[step.output] = pushed(step, inputs, ways, batch.given)
         return moved
 
-    def _rest(self, batch: _Batch) -> float:
-        """What null neurons put out, as a share of what the others do at most."""
+    def _stirred(self, batch: _Batch) -> dict[fx.Node, Tensor]:
+        """What the consumers read where null neurons have made a short step at random, others none."""
+        random = torch.Generator().manual_seed(0)
+        incoming = torch.randn(self._together, self.size, generator=random, dtype=torch.float64)
+        made = self._tangents(batch, self._of_null(incoming.to(batch.values[0])))
+        far = max(float(t.abs().max()) for t in made)
+        near = STIR * max(float(z.abs().max()) for z in batch.values) / far if far else 0.0
+        zs = [z + near * t for z, t in zip(batch.values, made, strict=True)]
+        return self._chain.values(zs, batch.given)
+
+    def _loudest(self, read: Mapping[fx.Node, Tensor]) -> float:
+        """What null neurons put out, of what the consumers read, as a share of what the others do at most."""
         found = 0.0
-        for consumer, x in zip(self._consumers, batch.read, strict=True):
-            null = consumer.null(x).abs().max()
-            found = max(found, float(null / consumer.existing(x).abs().max().clamp(min=1e-30)))
+        for consumer in self._consumers:
+            null = consumer.null(read[consumer.reads]).abs().max()
+            most = consumer.existing(read[consumer.reads]).abs().max().clamp(min=1e-30)
+            found = max(found, float(null / most))
         return found
 
 
 def bears(graph: Graph, group: Group) -> bool:
-    """Whether a `Pair` can be had: the layers before and behind are linear or convolutions in one piece."""
+    """Whether a `Pair` can be had.
+
+    The layers before and behind are linear or convolutions in one piece, and those before read something of each
+    example.
+    """
     uses = {layer.weight: node for node, layer in graph.layers.items()}
     made = [linear_map(graph, uses[p.weight.tensor], group, p).unfolds for p in group.producers]
+    made += [of_each_input(uses[p.weight.tensor]) for p in group.producers]
     return all(made) and all(_in_one_piece(uses[slot.tensor]) for slot in group.consumers)
 
 
@@ -329,6 +357,7 @@ class _Moments:
         reached: ``E[h v^T]`` of each.
         gradients: ``E[r r^T]`` of each.
         rest: What null neurons put out, as a share.
+        stirred: The same after a short step.
     """
 
     mixed: Tensor
@@ -337,6 +366,7 @@ class _Moments:
     reached: list[Tensor]
     gradients: list[Tensor]
     rest: float = 0.0
+    stirred: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

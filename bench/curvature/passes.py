@@ -299,4 +299,4 @@ class Curvature:
         chain = self.chains[name]
         alone = chain.diagonal and len(chain.sources) == 1
         nodes = [*chain.inputs, *chain.given, *(chain.sources if alone else held(chain))]
-        return float(sum(self._example_bytes[n] for n in nodes) * len(self.sample))
+        return float(sum(self._example_bytes.get(n, 0.0) for n in nodes) * len(self.sample))  # parameters take none

@@ -62,6 +62,7 @@ class GrowthEvent:
         left_out: Names of groups that are split no more in this event.
         predicted: Names of groups whose splits or births stated what they gain.
         newborn: Indices of the neurons born so far, by group.
+        precise: In which the loss is measured.
     """
 
     graph: Graph
@@ -82,6 +83,11 @@ class GrowthEvent:
     left_out: set[str] = field(default_factory=set)
     predicted: set[str] = field(default_factory=set)
     newborn: dict[str, Tensor] = field(default_factory=dict)
+    precise: torch.dtype = torch.float64
+
+    def __post_init__(self) -> None:
+        if self.sample.inputs.device.type == "mps":
+            self.precise = torch.float32
 
     def grow(self, target: float) -> tuple[GrowthRecord, GrowthPlan]:
         """Grow up to, never over, the cost ``target``; also the last plan that was carried out.
@@ -330,8 +336,21 @@ class GrowthEvent:
         return line_search(loss)
 
     def measure(self, plan: GrowthPlan, epsilon: float) -> tuple[float, Tensor]:
-        """Loss and outputs on the sample after a plan, on a copy, in float64 where the device has it."""
-        precise = torch.float32 if self.sample.inputs.device.type == "mps" else torch.float64
+        """Loss and outputs on the sample after a plan, on a copy, in float64 where device and network can have it.
+
+        A network that makes tensors of its own in single precision cannot.
+        """
+        own = next(self.graph.model.parameters()).dtype
+        if self.precise == own:
+            return self._measure(plan, epsilon, own)
+        try:
+            return self._measure(plan, epsilon, self.precise)
+        except RuntimeError:
+            found = self._measure(plan, epsilon, own)
+        self.precise = own
+        return found
+
+    def _measure(self, plan: GrowthPlan, epsilon: float, precise: torch.dtype) -> tuple[float, Tensor]:
         twin = copy.deepcopy(self.graph.model).to(precise)
 
         def as_precise(tensor: Tensor) -> Tensor:

@@ -28,13 +28,17 @@ def agree(model: nn.Module, program: Program, inputs: Tensor, training: bool) ->
         BenchError: The network cannot run on the batch, or makes something else of it.
     """
     try:
-        with mode(model, training):
-            own = outputs(model, inputs)
+        with mode(model, training), seeded():
+            before = torch.get_rng_state()
+            own = _made(model, inputs)
+            draws = not torch.equal(torch.get_rng_state(), before)
     except Exception as error:  # a model may fail in any way
         raise BenchError(
             f"the model cannot run on {len(inputs)} inputs at once: {cause(error)}{place(error)}"
             + "; inputs of int64 are symbols, and values are floats" * (inputs.dtype == torch.int64)
         ) from error
+    if draws and not training:
+        raise BenchError("the model's output is random in evaluation mode: its forward pass draws random numbers")
     with seeded(), torch.no_grad():
         read = program.run(model, inputs)
     if not same(read, own, 1e-3 if training else 1e-4):  # statistics of few inputs magnify rounding
@@ -47,7 +51,12 @@ def agree(model: nn.Module, program: Program, inputs: Tensor, training: bool) ->
 
 def outputs(model: nn.Module, inputs: Tensor) -> Tensor:
     """What a network makes of a batch, with whatever it draws at random always the same."""
-    with seeded(), torch.no_grad():
+    with seeded():
+        return _made(model, inputs)
+
+
+def _made(model: nn.Module, inputs: Tensor) -> Tensor:
+    with torch.no_grad():
         found = tree_leaves(model(inputs.clone()))[0]
     assert isinstance(found, Tensor)
     return found
@@ -61,6 +70,15 @@ def same(one: Tensor, two: Tensor, single: float = 1e-3) -> bool:
     scale = two.abs().max().clamp(min=torch.finfo(two.dtype).tiny) if two.numel() else 1.0
     both = torch.isfinite(one) == torch.isfinite(two)
     return bool(both.all()) and bool(((one - two).abs()[torch.isfinite(two)] <= tolerance * scale).all())
+
+
+def disturb(model: nn.Module, random: torch.Generator) -> None:
+    """Give parameters and statistics that are all one number values of their own: a zero hides what it multiplies."""
+    statistics = [buffer for name, buffer in model.named_buffers() if name.endswith(("_mean", "_var"))]
+    with torch.no_grad():
+        for tensor in [*model.parameters(), *statistics]:
+            if tensor.is_floating_point() and tensor.numel() and bool((tensor == tensor.flatten()[0]).all()):
+                tensor += 0.1 + 0.1 * torch.rand(tensor.shape, generator=random).to(tensor)
 
 
 @contextmanager

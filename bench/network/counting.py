@@ -10,7 +10,7 @@ from torch import fx
 
 from bench.network.graph import Graph
 from bench.network.groups import Axis, length
-from bench.network.program import BATCH, operation
+from bench.network.program import BATCH, of_each_input, operation
 from bench.network.quadratic import CostModel, Vector
 
 
@@ -67,9 +67,9 @@ def count_params(graph: Graph) -> Terms:
 def count_macs(graph: Graph) -> Terms:
     """Multiply-adds of layers, convolutions and attention, for one input."""
     macs = Terms(tuple(graph.groups))
-    for products in graph.macs.values():
+    for node, products in graph.macs.items():
         for axes in products:
-            macs.add(1 / BATCH, axes)
+            macs.add(_for_one(node), axes)
     return macs
 
 
@@ -78,8 +78,13 @@ def count_words(graph: Graph) -> Terms:
     words = Terms(tuple(graph.groups))
     for node in graph.macs:
         if node in graph.layers or "conv" in operation(node.target):
-            words.add(1 / BATCH, graph.layouts[node][0])
+            words.add(_for_one(node), graph.layouts[node][0])
     return words
+
+
+def _for_one(node: fx.Node) -> float:
+    """The share of what a node of the graph computes that counts for one input: what reads no input is done whole."""
+    return 1 / BATCH if of_each_input(node) else 1.0
 
 
 def released_cost(graph: Graph) -> Vector:

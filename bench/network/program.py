@@ -173,8 +173,11 @@ class Running(fx.Interpreter):
 def call(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """One operation; a convolution has as many groups as its weight says, for these may have grown.
 
-    A view is a copy where the tensor lies otherwise in memory than what was read, as a tangent may.
+    A view is a copy where the tensor lies otherwise in memory than what was read, as a tangent may. What is detached is
+    not: growth changes what it holds, and so the loss.
     """
+    if operation(target).startswith("detach"):
+        return torch.ops.aten.alias(args[0])
     if operation(target) in ("view", "_unsafe_view"):
         return args[0].reshape(args[1])
     if operation(target).startswith("conv") and len(args) > 6:
@@ -199,6 +202,11 @@ def arguments(node: fx.Node) -> dict[str, Any]:
 def sizes(node: fx.Node) -> tuple[int, ...]:
     """Sizes of the tensor that a node makes, the batch counted as `BATCH`."""
     return tuple(number(size) for size in node.meta["val"].shape)
+
+
+def of_each_input(node: fx.Node) -> bool:
+    """Whether the tensor that a node makes has something for each input of the batch."""
+    return any(isinstance(size, torch.SymInt) for size in node.meta["val"].shape)
 
 
 def number(size: Any) -> int:

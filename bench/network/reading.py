@@ -9,13 +9,15 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from bench.network.groups import Axis, Channels, Group, Producer, Run, Slot, Unsplittable, tensor_of
-from bench.network.operations import Call, Layer, Operation, entry
-from bench.network.operations.layers import computed
+from bench.network.operations import UNKNOWN, Call, Layer, Operation, entry
+from bench.network.operations.layers import computed, untransposed
 from bench.network.operations.pointwise import made, unknown
 from bench.network.program import Program, number, operation, where
 from bench.network.spaces import Axis as Spaces
 from bench.network.spaces import Layout, Reason, Space, entries, fresh, plain, refuse, resolved, spaces
 
+INSIDE = Reason("is the size of larger units")
+"""Of a space that could be split, but for another one around it."""
 Found = tuple[Axis, ...]
 """The axes of a tensor in terms of groups."""
 Place = tuple[str, int, Spaces]
@@ -43,6 +45,10 @@ class Reader:
         """Let every operation of a program say what it does to channels."""
         tensors = program.tensors(self.model)
         owners = Counter(id(p) for module in self.model.modules() for p in module.parameters(recurse=False))
+        lost = {name for name, _ in self.model.named_buffers()} - self.model.state_dict().keys()
+        for name in lost & {*program.names.values()} - {*program.constants}:
+            for axis in self.parameters.setdefault(name, tuple(map(fresh, tensors[name].shape))):
+                refuse(axis, Reason(f"{name} is left out of the state dict, so that no grown one could be restored"))
         for node in program.nodes.nodes:
             if node.op == "placeholder":
                 self._read_placeholder(node, program, tensors, owners)
@@ -158,6 +164,10 @@ class Closing:
         for space, own in self.names.items():
             if own == name:
                 space.reason = reason
+        for axis in self._axes():  # of what has just been refused, say
+            for space in spaces(axis):
+                if space.reason is INSIDE:
+                    space.reason = None
 
     # -- what cannot stay ----------------------------------------------------------------------------------------------
 
@@ -179,7 +189,7 @@ class Closing:
             for segment in resolved(axis):
                 alive = [f for f in segment if isinstance(f, Space) and f.reason is None]
                 for space in alive[1:]:
-                    space.reason = Reason("is the size of larger units")
+                    space.reason = INSIDE
 
     def _by_space(self, which: str) -> dict[Space, list[Layer]]:
         found: dict[Space, list[Layer]] = {}
@@ -352,3 +362,20 @@ class Closing:
                 tried = [reason for reason in reasons if "its code" in reason.text]  # came as far as that
                 reason = next(iter([*tried, *reasons]), Reason("meets what cannot grow"))
                 yield Unsplittable(layer.name, reason.text, reason.where)
+        yield from self._of_no_layer()
+
+    def _of_no_layer(self) -> Iterator[Unsplittable]:
+        """Weights that are multiplied, but not as a layer's are."""
+        own, known = {name for name, _ in self.reader.model.named_parameters()}, {one.weight for _, one in self.layers}
+        found: dict[str, fx.Node] = {}
+        for node in self.program.nodes.nodes:
+            how = entry(node.target) if node in self.reader.calls else None
+            operated = how is UNKNOWN or (how and how.macs and not operation(node.target).startswith("conv"))
+            for source in node.all_input_nodes if operated else ():
+                name = self.program.names.get(untransposed(source), "")
+                if name in own and name not in known and len(self.reader.parameters[name]) > 1:
+                    found.setdefault(name, node)
+        for name, node in found.items():
+            reasons = (space.reason for axis in self.reader.parameters[name] for space in spaces(axis))
+            reason = next((one for one in reasons if one is not None), Reason("is read as no layer reads its weight"))
+            yield Unsplittable(name.removesuffix(".weight"), reason.text, reason.where or where(node))

@@ -354,12 +354,27 @@ def check_state(optimizer: Optimizer, policy: str) -> None:
 _COUNTS = re.compile(r"(^|_)(n_?)?(num_)?(attention_)?heads?$|^groups$")
 """Attributes that may count a group's neurons."""
 _SIZES = re.compile(r"(dim|channels|chs|features|width|planes|hidden|size|inner)(_out|_in)?$")
-_NOT_SIZES = re.compile(r"head_(dim|size)$|^dim_head$|kernel_size$")
+_NOT_SIZES = re.compile(
+    r"head_(dim|size)$|^dim_head$|(kernel|window|patch|image|img|pool|step|batch|grid|block|crop|context|vocab)_size$"
+)
 """Attributes that may count the entries of all neurons of a group, and such that do not."""
 _MANY = re.compile(r"split|sections|chunks")
 """Lists of sizes by which a tensor is cut."""
 _SHAPE = re.compile(r"(^|_)shape$")
 """Shapes, of a bias of each head, say."""
+
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_NORMS = (
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d),
+    *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
+)
+_LAYERS = (nn.Linear, *_CONVOLUTIONS, *_NORMS, nn.PReLU, nn.Embedding)
+_OF_LAYERS = (
+    *("out_features", "in_features", "groups", "out_channels", "in_channels"),
+    *("num_features", "num_parameters", "embedding_dim"),
+)
+"""Attributes of PyTorch's own layers, which follow from the shapes of their parameters."""
 
 
 def set_sizes(model: nn.Module, groups: Iterable[Group], before: Widths, after: Widths) -> None:
@@ -374,25 +389,52 @@ def set_sizes(model: nn.Module, groups: Iterable[Group], before: Widths, after: 
         before: Widths before, of these and of all that lie along the same dimensions.
         after: Widths now.
     """
+    held: dict[str, tuple[_Renamed, _Renamed]] = {}
     for group in groups:
-        totals: dict[int, set[int]] = {}
+        totals = _Renamed()
         for slot in _slots(group):
             _set_layer(model.get_submodule(slot.tensor.rpartition(".")[0]), slot in group.chain)
             for axis in (slot.axis, *((run,) for run in slot.axis if run.channels is not None)):
-                totals.setdefault(length(axis, before), set()).add(length(axis, after))
-        sizes = {old: new.pop() for old, new in totals.items() if len(new) == 1}
-        counts = {before[group.name]: after[group.name]}
+                totals.add(length(axis, before), length(axis, after))
         for path in group.holders:
-            holder = model.get_submodule(path)
-            if not type(holder).__module__.startswith("torch.nn."):
-                _set_attributes(holder, counts, sizes)
-                holder.to(tensor_of(model, group.rows[0].tensor).device)
+            counts, sizes = held.setdefault(path, (_Renamed(), _Renamed()))
+            counts.add(before[group.name], after[group.name])
+            sizes.join(totals)
+    for path, (counts, sizes) in held.items():
+        holder = model.get_submodule(path)
+        if not type(holder).__module__.startswith("torch.nn."):
+            _set_attributes(holder, counts.clear(), sizes.clear())
+            holder.to(next(model.parameters()).device)
+
+
+class _Renamed:
+    """Sizes before and after, of all groups that a module holds something of: where a size becomes two it is neither's.
+
+    All at once: a size that one group has now may be another's before.
+    """
+
+    def __init__(self) -> None:
+        self.found: dict[int, set[int]] = {}
+
+    def add(self, old: int, new: int) -> None:
+        """One more."""
+        self.found.setdefault(old, set()).add(new)
+
+    def join(self, other: _Renamed) -> None:
+        """All of another."""
+        for old, new in other.found.items():
+            self.found.setdefault(old, set()).update(new)
+
+    def clear(self) -> dict[int, int]:
+        """Those that are clear."""
+        return {old: next(iter(new)) for old, new in self.found.items() if len(new) == 1}
 
 
 def _set_attributes(holder: nn.Module, counts: Mapping[int, int], sizes: Mapping[int, int]) -> None:
+    own = _OF_LAYERS if isinstance(holder, _LAYERS) else ()
     for name, value in list(vars(holder).items()):
         known = counts if _COUNTS.search(name) else sizes if _SIZES.search(name) and not _NOT_SIZES.search(name) else {}
-        if type(value) is int and value in known:
+        if type(value) is int and value in known and name not in own:
             setattr(holder, name, known[value])
         elif type(value) in (list, tuple) and all(type(one) is int for one in value):
             listed = sizes if _MANY.search(name) else counts if _SHAPE.search(name) else {}
@@ -403,11 +445,11 @@ def _set_layer(layer: nn.Module, units: bool) -> None:
     """Set a layer's size attributes from its parameters; ``units`` says that its groups are neurons of a group."""
     if isinstance(layer, nn.Linear):
         layer.out_features, layer.in_features = layer.weight.shape
-    elif isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+    elif isinstance(layer, _CONVOLUTIONS):
         rows = layer.weight.shape[0]
         layer.groups = layer.groups * rows // layer.out_channels if units else layer.groups
         layer.out_channels, layer.in_channels = rows, layer.weight.shape[1] * layer.groups
-    elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+    elif isinstance(layer, _NORMS):
         kept = layer.running_mean if layer.running_mean is not None else layer.weight
         layer.num_features = kept.shape[0]
     elif isinstance(layer, nn.PReLU):

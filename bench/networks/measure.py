@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 
 import msgspec
 import torch
-from torch import nn
 
 from bench.backbones import build
 from bench.core.errors import BenchError, one_line
-from bench.network.agreement import outputs
+from bench.network.agreement import disturb, outputs
 from bench.network.graph import Graph
 from bench.network.plan import GrowthPlan, Split
 from bench.network.share import causes, share
@@ -85,9 +84,11 @@ def measure(name: str) -> Network:
 
 
 def gap(graph: Graph) -> float:
-    """How far random signed splits of a quarter of the neurons of every group, all at once, move the outputs.
+    """How far random signed splits of neurons of every group, all at once, move the outputs.
 
-    In float64 and evaluation mode, as a share of the largest output. The graph's model is what is grown.
+    Of each group a share between none and a half, and one neuron at least: not the same of all, which would hide where
+    groups have to grow alike. In float64 and evaluation mode, as a share of the largest output. The graph's model is
+    what is grown.
     """
     random = torch.Generator().manual_seed(0)
     model = graph.model.eval().double()
@@ -96,22 +97,13 @@ def gap(graph: Graph) -> float:
     before = outputs(model, inputs)
     splits = []
     for name, neurons in graph.widths().items():
-        for neuron in torch.randperm(neurons, generator=random)[: max(1, neurons // 4)].tolist():
+        some = 1 + int(neurons / 2 * float(torch.rand((), generator=random)))
+        for neuron in torch.randperm(neurons, generator=random)[:some].tolist():
             first = 2 * float(torch.randn((), generator=random))
             splits.append(Split(graph.groups[name], neuron, (first, 1 - first)))
     apply(model, None, GrowthPlan(tuple(splits)), 0.0)
     after = outputs(model, inputs)
     return float((after - before).abs().max() / before.abs().max())
-
-
-def disturb(model: nn.Module, random: torch.Generator) -> None:
-    """Give parameters and statistics that are all one number values of their own: a zero hides what it multiplies."""
-    tensors = [*model.named_parameters(), *(b for b in model.named_buffers() if b[0].endswith(("_mean", "_var")))]
-    with torch.no_grad():
-        for name, tensor in tensors:
-            if tensor.is_floating_point() and bool((tensor == tensor.flatten()[0]).all()):
-                noise = torch.rand(tensor.shape, generator=random, dtype=tensor.dtype)
-                tensor += 0.2 * noise if name.endswith("_var") else 0.2 * noise - 0.1
 
 
 if __name__ == "__main__":

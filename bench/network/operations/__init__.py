@@ -10,6 +10,6 @@ table       the one table: a new operation is one entry
 
 from bench.network.operations.base import Call, Form, Layer, Operation
 from bench.network.operations.smoothness import Picks, kinks_of
-from bench.network.operations.table import entry
+from bench.network.operations.table import UNKNOWN, entry
 
-__all__ = ["Call", "Form", "Layer", "Operation", "Picks", "entry", "kinks_of"]
+__all__ = ["UNKNOWN", "Call", "Form", "Layer", "Operation", "Picks", "entry", "kinks_of"]

@@ -8,13 +8,16 @@ from torch import Tensor, fx
 
 from bench.network.operations.base import Call, Rule
 from bench.network.operations.pointwise import joined, made
-from bench.network.program import number
+from bench.network.program import number, operation
 from bench.network.spaces import Layout, length, parted, plain, refuse, reshaped, resolved, unify
 
 
 def reduction(call: Call) -> Any:
     """Over some dimensions, none of which may hold channels."""
     layout = call.layout(call.first)
+    if any(operation(user.target) == "getitem" and user.args[1] == 1 and user.users for user in call.node.users):
+        for axis in layout:
+            refuse(axis, call.reason(f"{call.name}: the places of its {call.name}ima are read, which jump"))
     gone = call.dims() if "dim" in call.arguments else list(range(len(layout)))
     for d in gone:
         refuse(layout[d], call.reason(f"{call.name} over channels"))
@@ -71,6 +74,17 @@ def layer_norm(call: Call) -> Layout:
     for name in ("weight", "bias"):
         if call.has(name):
             joined(call, [layout, call.layout(name)])
+    return layout
+
+
+def instance_norm(call: Call) -> Layout:
+    """Each channel by its own positions."""
+    layout = call.layout("input")
+    for axis in layout[2:]:
+        refuse(axis, call.reason("instance_norm over channels"))
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        if call.has(name):
+            unify(layout[1], call.layout(name)[0], call.reason("meets what cannot grow in instance_norm"))
     return layout
 
 

@@ -148,6 +148,8 @@ def _letters(call: Call) -> tuple[str, dict[str, list[Axis]]]:
 
 
 def addmm(call: Call) -> Layout:
+    if (call["alpha"], call["beta"]) != (1, 1):
+        return declined(call)
     layout = matmul(call)
     if call.layer is not None and call["self"] in call.names:
         call.layer = Layer(
@@ -159,9 +161,14 @@ def addmm(call: Call) -> Layout:
 
 
 def _is_parameter(call: Call, node: fx.Node) -> bool:
-    while node not in call.names and operation(node.target) in ("t", "transpose", "permute"):
-        node = node.args[0]  # type: ignore[assignment]
-    return node in call.names
+    return untransposed(node) in call.names
+
+
+def untransposed(node: fx.Node) -> fx.Node:
+    """What a node is, or is a transpose of."""
+    while operation(node.target) in ("t", "transpose", "permute") and isinstance(node.args[0], fx.Node):
+        node = node.args[0]
+    return node
 
 
 def embedding(call: Call) -> Layout:

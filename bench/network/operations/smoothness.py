@@ -31,6 +31,10 @@ Given = Mapping[str, Any]
 
 ROUNDING = 1e-7
 """Relative to its value, a jump that float32 does not tell from rounding."""
+GUARD = 1e-6
+"""Up to here a lower bound of what is never negative guards a division, and is not met."""
+NEVER_NEGATIVE = ("linalg_vector_norm", "norm", "abs", "square", "sqrt", "exp", "var", "std", "softmax", "sigmoid")
+"""Operations that make what is never negative."""
 
 
 def relu(given: Given) -> Kinks:
@@ -106,7 +110,7 @@ def kinks_of(node: fx.Node, declared: Callable[[Given], Kinks] | None, tensors: 
         declared: What the table says of its operation.
         tensors: Parameters and buffers by node.
     """
-    if declared is None or (operation(node.target) == "abs" and _of_softsign(node)):
+    if declared is None or (operation(node.target) == "abs" and _of_softsign(node)) or _guards_a_norm(node):
         return []
     given = {k: tensors.get(v, v) if isinstance(v, fx.Node) else v for k, v in arguments(node).items()}
     return [(place, change) for place, change in declared(given) if _is_there(change)]
@@ -114,6 +118,16 @@ def kinks_of(node: fx.Node, declared: Callable[[Given], Kinks] | None, tensors: 
 
 def _is_there(change: Any) -> bool:
     return float(abs(change).max() if isinstance(change, Tensor) else abs(change)) > ROUNDING
+
+
+def _guards_a_norm(node: fx.Node) -> bool:
+    """Whether it keeps what is never negative from zero, as PyTorch's ``normalize`` does: nothing crosses its kink."""
+    if operation(node.target) not in ("clamp", "clamp_min"):
+        return False
+    given = arguments(node)
+    above, least = given["self"], given["min"]
+    alone = given.get("max") is None and isinstance(least, int | float) and least <= GUARD
+    return alone and isinstance(above, fx.Node) and operation(above.target) in NEVER_NEGATIVE
 
 
 def _of_softsign(node: fx.Node) -> bool:

@@ -92,7 +92,8 @@ OPERATIONS: dict[str, Operation] = {
         Operation(dimensions.pooling, Form.MIX),
     ),
     **_many("layer_norm rms_norm", Operation(dimensions.layer_norm)),
-    **_many("group_norm instance_norm native_group_norm", Operation(dimensions.group_norm)),
+    **_many("group_norm native_group_norm", Operation(dimensions.group_norm)),
+    "instance_norm": Operation(dimensions.instance_norm),
     **_many("flatten squeeze unsqueeze", Operation(dimensions.reshape, Form.MOVE)),
     **_many(
         "view reshape _unsafe_view unflatten reshape_as view_as", Operation(dimensions.reshape, Form.MOVE, baked=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,8 @@ from torch.nn import functional as F
 from bench.curvature.passes import Curvature
 from bench.curvature.sample import Sample
 from bench.network.graph import Graph
+from bench.network.plan import GrowthPlan, Split
+from bench.network.surgery import apply
 from tests.bench.curvature.spectra import close, matrices
 from tests.nets import NETS, SMOOTH, Net, named
 from tests.reference import blocks, doubled_hessian, sizes, splitting_hessian
@@ -75,6 +78,37 @@ def test_s_of_every_construct_is_the_hessian_of_the_doubled_net(net: Net) -> Non
         for i in range(len(hessian)):
             hessian[i, :, i] = 0
         assert hessian.abs().max() < 1e-12 + 1e-8 * own.abs().max()
+
+
+class Detached(nn.Module):
+    """What is detached from the gradient is not from growth: in a chain, and behind the layers that read it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.head = nn.Linear(4, 4), nn.Linear(4, 3), nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.one(x)
+        y: Tensor = self.head(torch.tanh(self.two(torch.tanh(h * torch.sigmoid(h.detach())))))
+        return y / (y.detach().square().mean(1, keepdim=True) + 1)
+
+
+def test_what_is_detached_counts_as_growth_moves_it() -> None:
+    torch.manual_seed(0)
+    graph = Graph(Detached().double(), (4,))
+    inputs, targets = torch.randn(16, 4).double(), torch.arange(16) % 3
+    found = matrices(Curvature(graph, Sample(inputs, targets, F.cross_entropy)))
+    for name, group in graph.groups.items():
+        way = F.normalize(torch.randn(found[name].shape[1]).double(), dim=0)
+        split = Split(group, 1, (0.5, 0.5), torch.stack([way, -way]))
+
+        def loss(step: float, split: Split = split) -> float:
+            twin = copy.deepcopy(graph.model)
+            apply(twin, None, GrowthPlan((split,)), step)
+            return float(F.cross_entropy(twin(inputs), targets).detach())
+
+        near, far = ((loss(h) + loss(-h) - 2 * loss(0.0)) / h**2 for h in (2e-3, 4e-3))
+        assert (4 * near - far) / 3 == pytest.approx(float(way @ found[name][1] @ way), rel=1e-5)
 
 
 @pytest.mark.parametrize("net", ALL, ids=str)

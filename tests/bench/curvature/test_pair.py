@@ -354,6 +354,8 @@ QUIET: dict[str, tuple[Callable[[Tensor], Tensor], bool]] = {
     "barely shifted": (lambda x: torch.tanh(x) + 1e-4, False),
     "sigmoid then silu": (lambda x: F.silu(torch.sigmoid(x)), False),
     "sigmoid taken back": (lambda x: torch.sigmoid(x) - 0.5, True),
+    "by its length": (lambda x: F.normalize(F.silu(x), dim=0), False),
+    "by its length, from above": (lambda x: F.silu(x) / (x.norm(dim=0, keepdim=True) + 1), True),
 }
 
 

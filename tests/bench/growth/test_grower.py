@@ -390,6 +390,29 @@ def test_a_network_or_option_that_does_not_suit_is_said_in_one_line(case: str) -
     assert "\n" not in str(raised.value)
 
 
+class Single(nn.Module):
+    """Makes tensors of its own in single precision."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.head = nn.Linear(64, 5), nn.Linear(3, 5), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        state = self.two(torch.ones(len(x), 3))
+        found: Tensor = self.head(torch.tanh(self.one(x.flatten(1).float()) + state))
+        return found
+
+
+@pytest.mark.parametrize("method", ["s2d", "s3d", "net2net", "firefly"])
+def test_a_network_that_single_precision_is_written_into_grows_too(method: str) -> None:
+    torch.manual_seed(0)
+    grower = Grower(Single(), INPUTS[:1], method)
+    result = grown(grower)
+    assert result.record.splits + result.record.births > 0
+    assert 0 <= result.record.function_gap <= 1e-3
+
+
 CHANGES: dict[str, tuple[Callable[[nn.Module], object], str]] = {
     "frozen": (lambda model: model[0].requires_grad_(False), "0.weight has changed in shape, dtype or requires_grad"),
     "grown": (lambda model: grown(Grower(model, INPUTS[:1], "s2d")), "has changed in shape"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from bench.core.errors import BenchError
 from bench.core.record import RunState
@@ -49,6 +50,20 @@ def test_another_function_is_refused_by_its_place(name: str) -> None:
         BenchError, match=r"is not what torch.export reads of it, first in 1.b \(.*test_agreement.py:\d+\)"
     ):
         Graph(model, (1, 8, 8))
+
+
+DRAWN: dict[str, Callable[[Inner, Tensor], Tensor]] = {
+    "normal": lambda _, x: x + torch.normal(torch.zeros_like(x), 1.0),
+    "in place": lambda _, x: x + torch.empty(4).normal_(),
+    "gumbel": lambda _, x: x + F.gumbel_softmax(x.detach()),
+    "attention": lambda _, x: F.scaled_dot_product_attention(y := x[:, None, None], y, y, dropout_p=0.5).flatten(1),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_what_draws_random_numbers_in_evaluation_mode_is_told_so(name: str) -> None:
+    with pytest.raises(BenchError, match=r"^the model's output is random in evaluation mode"):
+        Graph(Inner(DRAWN[name]), (64,))
 
 
 def test_what_differs_on_the_real_inputs_alone_is_refused() -> None:

@@ -118,7 +118,8 @@ class Wired(nn.Module):
         self.six, self.single = nn.Conv2d(6, 4, 1), nn.Conv2d(4, 1, 1)
         self.norm, self.layer_norm = nn.GroupNorm(2, 4), nn.LayerNorm(4)
         self.batch = nn.BatchNorm2d(4, track_running_stats=False)
-        self.scale = nn.Parameter(torch.ones(4, 1, 1))
+        self.scale, self.zero = nn.Parameter(torch.ones(4, 1, 1)), nn.Parameter(torch.zeros(1))
+        self.free = nn.Parameter(torch.ones(6, 6))
         self.deep = nn.Conv2d(4, 4, 1, groups=4)
         self.fc, self.row = nn.Linear(4 * 36, 3), nn.Linear(6, 6)
 
@@ -151,7 +152,26 @@ REFUSALS: list[tuple[str, Callable[[Wired, Tensor], Tensor], dict[str, str]]] = 
     ("computed weight", lambda m, x: F.conv2d(m.a(x), m.c.weight * 2), {"a": "computed, by mul"}),
     ("norm of a weight", lambda m, x: m.c(m.a(x)) / m.a.weight.norm(), {"a": "a is used more than once"}),
     ("transposed", lambda m, x: F.conv_transpose2d(m.a(x), m.c.weight), {"a": "is read by a transposed convolution"}),
+    (
+        "halves by the code",
+        lambda m, x: m.c(torch.cat([(h := m.a(x))[:, : (c := h.shape[1] // 2)].sin(), h[:, c:]], 1)),
+        {},
+    ),
+    ("places of maxima", lambda m, x: m.c(torch.add(*m.a(x).max(2, keepdim=True))), {"a": "max: the places of its"}),
+    ("scaled product", lambda m, x: m.c(_scaled(m, m.a(x))), {"c": "network output", "row": "unknown operation addmm"}),
+    ("einsum", lambda m, x: torch.einsum("bchw,oc->bohw", m.a(x), m.c.weight[:, :, 0, 0]), {"a": "summed over by a"}),
+    ("no layer", lambda m, x: m.c(m.free @ m.a(x)), {"free": "is convolved over"}),
+    (
+        "hidden by a zero",
+        lambda m, x: m.c(x + m.zero * m.b(m.a(x) / m.a.out_channels)),
+        {"a": "computes with the size"},
+    ),
 ]
+
+
+def _scaled(m: Wired, x: Tensor) -> Tensor:
+    rows = x.mean((0, 1))
+    return x + torch.addmm(m.row.bias, rows, m.row.weight, alpha=2.0)
 
 
 @pytest.mark.parametrize(("wiring", "refused"), [case[1:] for case in REFUSALS], ids=[case[0] for case in REFUSALS])

@@ -384,3 +384,90 @@ def test_an_empty_plan_changes_nothing() -> None:
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     apply(model, None, GrowthPlan(), 1.0)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+# -- sizes that the code keeps ----------------------------------------------------------------------------------------
+
+
+class Partial(nn.Module):
+    """As in ReXNet: what a layer makes is added to by what came in, as far as that goes; sizes side by side."""
+
+    def __init__(self, wide: int) -> None:
+        super().__init__()
+        self.in_channels = 4
+        self.stem, self.wide, self.head = nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(4, wide, 1), nn.Linear(wide, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.silu(self.stem(x))
+        y = self.wide(x)
+        y = torch.cat([y[:, : self.in_channels] + x, y[:, self.in_channels :]], 1)
+        found: Tensor = self.head(F.silu(y).mean((2, 3)))
+        return found
+
+
+@pytest.mark.parametrize("wide", [9, 10])
+@pytest.mark.parametrize(("stem", "more"), [(0, 2), (2, 0), (1, 1), (2, 1), (1, 3)])
+def test_sizes_of_several_groups_are_set_at_once(wide: int, stem: int, more: int) -> None:
+    """One group has grown to what another was before."""
+    torch.manual_seed(0)
+    model, inputs = Partial(wide).double(), torch.randn(3, 2, 4, 4).double()
+    graph, before = Graph(model, (2, 4, 4)), model(inputs)
+    assert graph.widths() == {"stem": 4, "wide": wide - 4}
+    counts = {"stem": stem, "wide": more}
+    splits = [Split(graph.groups[name], i, (1.3, -0.3)) for name, n in counts.items() for i in range(n)]
+    apply(model, None, GrowthPlan(tuple(splits)), 0.0)
+    assert model.in_channels == 4 + stem
+    assert gap(model(inputs), before) < 1e-12
+
+
+class Windows(nn.Module):
+    """Its windows are as large as its channels are many."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.window_size = 4
+        self.stem, self.head = nn.Conv2d(2, 4, 1), nn.Linear(4, CLASSES)
+        self.scale = nn.Parameter(torch.rand(4, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, _, side, _ = x.shape
+        x = (torch.tanh(self.stem(x)) * self.scale).view(n, -1, side // self.window_size, self.window_size, side)
+        found: Tensor = self.head(x.amax(3).mean((2, 3)))
+        return found
+
+
+def test_a_size_that_is_no_number_of_channels_stays() -> None:
+    torch.manual_seed(0)
+    model, inputs = Windows().double(), torch.randn(3, 2, 8, 8).double()
+    graph, before = Graph(model, (2, 8, 8)), model(inputs)
+    apply(model, None, GrowthPlan((Split(graph.groups["stem"], 1, (1.3, -0.3)),)), 0.0)
+    assert model.window_size == 4
+    assert gap(model(inputs), before) < 1e-12
+
+
+class Doubled(nn.Conv2d):
+    """A convolution of somebody's own."""
+
+
+def test_a_layer_of_ones_own_reads_as_many_as_it_did() -> None:
+    model = nn.Sequential(nn.Conv2d(2, 4, 1), nn.SiLU(), Doubled(4, 4, 1), nn.SiLU(), nn.Conv2d(4, CLASSES, 1)).double()
+    graph = Graph(model, (2, 3, 3))
+    apply(model, None, GrowthPlan((Split(graph.groups["2"], 0, (0.5, 0.5)),)), 0.0)
+    assert (model[2].in_channels, model[2].out_channels, model[4].in_channels) == (4, 5, 5)
+
+
+def test_what_no_state_has_cannot_grow() -> None:
+    class Scaled(nn.Module):
+        def __init__(self, kept: bool) -> None:
+            super().__init__()
+            self.one, self.head = nn.Linear(4, 5), nn.Linear(5, CLASSES)
+            self.register_buffer("scale", torch.rand(5), persistent=kept)
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.head(torch.tanh(self.one(x)) * self.scale)
+            return found
+
+    assert Graph(Scaled(True), (4,)).widths() == {"one": 5}
+    graph = Graph(Scaled(False), (4,))
+    assert not graph.groups
+    assert "scale is left out of the state dict" in graph.unsplittable[0].reason
