@@ -31,7 +31,7 @@ from bench.core.output import is_lost, standard_output
 from bench.core.version import version
 from bench.explain import explain
 from bench.grammar import quoted, unreadable
-from bench.grid import left_to_the_cells, with_what_follows
+from bench.grid import left_to_the_cells
 from bench.plugins import composition, offer_plugins
 from bench.preset import Preset
 from bench.sweep import offer_launchers, offer_sweeper
@@ -116,10 +116,8 @@ def _guarded(command: Callable[[], None], arguments: list[str], config_name: str
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed by Hydra
     try:
         check_arguments(arguments, sweeps)
-        if {"-m", "--multirun"} & set(arguments):
-            sys.argv[1:] = left_to_the_cells(arguments)  # which Hydra reads
-        else:
-            sys.argv[1:] = with_what_follows(arguments)
+        sweeping = {"-m", "--multirun"} & set(arguments)
+        sys.argv[1:] = left_to_the_cells(arguments) if sweeping else arguments  # which Hydra reads
         offer_sweeper()
         offer_launchers()
         offer_plugins()

@@ -67,7 +67,7 @@ def cells(arguments: Sequence[str], swept: Mapping[str, object] | None = None) -
         combinations = list(product(*values.values()))
         given = {override.get_key_element() for override in typed}
         idle = {key for key in values if key not in given and key.partition(".")[0] in given}
-        for overrides in map(with_what_follows, with_their_options(combinations, preset, composed, idle)):
+        for overrides in with_their_options(combinations, preset, composed, idle):
             plain = preset.settled(composed(overrides), overrides)
             check_form(plain)
             folder = run_folder(plain)
@@ -174,13 +174,6 @@ def plugin_option(override: str) -> str | None:
     """The option of a plugin that an override is of, as ``GROUP.NAME``; None if it is of none, or adds one."""
     group, dot, rest = override.partition("=")[0].partition(".")
     return f"{group}.{rest.partition('.')[0]}" if dot and group in REGISTRIES else None
-
-
-def with_what_follows(overrides: Sequence[str]) -> list[str]:
-    """Overrides, with what follows of them: who starts from trained weights trains no seed, unless that is typed."""
-    typed = {override.lstrip("+").partition("=")[0]: override.partition("=")[2] for override in overrides}
-    follows = typed.get("backbone.weights", "null") != "null" and "train.seed_epochs" not in typed
-    return ["train.seed_epochs=0", *overrides] if follows else list(overrides)
 
 
 def left_to_the_cells(arguments: Sequence[str]) -> list[str]:

@@ -1,12 +1,17 @@
-"""A preset beside choices that are not its own: what it says of an option is said of the choices that have it.
+"""What composed options come to, with a preset or without: two things that Hydra's composition does not know.
+
+Beside choices that are not its own, what a preset says of an option is said of the choices that have it.
 
 A body may set ``method.preset``, which fast_s2d alone has. With ``method=s2d`` typed, the option is of no cell, as one
 that is typed in a sweep is of none of s2d's.
+
+Who starts from trained weights, ``backbone.weights``, trains no seed network, unless epochs for that are said where the
+weights are: on the command line, or in the preset.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import cache
 
 from hydra import compose
@@ -39,7 +44,8 @@ class Preset:
         return cls(names[-1] if names else None, places)
 
     def settled(self, config: DictConfig, typed: Sequence[str]) -> dict[str, object]:
-        """Composed options as plain data, without those that the preset says of other choices.
+        """Composed options as plain data, without those that the preset says of other choices, and without epochs that
+        would train a seed network that is trained.
 
         What is typed stays, and so does what no choice of the preset's own has: for whoever checks the options.
 
@@ -50,9 +56,10 @@ class Preset:
         found = OmegaConf.to_container(config, resolve=True)
         assert isinstance(found, dict)
         options = {str(key): value for key, value in found.items()}
+        kept = {".".join(override.lstrip("+").partition("=")[0].split(".")[:2]) for override in typed}
+        self._start_from_weights(options, kept)
         if self.name is None:
             return options
-        kept = {".".join(override.lstrip("+").partition("=")[0].split(".")[:2]) for override in typed}
         for group in REGISTRIES:
             chosen = options.get(group)
             if isinstance(chosen, Mapping) and isinstance(chosen.get("name"), str):
@@ -61,6 +68,16 @@ class Preset:
                 dropped = foreign & self.said(group) if foreign else foreign
                 options[group] = {key: value for key, value in chosen.items() if key not in dropped}
         return options
+
+    def _start_from_weights(self, options: Mapping[str, object], typed: Container[str]) -> None:
+        backbone, train = options.get("backbone"), options.get("train")
+        if not isinstance(backbone, Mapping) or not isinstance(train, dict) or backbone.get("weights") is None:
+            return
+        said = "train.seed_epochs" in typed
+        if self.name is not None and "backbone.weights" not in typed:
+            said = said or train.get("seed_epochs") != compose("config", self.places).train.seed_epochs
+        if not said:
+            train["seed_epochs"] = 0
 
     def _options_of(self, group: str, name: str) -> frozenset[str]:
         """The options that a choice has without any preset."""

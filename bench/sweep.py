@@ -164,7 +164,8 @@ def _conclude(found: Sequence[Cell], lost: Mapping[str, str]) -> None:
         reason = f": {lost[cell.id]}" if cell.id in lost else ""
         line = f"failed: {cell.command}: {now.reason}" if cell in failed else f"not done: {cell.command}{reason}"
         print(line, file=sys.stderr)
-    undone = f"{len(open_cells) - len(failed)} of {len(found)} runs are not done; the same command goes on"
+    afresh = " without rerun=all" if any(cell.options["rerun"] == "all" for cell in found) else ""
+    undone = f"{len(open_cells) - len(failed)} of {len(found)} runs are not done; the same command{afresh} goes on"
     if failed:
         also = f"; {undone}" if len(open_cells) > len(failed) else ""
         raise BenchError(f"{len(failed)} of {len(found)} runs failed; rerun=failed tries those again{also}")

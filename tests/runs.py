@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from omegaconf import OmegaConf
 
 from bench.core.callbacks import Callback
-from bench.core.options import CONF
 from bench.core.record import RunRecord
 from bench.core.record import numbers as measured
+from bench.plugins import composition
 from bench.run.cell import run_folder
 from bench.run.config import Settings
 from bench.run.protocol import Run
@@ -32,7 +32,7 @@ class Counting(Callback):
         self.losses.append((train_loss, val_loss))
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """Stands for a kill at any instant."""
 
 
@@ -51,7 +51,7 @@ class Fatal(Counting):
 
 def options(folder: Path, *overrides: str) -> dict[str, Any]:
     """The resolved options of a command line."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with composition():
         config = compose("config", [f"runs_dir={folder}", *SHORT, *overrides])
     found = OmegaConf.to_container(config, resolve=True)
     assert isinstance(found, dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -162,8 +163,19 @@ def imported(path: str, config: ImportConfig, input_shape: tuple[int, ...], outp
     expected = "a factory of torch.nn.Module, called with the inputs' shape and the number of outputs"
     require(isinstance(model, nn.Module), "backbone", f"import:{path}", expected)
     assert isinstance(model, nn.Module)
-    with evaluation(model), torch.no_grad():
-        shape = tuple(model(torch.zeros(2, *input_shape)).shape)
+    shape = tuple(_outputs(model, input_shape).shape)
     expected = f"a network from inputs of shape {(2, *input_shape)} to (2, {outputs}), got {shape}"
     require(shape == (2, outputs), "backbone", f"import:{path}", expected)
     return model
+
+
+def _outputs(model: nn.Module, input_shape: tuple[int, ...]) -> Any:
+    """What the network makes of two inputs: floats, or symbols where it takes those alone."""
+    with evaluation(model), torch.no_grad():
+        try:
+            return model(torch.zeros(2, *input_shape))
+        except Exception:  # it may fail in any way
+            if len(input_shape) == 1:
+                with suppress(Exception):
+                    return model(torch.zeros(2, *input_shape, dtype=torch.int64))
+            raise

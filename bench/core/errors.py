@@ -71,6 +71,12 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory is used up; PyTorch has a type for a GPU's alone."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "DefaultCPUAllocator" in str(error)
+
+
 @contextmanager
 def foreign(what: str) -> Iterator[None]:
     """Call somebody else's code, which may raise anything, ``SystemExit`` too; Ctrl-C remains Ctrl-C.

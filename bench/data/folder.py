@@ -20,7 +20,7 @@ from bench.core.provenance import digest_of, stamp
 from bench.data.arrays import placed
 from bench.data.base import Dataset, Part, datasets
 from bench.data.cached import cached
-from bench.data.images import pixels, together
+from bench.data.images import alike, pixels, together
 from bench.data.own import OR_RESIZE, OwnImagesConfig, assemble, explained
 from bench.data.tensors import Given
 
@@ -79,7 +79,11 @@ def folder(path: str, config: FolderConfig, seed: int) -> Dataset:
     with explained(name):
         images = {part: _listed(where) for part, where in parts.items()}
         classes: list[str] = images["train"].classes
-        examples = {part: _examples(name, one, classes, config) for part, one in images.items()}
+        for one in images.values():
+            if unknown := sorted(set(one.classes) - set(classes)):
+                raise ValueError(f"{one.root} has the class {unknown[0]}; expected those of the training part alone")
+        inputs = alike({part: _inputs(name, one, config) for part, one in images.items()})
+        examples = {part: Part(inputs[part], _targets(one, classes)) for part, one in images.items()}
     given = Given(**examples, classes=tuple(classes))
     return replace(assemble(name, given, config, seed), files=files)
 
@@ -94,7 +98,7 @@ def _parts(place: Path) -> dict[str, Path]:
 
 def _require_classes(place: Path) -> None:
     """Raise `ValueError` unless every folder in ``place`` has an image among its first `GLANCE` files."""
-    classes = sorted(one.name for one in os.scandir(place) if one.is_dir())
+    classes = sorted(one.name for one in os.scandir(place) if one.is_dir() and not one.name.startswith("."))
     expected = f"Expected a folder for each class in {place}, with images in it"
     if not classes:
         raise ValueError(f"there is no folder in {place}. {expected}")
@@ -107,17 +111,27 @@ def _require_classes(place: Path) -> None:
 def _listed(place: Path) -> Any:
     from torchvision.datasets import ImageFolder  # here, as it takes a second that other sets need not wait
 
+    class Shown(ImageFolder):  # type: ignore[misc]  # torchvision has no types
+        """Without hidden folders, as notebooks and file managers leave them."""
+
+        def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
+            classes = [name for name in super().find_classes(directory)[0] if not name.startswith(".")]
+            return classes, {name: number for number, name in enumerate(classes)}
+
     try:
-        return ImageFolder(place)
+        return Shown(place)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(f"{reason} Expected a folder for each class in {place}, with images in it") from error
 
 
-def _examples(name: str, images: Any, classes: list[str], config: FolderConfig) -> Part:
-    """The images of a part, and their classes by the numbers that the training part gives them."""
-    if unknown := sorted(set(images.classes) - set(classes)):
-        raise ValueError(f"{images.root} has the class {unknown[0]}; expected those of the training part alone")
+def _targets(images: Any, classes: list[str]) -> Tensor:
+    """Classes by the numbers that the training part gives them."""
+    return torch.tensor([classes.index(images.classes[number]) for _, number in images.samples])
+
+
+def _inputs(name: str, images: Any, config: FolderConfig) -> Tensor:
+    """The images of a part."""
     place = Path(images.root)
     paths = [Path(path) for path, _ in images.samples]
 
@@ -127,8 +141,7 @@ def _examples(name: str, images: Any, classes: list[str], config: FolderConfig) 
             return together(images, OR_RESIZE)
 
     key = digest_of([str(place.resolve()), config.resize])[:16]
-    inputs = cached(config.cache, key, stamp(place), decode)
-    return Part(inputs, torch.tensor([classes.index(images.classes[number]) for _, number in images.samples]))
+    return cached(config.cache, key, stamp(place), decode)
 
 
 def _decoded(paths: list[Path], place: Path, size: int | None) -> Generator[tuple[str, Tensor]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,12 @@ def together(inputs: Iterable[tuple[str, Tensor]], otherwise: str = "") -> Tenso
         channels = max(len(one) for one in found)
         found = [one.expand(channels, -1, -1) for one in found]
     return torch.stack(found)
+
+
+def alike(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Images by part; grey ones become coloured where another part is."""
+    coloured = any(inputs.shape[1] == 3 for inputs in parts.values())
+    return {part: inputs.expand(-1, 3, -1, -1) if coloured else inputs for part, inputs in parts.items()}
 
 
 def _form(one: Tensor) -> tuple[object, ...]:

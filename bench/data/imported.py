@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.core.imported import imported
+from bench.core.streams import seeded
 from bench.data.base import Dataset, datasets
 from bench.data.named import of_arrays
 from bench.data.own import OwnConfig, assemble, explained
@@ -38,7 +39,8 @@ def found(path: str, config: ImportConfig) -> Callable[..., Any]:
     Raises:
         ConfigError: There is none.
     """
-    return imported("data", path, "function")
+    with seeded(0):  # a module may make its data as it is imported, once in a process
+        return imported("data", path, "function")
 
 
 @datasets.register("import:package.module:function", ImportConfig, there=found)
@@ -46,16 +48,19 @@ def imported_data(path: str, config: ImportConfig, seed: int) -> Dataset:
     """What ``function(**options)`` returns, for ``path`` = ``package.module:function``.
 
     That is a training and a test part, each a pair of inputs and targets or one of PyTorch's data sets, whose examples
-    are taken once; or the training part alone; or arrays by name (`bench.data.named`).
+    are taken once; or the training part alone; or arrays by name (`bench.data.named`). What it draws from the global
+    generators of PyTorch, NumPy or Python is the same for every seed of a run; ``data.split_seed`` changes it.
 
     Raises:
         ConfigError: There is no such module or function, a size is out of range, or an option does not suit the data.
         DataError: It returns something else, or they cannot be trained on.
     """
     name = f"import:{path}"
-    returned = found(path, config)(**config.options)
-    with explained(name):
-        parts = _given(name, returned)
+    function = found(path, config)
+    with seeded(config.split_seed):
+        returned = function(**config.options)
+        with explained(name):
+            parts = _given(name, returned)  # taking examples may draw too, as transforms do
     return assemble(name, parts, config, seed)
 
 

@@ -36,7 +36,8 @@ class OwnConfig:
     Args:
         validation: How many training examples to hold out for choices, below 1 which share; without a validation part.
         test: How many to hold out for the test, below 1 which share; without a test part.
-        split_seed: Draws the test part where it is held out; it is the same for every ``seed`` of a run.
+        split_seed: Draws the test part where it is held out, and seeds a function of one's own; the same for every
+            ``seed`` of a run.
         train_size: How many of the rest to train on; None: all.
         task: classification or regression; None: regression if targets are floats.
         classes: Their number; None: as many as there are in the targets.

@@ -6,8 +6,8 @@
     state_dict.pt     its parameters and buffers
     model.json        what it is: inputs, classes, widths, costs, accuracy, how it was made
 
-Raw inputs go in, as the data set has them, one batch of any size; the normalisation is inside. Every file is read again
-and its outputs held against the network's before the folder is said to be written.
+Raw inputs go in, as the data set has them (floats as float32), one batch of any size; the normalisation is inside.
+Every file is read again and its outputs held against the network's before the folder is said to be written.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def export(run: str | Path, out: str | Path = "exported", stage: int | None = No
 
     Args:
         run: The run's folder.
-        out: The folder to write; it is made where it is not there, and files of other names in it are left alone.
+        out: The folder to write; it is made where it is not there. What is left out is not in it afterwards,
+            and files of other names are left alone.
         stage: The network as it was at the end of this stage; None for the last.
         trust: Whether to import and call what the folder names as its backbone, ``import:package.module:factory``.
 
@@ -109,6 +110,8 @@ def export(run: str | Path, out: str | Path = "exported", stage: int | None = No
             left_out[name] = str(reason)
     for name, content in files.items():
         write_atomic(folder / name, content)
+    for name in left_out:  # there may be one of another network
+        (folder / name).unlink(missing_ok=True)
     return Bundle(folder, tuple(files), left_out)
 
 
@@ -212,7 +215,7 @@ def _source(served: nn.Module, example: Tensor, outputs: Tensor, about: dict[str
     shape = ", ".join(map(str, ("B", *about["input_shape"])))
     title = "{backbone} grown by {method} on {data}, stage {stage}; {made_by}.".format(**about)
     try:
-        text = source(served, title, f"{about['input_dtype']}, shape ({shape}), as the data set has them")
+        text = source(served, title, f"{about['input_dtype']}, shape ({shape}), not normalised")
         again = rebuilt(text)
         again.load_state_dict(served.state_dict())
         with torch.no_grad():

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from bench.core.errors import BenchError, PlanError, one_line
+from bench.core.errors import BenchError, PlanError, is_out_of_memory, one_line
 from bench.core.record import GrowthRecord
 from bench.curvature.eigensolvers import eigensolver
 from bench.curvature.passes import Curvature
@@ -186,9 +186,11 @@ class GrowthEvent:
             yield
         except PlanError as error:
             raise PlanError(f"method={self.name}: {error}") from error
-        except (BenchError, KeyboardInterrupt, torch.OutOfMemoryError):
+        except (BenchError, KeyboardInterrupt):
             raise
         except BaseException as error:  # somebody's method may raise anything, SystemExit too
+            if is_out_of_memory(error):
+                raise
             frame = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}"
             raise BenchError(f"method={self.name}: {one_line(error)} ({where})") from error

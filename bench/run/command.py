@@ -91,9 +91,13 @@ def _other_data(record: RunRecord, options: Options) -> list[str]:
     elif source is None or source.module.partition(".")[0] == "bench":
         return []
     load_torch()
+    from bench.core.streams import seeded
     from bench.data import load
 
-    return [] if load(options["data"], int(options["seed"])).digest() == made.data else ["the data"]
+    seed = int(options["seed"])
+    with seeded(seed):  # as for a run (`bench.run.environment.reset`)
+        digest = load(options["data"], seed).digest()
+    return [] if digest == made.data else ["the data"]
 
 
 def _execute(folder: RunFolder, options: Options, quiet: bool) -> tuple[RunRecord, str]:

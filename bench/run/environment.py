@@ -6,7 +6,6 @@ import ctypes
 import multiprocessing
 import os
 import platform
-import random
 import signal
 import sys
 import tempfile
@@ -18,12 +17,12 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 
-import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
 from bench.core.errors import ConfigError
 from bench.core.record import Environment
+from bench.core.streams import seed_global
 from bench.core.version import version
 
 _THREADS = torch.get_num_threads()
@@ -55,9 +54,7 @@ def reset(threads: int | None, seed: int) -> None:
     keep_freed_memory()
     give_back_memory()
     torch.set_num_threads(threads or _threads_by_environment() or _THREADS)
-    torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - the global one is what plugins may use
-    random.seed(seed)
+    seed_global(seed)
     torch.set_grad_enabled(True)
     torch.set_default_dtype(torch.float32)
     torch.set_default_device(None)

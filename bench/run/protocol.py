@@ -17,7 +17,15 @@ from torch import nn
 from bench.backbones import backbones, build
 from bench.backbones.base import WEIGHTS
 from bench.core.callbacks import Callback
-from bench.core.errors import BenchError, ConfigError, NothingToGrow, Refused, StorageError, TrainingDiverged
+from bench.core.errors import (
+    BenchError,
+    ConfigError,
+    NothingToGrow,
+    Refused,
+    StorageError,
+    TrainingDiverged,
+    is_out_of_memory,
+)
 from bench.core.files import PARTIAL, is_locked, locked, write_atomic
 from bench.core.identity import LATENCY, seed_identity
 from bench.core.output import note
@@ -35,6 +43,7 @@ from bench.growth.method import GrowthMethod, Trained, methods
 from bench.growth.method import make as make_method
 from bench.network.cost import costs
 from bench.network.graph import CHECKED, Graph
+from bench.network.program import cause, place
 from bench.run import checkpoint
 from bench.run.checkpoint import Mismatch, Owner
 from bench.run.config import Settings
@@ -43,7 +52,7 @@ from bench.run.follow import follow, followed
 from bench.run.ladder import Ladder
 from bench.run.progress import Progress
 from bench.run.refresh import refresh_norm
-from bench.run.start import require_finite_loss
+from bench.run.start import require_a_step, require_finite_loss, require_known_symbols
 from bench.run.weights import seed_network
 from bench.train import evaluate, loss_function, make_optimizer, train
 from bench.train.config import RANK
@@ -75,9 +84,13 @@ class Run:
         self.sample = self._sample(settings.growth.examples)
         self.probe = self._sample(diagnostics.EXAMPLES)
         self.model = self._seed_network()
-        require_trainable(self.model, "backbone", settings.name("backbone"))
+        backbone, recipe = settings.name("backbone"), settings.train
+        require_trainable(self.model, "backbone", backbone)
+        require_known_symbols(self.model, self.data, backbone)
         self.grower = self._grower()
-        require_finite_loss(self.model, self.sample, settings.name("backbone"), settings.name("data"))
+        require_finite_loss(self.model, self.sample, backbone, settings.name("data"))
+        if recipe.epochs or recipe.seed_epochs:
+            require_a_step(self.model, self.data, self.loss, recipe.batch_size, backbone)
         self.provenance = self._provenance(data.digest())
         self._climb(goes_on=not self._is_done_again())
         self.optimizer = make_optimizer(self.model, settings.train)
@@ -182,9 +195,6 @@ class Run:
                 self._train_seed()
             while self.progress.stage < len(self.ladder.rungs):
                 self._stage()
-        except torch.OutOfMemoryError as error:
-            reason = f"{self.device} ran out of memory: try a smaller train.batch_size, growth.sample or growth.memory"
-            raise self._failed(BenchError(reason)) from error
         except Refused as refusal:
             return self._end(RunState.REFUSED, str(refusal))
         except (StorageError, Mismatch):
@@ -192,6 +202,17 @@ class Run:
         except BenchError as error:
             self._failed(error)
             raise
+        except OSError:
+            raise  # of the disk, which is no failure of the run either
+        except Exception as error:  # somebody's network may raise anything; what only ours did is a bug, shown as such
+            if is_out_of_memory(error):
+                smaller = "try a smaller train.batch_size, growth.sample or growth.memory"
+                raise self._failed(BenchError(f"{self.device} ran out of memory: {smaller}")) from error
+            theirs = place(error)
+            failed = self._failed(BenchError(f"{cause(error)}{theirs}"))
+            if not theirs:
+                raise
+            raise failed from error
         return self._end(RunState.DONE, None)
 
     def _failed(self, error: BenchError) -> BenchError:

@@ -24,7 +24,9 @@ OPTION = "backbone.weights"
 EXPECTED = "a file of a network's parameters: a state dict (torch.save), a run's checkpoint.pt, or .safetensors"
 INSIDE = ("model", "state_dict", "model_state_dict", "model_state", "net")
 """Under which names training code keeps a state dict in its checkpoints."""
-AROUND = ("module.", "_orig_mod.", "model.")
+EXPORTED = "network."
+"""What an export puts there (`bench.deploy.served`), beside what normalises inputs, which is the data set's."""
+AROUND = ("module.", "_orig_mod.", "model.", EXPORTED)
 """What wrappers put before the names of parameters."""
 
 State = dict[str, Tensor]
@@ -124,15 +126,22 @@ def _named(state: State, model: nn.Module, path: str) -> State:
     Raises:
         ConfigError: It has others.
     """
-    own = model.state_dict().keys()
+    own = model.state_dict()
+    inner = {name: tensor for name, tensor in state.items() if name.startswith(EXPORTED)}
+    state = inner if state.keys() - inner.keys() <= {"scale", "shift"} and inner else state
     for rename in _renamings():
         renamed = {rename(name): tensor for name, tensor in state.items()}
-        if renamed.keys() == own:
-            return renamed
+        if renamed.keys() == own.keys():
+            return {name: _as(renamed[name], like) for name, like in own.items()}
     missing, more = [n for n in own if n not in state], [n for n in state if n not in own]
     lacks = f"{len(missing)} of the network's {len(own)} are not there ({missing[0]})" if missing else ""
     has = f"{len(more)} are not the network's ({more[0]})" if more else ""
     raise ConfigError(OPTION, path, f"parameters by the network's names; {', '.join(filter(None, (lacks, has)))}")
+
+
+def _as(tensor: Tensor, like: Tensor) -> Tensor:
+    """In the precision of the network's own."""
+    return tensor.to(like.dtype) if tensor.is_floating_point() and like.is_floating_point() else tensor
 
 
 def _renamings() -> Iterator[Callable[[str], str]]:

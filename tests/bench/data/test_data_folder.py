@@ -257,3 +257,19 @@ def test_what_is_no_folder_of_classes_is_refused_before_it_is_listed(
 
 def test_ends_are_torchvisions() -> None:
     assert set(folder.ENDS) == set(IMG_EXTENSIONS)
+
+
+def test_grey_parts_beside_coloured_ones_become_coloured(tmp_path: Path) -> None:
+    for part, mode in (("train", "RGB"), ("val", "L"), ("test", "L")):
+        for name in ("ant", "bee"):
+            write(tmp_path / "parted" / part / name, 6, mode=mode)
+    data = read(tmp_path / "parted")
+    assert data.input_shape == (3, 5, 6)
+    assert torch.equal(data.test.inputs[:, 0], data.test.inputs[:, 2])
+    assert not torch.equal(data.train.inputs[:, 0], data.train.inputs[:, 2])
+
+
+def test_hidden_folders_are_no_classes(place: Path) -> None:
+    (place / ".ipynb_checkpoints").mkdir()
+    write(place / ".thumbnails", 2)
+    assert read(place).classes == ("cat", "dog")

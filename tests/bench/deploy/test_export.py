@@ -201,3 +201,14 @@ def test_the_command(tmp_path: Path) -> None:
         assert failed.returncode == 1
         assert failed.stderr.startswith(f"error: {message}")
         assert failed.stderr.count("\n") == 1
+
+
+def test_what_is_left_out_is_not_there_from_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = prepared(tmp_path, "growth.stages=0", "train.seed_epochs=1")
+    made.execute()
+    out = tmp_path / "out"
+    assert "network.onnx" in export(made.folder.path, out).files
+    (out / "notes.txt").write_text("mine")
+    monkeypatch.setattr("bench.deploy.bundle.find_spec", lambda name: None)
+    bundle = export(made.folder.path, out)
+    assert sorted(path.name for path in out.iterdir()) == sorted([*bundle.files, "notes.txt"])

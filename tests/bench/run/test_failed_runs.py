@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,51 @@ def test_a_checkpoint_that_cannot_be_read_now_is_no_failure_of_the_run(
         made.execute()
     assert contents(tmp_path) == before
     assert made.folder.standing().state is RunState.INTERRUPTED
+
+
+def test_memory_of_the_processor_is_memory_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Run, "_stage", lambda self: torch.empty(2**60))
+    with pytest.raises(BenchError, match=r"^cpu ran out of memory: try a smaller train\.batch_size") as caught:
+        prepared(tmp_path).execute()
+    assert caught.value.recorded
+
+
+FAILING = """
+from torch import nn
+
+class Failing(nn.Linear):
+    steps = 0
+
+    def forward(self, x):
+        self.steps += self.training
+        if self.steps > 20:
+            raise {error}("no more\\nof it")
+        return super().forward(x)
+
+def net(shape, outputs):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.SiLU(), Failing(4, outputs))
+"""
+
+
+@pytest.mark.parametrize("error", ["RuntimeError", "KeyError", "AttributeError"])
+def test_a_network_that_fails_in_training_is_a_failed_run_in_one_line(
+    error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("failing.py").write_text(FAILING.format(error=error))
+    monkeypatch.setattr("sys.path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "failing", raising=False)
+    made = prepared(tmp_path / "runs", "backbone=import:failing:net")
+    with pytest.raises(BenchError, match=rf"^{error}: .*no more.*of it.* \(failing\.py:10\)$") as caught:
+        made.execute()
+    standing = made.folder.standing()
+    assert (standing.state, standing.reason) == (RunState.FAILED, str(caught.value))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bug_of_ours_is_on_record_and_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.run.protocol.evaluate", None)
+    made = prepared(tmp_path, "train.epochs=0")
+    with pytest.raises(TypeError):
+        made.execute()
+    assert made.folder.standing().state is RunState.FAILED

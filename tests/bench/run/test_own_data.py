@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hydra import compose
 from omegaconf import OmegaConf
 from PIL import Image
@@ -17,6 +19,7 @@ from PIL import Image
 from bench.core import provenance
 from bench.core.errors import BenchError, DataError
 from bench.core.identity import identity, seed_identity
+from bench.data import load
 from bench.plugins import composition
 from bench.report import __main__ as report
 from bench.report.frame import frame
@@ -178,3 +181,43 @@ def test_whole_numbers_for_a_network_of_values_are_explained(place: Path) -> Non
     np.savez("whole.npz", x=np.arange(240).reshape(80, 3), y=np.arange(80) % 2)
     with pytest.raises(BenchError, match=r"; inputs of int64 are symbols, and values are floats$"):
         run(options("data=file:whole.npz"))
+
+
+DRAWN = """
+import random
+import numpy as np
+import torch
+
+SHIFT = torch.randn(1)
+
+def data(late=False):
+    class Late(torch.utils.data.Dataset):
+        def __len__(self):
+            return 60
+        def __getitem__(self, i):
+            return torch.rand(3), i % 2
+    inputs = torch.randn(80, 3) + SHIFT + torch.from_numpy(np.random.rand(80, 3)) + random.random()
+    return (Late(), Late()) if late else ((inputs[:60], torch.arange(60) % 2), (inputs[60:], torch.arange(20) % 2))
+"""
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_a_function_draws_is_the_same_for_every_seed(late: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.py").write_text(DRAWN)
+    chosen = ("data=import:mine:data", f"+data.options.late={late}")
+    before = torch.get_rng_state()
+    tests = []
+    for seed, split_seed in ((0, 0), (1, 0), (0, 1)):
+        sys.modules.pop("mine", None)
+        data = load({**options(*chosen)["data"], "split_seed": split_seed}, seed)
+        tests.append(data.test.inputs)
+    assert torch.equal(tests[0], tests[1])
+    assert not torch.equal(tests[0], tests[2])
+    assert torch.equal(before, torch.get_rng_state())
+    record = run(options(*chosen))
+    capsys.readouterr()
+    sys.modules.pop("mine", None)
+    torch.manual_seed(5)
+    random.seed(5)
+    assert run(options(*chosen)) == record
+    assert "done already" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from bench.core.registry import NoOptions
 from bench.network.graph import Graph
 from bench.network.plan import GrowthPlan, Split
 from bench.network.surgery import apply
-from tests.runs import of_options, options
+from bench.run.start import require_a_step
+from tests.runs import of_options, options, prepared
 
 
 class Logarithm(nn.Module):
@@ -81,3 +83,86 @@ def test_a_frozen_reader_stays_frozen_and_the_function_the_same() -> None:
     apply(model, None, GrowthPlan((Split(graph.groups["3"], 1, (0.7, 0.3)),)), 0.0)
     assert torch.allclose(model(inputs), before, atol=1e-12)
     assert [p.requires_grad for p in model.parameters()] == [True] * 4 + [False] * 2
+
+
+def written(place: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """A module ``strange`` in the working directory."""
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "strange", raising=False)
+    Path("strange.py").write_text(text)
+
+
+NETS = """
+import torch
+from torch import nn
+
+def normed(shape, outputs):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.BatchNorm1d(4), nn.SiLU(), nn.Linear(4, outputs))
+
+class InPlace(nn.Module):
+    def forward(self, x):
+        y = x.exp()
+        return y.mul_(2) if self.training else y * 2
+
+def in_place(shape, outputs):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.SiLU(), nn.Linear(4, outputs), InPlace())
+
+def read(shape, outputs, symbols=5):
+    width = 4 * shape[0]
+    return nn.Sequential(nn.Embedding(symbols, 4), nn.Flatten(), nn.Linear(width, 6), nn.SiLU(), nn.Linear(6, outputs))
+
+def words():
+    inputs = torch.arange(600).reshape(100, 6) % 5
+    other = inputs.clone()
+    other[7, 3] = 5
+    return (inputs, torch.arange(100) % 2), (other, torch.arange(100) % 2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (
+            ("backbone=import:strange:normed", "train.batch_size=1"),
+            r"^train\.batch_size=1: expected batches that backbone=import:strange:normed can be trained on; one of 1 "
+            r"fails: ValueError: Expected more than 1 value per channel",
+        ),
+        (
+            ("backbone=import:strange:in_place",),
+            r"^backbone=import:strange:in_place: training on \d+ of the data's examples fails: RuntimeError: one of",
+        ),
+        (
+            ("data=import:strange:words", "backbone=import:strange:read"),
+            r"^data=import:strange:words: symbols up to 5, which backbone=import:strange:read does not take: Index",
+        ),
+        (
+            ("data=import:strange:words", "backbone=gpt"),
+            r"^data=import:strange:words: symbols up to 5, which backbone=gpt does not take: IndexError",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_said_before(
+    chosen: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path, monkeypatch, NETS)
+    with pytest.raises(BenchError, match=message):
+        prepared(tmp_path / "runs", *chosen)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_network_that_reads_symbols_alone_is_found_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, monkeypatch, NETS)
+    chosen = "data=import:strange:words", "backbone=import:strange:read", "+backbone.options.symbols=6"
+    assert prepared(tmp_path / "runs", *chosen).execute().stages[-1].params > 0
+
+
+def test_a_trial_step_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, monkeypatch, NETS)
+    made = prepared(tmp_path / "runs", "backbone=import:strange:normed")
+    before = {name: tensor.clone() for name, tensor in made.model.state_dict().items()}
+    drawn = torch.get_rng_state()
+    require_a_step(made.model, made.data, made.loss, 64, "normed")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in made.model.state_dict().items())
+    assert all(parameter.grad is None for parameter in made.model.parameters())
+    assert torch.equal(drawn, torch.get_rng_state())

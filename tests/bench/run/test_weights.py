@@ -15,6 +15,8 @@ from bench.backbones import build
 from bench.core.errors import BenchError
 from bench.core.provenance import changes
 from bench.core.record import RunRecord
+from bench.deploy.bundle import export
+from bench.grid import cells
 from bench.run.cell import run_folder
 from bench.run.command import run
 from bench.run.terminal import guessing
@@ -178,3 +180,45 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="expected a file of a network's parameters"):
         prepared(tmp_path / "runs", f"backbone.weights={tmp_path}/own.pt")
     assert not (tmp_path / "was-run").exists()
+
+
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16, torch.float64])
+def test_grown_weights_of_another_precision_are_taken_too(precision: torch.dtype, tmp_path: Path) -> None:
+    first = prepared(tmp_path / "one")
+    first.execute()
+    state = {name: tensor.to(precision) for name, tensor in first.model.state_dict().items()}
+    torch.save(state, tmp_path / "other.pt")
+    made = seed_network({"name": "mlp", "weights": f"{tmp_path}/other.pt"}, SHAPE, OUTPUTS, torch.float32)
+    for name, tensor in made.state_dict().items():
+        assert tensor.dtype == torch.float32
+        assert torch.equal(tensor, state[name].float())
+
+
+def test_what_was_exported_can_be_grown_further(tmp_path: Path) -> None:
+    first = prepared(tmp_path / "one")
+    before = first.execute().stages[-1]
+    export(first.folder.path, tmp_path / "out")
+    chosen = f"backbone.weights={tmp_path}/out/state_dict.pt", "train.seed_epochs=0", "growth.stages=1"
+    after = prepared(tmp_path / "two", *chosen).execute().stages
+    assert (after[0].widths, after[0].test_loss) == (before.widths, before.test_loss)
+
+
+def test_a_preset_that_starts_from_weights_trains_no_seed_either(tmp_path: Path) -> None:
+    torch.save(network().state_dict(), tmp_path / "own.pt")
+    presets = tmp_path / "conf" / "experiment"
+    presets.mkdir(parents=True)
+    body = f"# @package _global_\ndefaults:\n  - override /backbone: mlp\nbackbone:\n  weights: {tmp_path}/own.pt\n"
+    (presets / "warm.yaml").write_text(body)
+    (presets / "trained.yaml").write_text(f"{body}train:\n  seed_epochs: 3\n")
+    place = f"hydra.searchpath=[file://{tmp_path}/conf]"
+
+    def seed_epochs(*overrides: str) -> list[int]:
+        return [cell.options["train"]["seed_epochs"] for cell in cells([place, *overrides])]
+
+    assert seed_epochs("experiment=warm") == [0]
+    assert seed_epochs("experiment=warm", "method=s2d,net2net", "train.epochs=2") == [0, 0]
+    assert seed_epochs("experiment=trained") == [3]
+    assert seed_epochs("experiment=trained", f"backbone.weights={tmp_path}/own.pt") == [0]
+    assert seed_epochs("experiment=warm", "train.seed_epochs=4") == [4]
+    assert seed_epochs("experiment=warm", "backbone.weights=null") == [30]
+    assert seed_epochs(f"backbone.weights={tmp_path}/own.pt,null") == [0, 30]
