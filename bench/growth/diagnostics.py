@@ -36,6 +36,8 @@ EXAMPLES = 1024
 """Of the training set, the same at all stages, that activations, gradients and training accuracy are taken on."""
 TOGETHER = 256
 """Examples of a pass."""
+MOST = 4096
+"""Neurons at most whose pairs are compared, so that nothing is spent that a run would notice."""
 
 ByGroup = dict[str, float]
 """Finite numbers by the group's name."""
@@ -54,7 +56,7 @@ def diagnose(
 
 
 def effective_rank(squares: Tensor) -> float:
-    """Of a matrix A, from ``A^T A`` of shape ``(n, n)``: from 1 to n; NaN where A is zero or not finite."""
+    """Of a matrix A, from ``A^T A`` or ``A A^T``, square: from 1 to its side; NaN where A is zero or not finite."""
     if not squares.isfinite().all():
         return float("nan")
     sigma = torch.linalg.eigvalsh(_precise(squares)).clamp(min=0).sqrt()
@@ -63,18 +65,18 @@ def effective_rank(squares: Tensor) -> float:
 
 
 def largest_cosine(rows: Tensor) -> float:
-    """Mean over rows, shape ``(n, d)``, of the largest ``|cosine|`` with another; NaN for fewer than two."""
-    if len(rows) < 2:
+    """Mean over rows, shape ``(n, d)``, of the largest ``|cosine|`` with another; NaN for one, or more than `MOST`."""
+    if not 2 <= len(rows) <= MOST:
         return float("nan")
     unit = nn.functional.normalize(_precise(rows), dim=1)
     return float((unit @ unit.T).abs().fill_diagonal_(0).amax(1).mean())
 
 
 def ranks(graph: Graph, sample: Sample) -> ByGroup:
-    """Effective rank of each group's activations on a sample, per width."""
-    squares = _Watching(graph).squares(sample)
+    """Effective rank of each group's activations on a sample, per width; none where `MOST` is too few."""
+    squares, widths = _Watching(graph).squares(sample), graph.widths()
     found = ((name, squares[name]) for name in graph.groups if name in squares)
-    return _finite((name, effective_rank(one) / len(one)) for name, one in found)
+    return _finite((name, effective_rank(one) / widths[name]) for name, one in found)
 
 
 def cosines(graph: Graph) -> ByGroup:
@@ -149,7 +151,7 @@ def _finite(numbers: Iterator[tuple[str, float]]) -> ByGroup:
 
 
 class _Watching(Running):
-    """Runs a network and adds up ``A^T A`` of what consumers read of each group.
+    """Runs a network and adds up ``A^T A`` of what consumers read of each group; ``A A^T`` of a group that is wide.
 
     Args:
         graph: The network's.
@@ -163,20 +165,29 @@ class _Watching(Running):
             for node in _read(graph, group):
                 self.watched.setdefault(node, {})[name] = _places(graph, node, name)
         self.found: dict[str, Tensor] = {}
+        self.wide: dict[str, list[Tensor]] = {}
 
     def squares(self, sample: Sample) -> Mapping[str, Tensor]:
-        """By group, shape ``(n, n)``, in float64."""
+        """By group, square, in float64; without those of which neither is small."""
         with evaluation(self.model), torch.no_grad():
             for inputs, _ in sample.batches(TOGETHER):
                 self.run(inputs)
+        for name, parts in self.wide.items():
+            if sum(map(len, parts)) <= MOST:
+                rows = _precise(torch.cat(parts))
+                self.found[name] = rows @ rows.T
         return self.found
 
     def run_node(self, n: fx.Node) -> object:
         value = super().run_node(n)
         for name, (dim, places) in self.watched.get(n, {}).items():
             assert isinstance(value, Tensor)
-            columns = _precise(value.movedim(dim, -1)[..., places.T].reshape(-1, len(places)))
-            self.found[name] = self.found.get(name, 0.0) + columns.T @ columns
+            columns = value.movedim(dim, -1)[..., places.T].reshape(-1, len(places))
+            if len(places) <= MOST:
+                columns = _precise(columns)
+                self.found[name] = self.found.get(name, 0.0) + columns.T @ columns
+            elif sum(map(len, parts := self.wide.setdefault(name, []))) <= MOST:
+                parts.append(columns)
         return value
 
 

@@ -8,6 +8,7 @@ for stage in range(5):
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -347,7 +348,7 @@ class Grower:
             optimizers=optimizers,
             averages=averages,
             can_restart=self.build is not None,
-            method=self.method,
+            method=_as_made(self.method),
             name=self.name,
             config=self.config,
             costs=self.models,
@@ -444,6 +445,14 @@ class Grower:
         self.lineage = dict(state["lineage"])
         self.history = [Trained(*one) for one in state["history"]]
         self.events = state["events"]
+
+
+def _as_made(method: GrowthMethod) -> GrowthMethod:
+    """A copy for one event, so that a method that keeps something proposes the same after a run has been resumed."""
+    try:
+        return copy.deepcopy(method)
+    except Exception:  # somebody's method may hold what cannot be copied
+        return method
 
 
 def _method(method: str | GrowthMethod, options: Mapping[str, Any]) -> GrowthMethod:

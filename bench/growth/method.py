@@ -204,6 +204,9 @@ class GrowthMethod(Protocol):
     whose plans all start afresh says ``inherits = False`` as well: then what is done to a grown network changes no
     number either.
 
+    It keeps nothing from one event to the next, as a run may go on in another process: each event is given a copy of
+    the method as it was made. What was before is in the context: `GrowthContext.history`, ``lineage``, ``widths``.
+
     One that wants something done to the weights after growing has an attribute ``condition``
     (`bench.growth.condition.Condition`); it holds where ``growth.condition``, ``shrink`` and ``perturb`` say nothing.
 
