@@ -2,8 +2,8 @@
 
     y = V silu(U x + b) + noise,    x ~ N(0, I)
 
-Entries of U are N(0, 4 / F), of b N(0, 1), of V N(0, 1); the noiseless y is then scaled to a variance of 1 over
-the training and validation examples, so a loss of 1 is that of the best constant. Our own construction.
+Entries of U are N(0, 4 / F), of b N(0, 1), of V N(0, 1); the noiseless y is then scaled to a variance of 1, as
+measured on inputs of the teacher's own, so a loss of 1 is about that of the best constant. Our own construction.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from torch.nn.functional import silu
 
 from bench.core.errors import require
 from bench.core.streams import stream
 from bench.data.base import Dataset, Part, datasets
 from bench.data.synthetic import TeacherConfig, regression
+
+SCALED_ON = 2**14
+"""Inputs that the variance of a teacher's values is measured on, whatever the sizes of the parts."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +50,21 @@ class PlantedConfig(TeacherConfig):
 @datasets.register("planted", PlantedConfig)
 def planted(config: PlantedConfig, seed: int) -> Dataset:
     """Gaussian inputs of shape (N, features) and the teacher's values of shape (N, outputs)."""
-    numbers = stream(config.teacher_seed, "planted")
+    own = stream(config.teacher_seed, "planted")
 
-    def gaussian(*shape: int) -> torch.Tensor:
+    def gaussian(*shape: int, numbers: torch.Generator = own) -> Tensor:
         return torch.randn(shape, generator=numbers)
 
     slopes = 2 * gaussian(config.width, config.features) / config.features**0.5
     biases, weights = gaussian(config.width), gaussian(config.outputs, config.width)
-    count = config.train_size + config.validation
-    inputs = gaussian(count + config.test_size, config.features)
-    values = silu(inputs @ slopes.T + biases) @ weights.T
-    values = values / values[:count].var().sqrt()
-    noisy = values[:count] + config.noise * gaussian(count, config.outputs)
-    return regression("planted", config, Part(inputs[:count], noisy), Part(inputs[count:], values[count:]), seed)
+
+    def values(inputs: Tensor) -> Tensor:
+        return silu(inputs @ slopes.T + biases) @ weights.T
+
+    scale = values(gaussian(SCALED_ON, config.features)).var().sqrt()
+
+    def examples(count: int, numbers: torch.Generator) -> Part:
+        inputs = gaussian(count, config.features, numbers=numbers)
+        return Part(inputs, values(inputs) / scale)
+
+    return regression("planted", config, examples, seed, config.noise)

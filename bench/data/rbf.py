@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from bench.core.errors import require
 from bench.core.streams import stream
@@ -39,15 +40,16 @@ class RbfConfig(TeacherConfig):
 @datasets.register("rbf", RbfConfig)
 def rbf(config: RbfConfig, seed: int) -> Dataset:
     """Inputs of shape (N, 1) in [-5, 5] and the teacher's values of shape (N, 1)."""
-    numbers = stream(config.teacher_seed, "rbf")
+    own = stream(config.teacher_seed, "rbf")
 
-    def uniform(low: float, high: float, *shape: int) -> torch.Tensor:
+    def uniform(low: float, high: float, *shape: int, numbers: torch.Generator = own) -> Tensor:
         return low + (high - low) * torch.rand(shape, generator=numbers)
 
     slopes, centres = uniform(0.5, 3, config.neurons), uniform(-5, 5, config.neurons)
-    weights = torch.randn(config.neurons, 1, generator=numbers)
-    count = config.train_size + config.validation
-    inputs = uniform(-5, 5, count + config.test_size, 1)
-    values = torch.exp(-((slopes * (inputs - centres)) ** 2) / 2) @ weights
-    pool, test = Part(inputs[:count], values[:count]), Part(inputs[count:], values[count:])
-    return regression("rbf", config, pool, test, seed)
+    weights = torch.randn(config.neurons, 1, generator=own)
+
+    def examples(count: int, numbers: torch.Generator) -> Part:
+        inputs = uniform(-5, 5, count, 1, numbers=numbers)
+        return Part(inputs, torch.exp(-((slopes * (inputs - centres)) ** 2) / 2) @ weights)
+
+    return regression("rbf", config, examples, seed)

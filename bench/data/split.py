@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import prod
+
 import torch
 from torch import Tensor
 
 from bench.core.errors import require
 from bench.core.streams import stream
 from bench.data.base import Part
+
+TOGETHER = 2**20
+"""Numbers that are float64 at a time; all of them would take twice the memory of the data, and some copies of that."""
 
 
 def hold_out(pool: Part, held: int, train_size: int | None, seed: int, part: str = "validation") -> tuple[Part, Part]:
@@ -64,11 +70,24 @@ def statistics(inputs: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Two tensors of shape (C,), float32. A channel without variation has 1 as deviation.
     """
-    if inputs.is_floating_point():
-        values = inputs.double().transpose(0, 1).flatten(1)
-        mean, std = values.mean(1), values.std(1, correction=0)
-        return mean.float(), std.where(std > 1e-6 * values.abs().amax(1), 1).float()
-    return _of_bytes(inputs)
+    return _of_floats(inputs) if inputs.is_floating_point() else _of_bytes(inputs)
+
+
+def _of_floats(inputs: Tensor) -> tuple[Tensor, Tensor]:
+    entries = [dim for dim in range(inputs.dim()) if dim != 1]
+    mean = _mean(inputs, lambda values: values)
+    std = _mean(inputs, lambda values: (values - mean[:, None]).square_()).sqrt()
+    largest = torch.maximum(inputs.amax(entries), -inputs.amin(entries))
+    return mean.float(), std.where(std > 1e-6 * largest.double(), 1).float()
+
+
+def _mean(inputs: Tensor, of: Callable[[Tensor], Tensor]) -> Tensor:
+    """Mean over each channel's entries of a function of them, both of shape (C, entries), float64."""
+    total = torch.zeros(inputs.shape[1], dtype=torch.float64, device=inputs.device)
+    size = max(1, TOGETHER // prod(inputs.shape[1:]))
+    for start in range(0, len(inputs), size):
+        total += of(inputs[start : start + size].double().transpose(0, 1).flatten(1)).sum(1)
+    return total * inputs.shape[1] / inputs.numel()
 
 
 def _of_bytes(images: Tensor) -> tuple[Tensor, Tensor]:

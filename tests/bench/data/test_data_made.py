@@ -27,8 +27,8 @@ def test_digits_are_the_real_ones() -> None:
 
 def test_the_planted_teacher_has_variance_one_and_clean_tests() -> None:
     clean, noisy = (load({"name": "planted", "noise": noise, "outputs": 3}, seed=0) for noise in (0.0, 0.5))
-    values = torch.cat([clean.train.targets, clean.validation.targets])
-    assert values.var().item() == pytest.approx(1, abs=1e-4)
+    for part in (clean.train, clean.validation, clean.test):
+        assert part.targets.var().item() == pytest.approx(1, rel=0.1)
     assert (noisy.train.targets - clean.train.targets).std().item() == pytest.approx(0.5, rel=0.05)
     assert noisy.test.targets.equal(clean.test.targets)
     assert noisy.train.inputs.equal(clean.train.inputs)
@@ -50,6 +50,30 @@ def test_rbf_is_a_bounded_function_on_its_range() -> None:
 def test_the_teacher_has_its_own_seed(name: str) -> None:
     first, other = (load({"name": name, "teacher_seed": seed}, seed=0) for seed in (0, 1))
     assert not first.test.targets.equal(other.test.targets)
+
+
+@pytest.mark.parametrize("name", ["planted", "rbf"])
+def test_no_part_depends_on_the_sizes_of_the_others(name: str) -> None:
+    usual = {"name": name, "train_size": 100, "validation": 50, "test_size": 70}
+    made = load(usual, seed=0)
+    for size, changed in (("train_size", "train"), ("validation", "validation"), ("test_size", "test")):
+        other = load({**usual, size: 33}, seed=0)
+        for part in ("train", "validation", "test"):
+            one, two = getattr(made, part), getattr(other, part)
+            same = len(one) == len(two) and one.inputs.equal(two.inputs) and one.targets.equal(two.targets)
+            assert same == (part != changed), (size, part)
+
+
+@pytest.mark.parametrize("name", ["planted", "rbf"])
+def test_the_runs_seed_draws_the_validation_examples_alone(name: str) -> None:
+    one, two = (load({"name": name}, seed=seed) for seed in (0, 1))
+    assert one.train.inputs.equal(two.train.inputs)
+    assert one.test.inputs.equal(two.test.inputs)
+    assert not one.validation.inputs.equal(two.validation.inputs)
+    parts = [one.train, one.validation, one.test, two.validation]
+    rows = torch.cat([part.inputs for part in parts])
+    assert len(rows.unique(dim=0)) > 0.999 * len(rows)  # of numbers between -5 and 5 some are the same
+    assert one.record().held_out == []
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,8 @@ def test_the_seed_decides_the_validation_part_alone(name: str, small: Small) -> 
         targets = torch.cat([data.train.targets, data.validation.targets]).view(len(inputs), -1)
         return sorted(map(tuple, torch.cat([inputs.double(), targets.double()], 1)[:, -20:].tolist()))
 
-    assert pool(first) == pool(other)
+    held_out = "validation" in first.held_out
+    assert pool(first) == pool(other) if held_out else first.train.inputs.equal(other.train.inputs)
 
 
 @every

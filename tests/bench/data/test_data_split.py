@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.core.errors import ConfigError
 from bench.core.streams import stream
-from bench.data import Part
+from bench.data import Part, split
 from bench.data.split import hold_out, statistics
 
 POOL = Part(torch.arange(20.0).view(20, 1), torch.arange(20))
@@ -57,6 +60,40 @@ def test_statistics_equal_numpy() -> None:
     mean, std = statistics(torch.from_numpy(images))
     np.testing.assert_allclose(mean, (images / 255).mean((0, 2, 3)), rtol=1e-6)
     np.testing.assert_allclose(std, (images / 255).std((0, 2, 3)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("together", [1, 100, 1000])
+@pytest.mark.parametrize("shape", [(37, 3, 4, 5), (37, 6)])
+def test_statistics_of_floats_are_taken_part_by_part(
+    shape: tuple[int, ...], together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(split, "TOGETHER", together)
+    values = np.random.default_rng(0).normal(100, 1, shape).astype(np.float32)
+    entries = (0, *range(2, len(shape)))
+    for inputs in (torch.from_numpy(values), torch.from_numpy(values).movedim(1, -1).contiguous().movedim(-1, 1)):
+        mean, std = statistics(inputs)
+        np.testing.assert_allclose(mean, values.mean(entries, np.float64), rtol=1e-7)
+        np.testing.assert_allclose(std, values.std(entries, np.float64), rtol=1e-7)
+
+
+class Largest(TorchDispatchMode):
+    """Bytes of the largest tensor that is made."""
+
+    found = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        of_others = isinstance(made, torch.Tensor) and not made._is_view()
+        self.found = max(self.found, made.nbytes if of_others else 0)
+        return made
+
+
+def test_statistics_of_floats_copy_no_more_than_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(split, "TOGETHER", 1000)
+    inputs = torch.randn(1000, 3, 5, 5)
+    with Largest() as largest:
+        statistics(inputs)
+    assert 0 < largest.found <= 8 * 1000
 
 
 def test_a_constant_channel_has_deviation_one() -> None:
