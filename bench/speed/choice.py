@@ -1,8 +1,8 @@
 """How few examples, and how few products, choose the same splits.
 
 A network is trained as the configured run would train its seed. S2D then makes its plan for a rung of the usual ratio
-on samples of several sizes and with several searches; each plan is compared with the one that complete spectra on many
-other examples give. A plan from so many other examples that is not the same shows what chance alone does.
+on samples of several sizes and with several searches; each plan is compared with the one that Lanczos with its defaults
+makes on many other examples. A plan from so many other examples that is not the same shows what chance alone does.
 """
 
 from __future__ import annotations
