@@ -92,6 +92,17 @@ def repeats_itself(make: Make, network: Network) -> None:
     require(differ is None, f"two runs with the same seed differ in {differ}")
 
 
+def keeps_nothing_between_events(make: Make, network: Network) -> None:
+    """Keeps nothing from one event to the next: each is given a copy of the method as it was made."""
+    used = make()
+    event, target = _trial(lambda: used, network)
+    event.grow(target)
+    (one, first), (two, second) = (_grown(of, event.graph, USUAL) for of in (lambda: used, make))
+    differ = _difference(first, second) if one == two else "what it records"
+    kept = f"what it kept in self from one event changes the next, in {differ}; in a run that is gone by then"
+    require(differ is None, f"{kept}: context.history, lineage and widths say what was before")
+
+
 def is_the_same_at_any_step(make: Make, network: Network) -> None:
     """If it says ``step = False``, growth.epsilon changes nothing."""
     if has_step(make()):
@@ -139,6 +150,7 @@ RULES: tuple[Rule, ...] = (
     counts_are_true,
     predicts_its_drop,
     repeats_itself,
+    keeps_nothing_between_events,
     is_the_same_at_any_step,
     inherits_nothing_if_it_says_so,
     answers_in_plain_numbers,
@@ -156,9 +168,10 @@ def settle() -> None:
     torch.set_default_device(None)
 
 
-def _trial(make: Make, network: Network, config: GrowthConfig = USUAL) -> tuple[GrowthEvent, float]:
+def _trial(make: Make, network: Network | Graph, config: GrowthConfig = USUAL) -> tuple[GrowthEvent, float]:
+    """On a copy of the network."""
     settle()
-    graph = _read(network)
+    graph = network if isinstance(network, Graph) else _read(network)
     return trial(make(), graph.on(copy.deepcopy(graph.model)), RATIO, config)
 
 
@@ -179,7 +192,7 @@ def _asked(make: Make, network: Network) -> tuple[GrowthEvent, GrowthPlan, dict[
         return event, plan, {aspect: changed() for aspect, changed in aspects.items()}
 
 
-def _grown(make: Make, network: Network, config: GrowthConfig) -> tuple[GrowthRecord, dict[str, Tensor]]:
+def _grown(make: Make, network: Network | Graph, config: GrowthConfig) -> tuple[GrowthRecord, dict[str, Tensor]]:
     """What a growth event records, but for its time, and the network's parameters and buffers after it."""
     event, target = _trial(make, network, config)
     record, _ = event.grow(target)

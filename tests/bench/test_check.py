@@ -27,6 +27,7 @@ from bench.growth.rules import (
     grows_within_rung,
     inherits_nothing_if_it_says_so,
     is_the_same_at_any_step,
+    keeps_nothing_between_events,
     leaves_the_model_alone,
     predicts_its_drop,
     repeats_itself,
@@ -125,6 +126,29 @@ class Moody(Honest):
         group = context.groups[0]
         neuron = CALLS[0] % 2
         return GrowthPlan(tuple(Split(group, neuron, one.weights) for one in plan.splits), stopped="full")
+
+
+class Remembering(Honest):
+    """Splits another neuron once it has been asked before."""
+
+    def __init__(self, config: NoOptions) -> None:
+        self.asked: list[float] = []
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        self.asked.append(context.target)
+        neuron = min(len(self.asked), 3) - 1
+        return GrowthPlan(tuple(Split(s.group, neuron, s.weights) for s in halves(context).splits), stopped="full")
+
+
+class Caching(Honest):
+    """Keeps what it found, which is the same however often it is found."""
+
+    def __init__(self, config: NoOptions) -> None:
+        self.found: dict[float, int] = {}
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        self.found.setdefault(context.target, len(context.groups))
+        return halves(context)
 
 
 class Meddling(Honest):
@@ -235,6 +259,7 @@ BREAKERS: list[tuple[type[Honest], Rule, str]] = [
     (Boasting, predicts_its_drop, "predicted a change of -"),
     (Silent, says_why_it_stops, "nothing was proposed although there was room, without a reason"),
     (Moody, repeats_itself, "two runs with the same seed "),
+    (Remembering, keeps_nothing_between_events, "what it kept in self from one event changes the next, in "),
     (Meddling, leaves_the_model_alone, "propose changed "),
     (Greedy, grows_within_rung, "BenchError: method=Greedy: the plan grows the network to "),
     (Asserting, counts_are_true, "BenchError: method=Asserting: AssertionError: of its own"),
@@ -264,7 +289,7 @@ def broken(name: str) -> Iterator[tuple[str, str]]:
     return ((rule, reason) for rule, _, reason in outcomes(name) if reason is not None)
 
 
-@pytest.mark.parametrize("registered", [Honest, Declining], indirect=True)
+@pytest.mark.parametrize("registered", [Honest, Declining, Caching], indirect=True)
 def test_who_keeps_the_rules_or_declines_passes(registered: str) -> None:
     assert not [*broken(registered)]
 
