@@ -173,6 +173,41 @@ def test_what_is_not_defined_is_left_out() -> None:
     assert diagnostics.gradients(graph.grown(), probe, {"0": 1}) == {}  # of a dead neuron
 
 
+def wide(width: int) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, width), nn.Tanh(), nn.Linear(width, 5), nn.Tanh(), nn.Linear(5, 3))
+
+
+def test_a_layer_too_wide_to_compare_has_its_rank_and_norm_and_no_cosine() -> None:
+    width = diagnostics.MOST + 1
+    graph = Graph(wide(width), (6,))
+    inputs = torch.randn(300, 6)
+    probe = Sample(inputs, torch.arange(300) % 3, F.cross_entropy)
+    found = diagnostics.diagnose(graph, probe, lambda: wide(width), torch.Generator(), {}, None)
+    assert found.rank.keys() == found.norm.keys() == {"0", "2"}
+    assert found.cosine.keys() == {"2"}
+    exact = plain_rank(torch.tanh(inputs.double() @ graph.model[0].weight.T.double() + graph.model[0].bias.double()))
+    assert found.rank["0"] == pytest.approx(exact / width, rel=1e-4)
+    apply(graph.model, None, GrowthPlan((Split(graph.groups["0"], 0, (0.5, 0.5)),)), 0.0)
+    assert diagnostics.gradients(graph.grown(), probe, {"0": width, "2": 5}).keys() == {"0"}
+
+
+@pytest.mark.parametrize(("most", "ranked"), [(8, {"0", "2"}), (7, {"2"}), (4, set())])
+def test_a_rank_is_left_out_where_neurons_and_examples_are_both_too_many(
+    most: int, ranked: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The layer of 9 neurons has 8 examples, in passes of 3, and that of 5 is narrow enough for all but the last."""
+    graph, inputs = Graph(wide(9), (6,)), torch.randn(8, 6)
+    probe = Sample(inputs, torch.arange(8) % 3, F.cross_entropy)
+    unlimited = diagnostics.ranks(graph, probe)
+    monkeypatch.setattr(diagnostics, "MOST", most)
+    monkeypatch.setattr(diagnostics, "TOGETHER", 3)
+    found = diagnostics.ranks(graph, probe)
+    assert found.keys() == ranked
+    assert found == pytest.approx({name: unlimited[name] for name in ranked})
+    assert diagnostics.cosines(graph).keys() == ({"2"} if most >= 5 else set())
+
+
 def test_a_network_that_has_diverged_has_no_numbers() -> None:
     net = named("mlp")
     graph, probe = net.graph(), sample(net, 4)
