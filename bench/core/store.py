@@ -99,6 +99,12 @@ class RunFolder:
         made.id, made.runs_dir, made.path = "", path.parent, path
         return made
 
+    def absolute(self) -> RunFolder:
+        """The same folder, wherever the process goes meanwhile."""
+        made = RunFolder.at(self.path.absolute())
+        made.id = self.id
+        return made
+
     @property
     def config_path(self) -> Path:
         """``config.yaml``."""

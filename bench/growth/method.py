@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import chdir
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -233,13 +234,14 @@ methods: Registry[Callable[..., GrowthMethod]] = Registry("method", "bench.metho
 
 
 def make(options: Options) -> GrowthMethod:
-    """The method of these options, its ``name`` among them.
+    """The method of these options, its ``name`` among them; the working directory is as before then.
 
     Raises:
         BenchError: There is none of this name, an option cannot work, or it cannot be asked for plans.
     """
     name = str(options.get("name"))
-    made: GrowthMethod = methods[name].make(options)
+    with chdir("."):
+        made: GrowthMethod = methods[name].make(options)
     if not callable(getattr(made, "propose", None)):
         raise BenchError(f"method={name}: made a {type(made).__name__}; expected something with a method propose")
     return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, chdir
 from pathlib import Path
 
 from filelock import Timeout
@@ -19,7 +19,7 @@ from bench.run.cell import run_folder
 
 
 def run(options: Options, quiet: bool = False) -> RunRecord:
-    """Carry out a run, or say that it is done already, and show it.
+    """Carry out a run, or say that it is done already, and show it; the working directory is as before then.
 
     Args:
         options: The resolved configuration.
@@ -34,10 +34,12 @@ def run(options: Options, quiet: bool = False) -> RunRecord:
     """
     check_form(options)
     folder = run_folder(options)
-    record = _ended(folder, options)
-    note = "done already"
-    if record is None:
-        record, note = _execute(folder, options, quiet)
+    there = folder.absolute()
+    with chdir("."):  # from where a plugin may go elsewhere
+        record = _ended(folder, options)
+        note = "done already"
+        if record is None:
+            record, note = _execute(there, options, quiet)
     if not quiet:
         _show(record, f"{note}: {folder.record_path}")
     return record

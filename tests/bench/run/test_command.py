@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,10 @@ from filelock import FileLock
 from bench.core.callbacks import Callback
 from bench.core.errors import BenchError, Busy
 from bench.core.record import RunState
+from bench.core.registry import NoOptions
 from bench.core.store import RunFolder
+from bench.growth.method import GrowthContext, methods
+from bench.network.plan import GrowthPlan, Split
 from bench.run.cell import run_folder
 from bench.run.command import run
 from bench.run.config import Settings
@@ -86,3 +91,40 @@ def test_all_is_done_again_where_asked(tmp_path: Path) -> None:
     again = run({**chosen, "rerun": "all"})
     assert path.stat().st_mtime_ns > written
     assert again.stages[0].test_loss == first.stages[0].test_loss
+
+
+class Wandering:
+    """Goes elsewhere, when it is made and whenever it is asked."""
+
+    step = False
+
+    def __init__(self, config: NoOptions) -> None:
+        os.chdir(os.pardir)
+
+    def propose(self, context: GrowthContext) -> GrowthPlan:
+        os.chdir(os.pardir)
+        fits = context.budget().fits(context.groups[0].name, 1)
+        return GrowthPlan((Split(context.groups[0], 0, (0.5, 0.5)),) if fits else (), stopped="full")
+
+
+@pytest.fixture
+def wandering() -> Iterator[str]:
+    """The name of a method that goes elsewhere."""
+    methods.names()
+    methods.register("wandering")(Wandering)
+    yield "wandering"
+    del methods._entries["wandering"]
+
+
+def test_a_method_that_goes_elsewhere_leaves_runs_where_they_belong(
+    wandering: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for seed in (0, 1):
+        chosen = options(Path("runs"), f"method={wandering}", "growth.stages=1", f"seed={seed}")
+        run(chosen)
+        assert f"written: {run_folder(chosen).record_path}" in capsys.readouterr().out
+        assert run_folder(chosen).standing().state is RunState.DONE
+        assert Path.cwd() == tmp_path
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert len(list(tmp_path.glob("runs/*/checkpoint.pt"))) == 2
