@@ -39,7 +39,7 @@ from bench.network.cost import cost, cost_models, whole
 from bench.network.graph import Graph
 from bench.network.newborn import renew
 from bench.network.plan import GrowthPlan
-from bench.network.quadratic import CostModel
+from bench.network.quadratic import CostModel, note_extrapolated
 from bench.network.surgery import check_state, load
 
 State = dict[str, Any]
@@ -405,6 +405,11 @@ class Grower:
         return caller.sample(self.graph, inputs, targets, loss, self.config.examples)
 
     def _target(self, ratio: float | None, budget: float | None) -> float:
+        target = self._asked(ratio, budget)
+        note_extrapolated(self.config.cost, self.models[self.config.cost], target)
+        return target
+
+    def _asked(self, ratio: float | None, budget: float | None) -> float:
         now = self.models[self.config.cost].of(self.widths)
         if (ratio is None) == (budget is None):
             raise ConfigError("ratio", ratio, f"a number above 1, or None and a budget of {self.config.cost}")

@@ -1,11 +1,14 @@
 """Latency as a cost: measured on the device at a small table of widths for each group, and fitted by a quadratic.
 
 The table has the seed network; the network with one group doubled, and with one group four times as wide; and with two
-groups doubled that one layer joins. The networks are timed in turns, so that what else the machine does falls on all
-of them alike, until the lower quartile of each one's turns, which other work on the machine hardly moves, is known to
-2 %, or for 400 turns. Turns are short: most pass between two interruptions. The fit is of the form that every cost has
-(`bench.network.cost`), with no coefficient below zero, and no group cheaper than the noise of its own readings: what
-cannot be told from nothing is not free.
+groups doubled that one layer joins. Where a ladder leads further, all groups together are doubled until a pass takes as
+long as the last rung allows, and each group and each two that are joined are measured as wide as that.
+
+The networks are timed in turns, so that what else the machine does falls on all of them alike, until the lower quartile
+of each one's turns, which other work on the machine hardly moves, is known to 2 %, or for 400 turns. Turns are short:
+most pass between two interruptions. The fit is of the form that every cost has (`bench.network.cost`), with no
+coefficient below zero, and no group cheaper than the noise of its own readings: what cannot be told from nothing is not
+free.
 """
 
 from __future__ import annotations
@@ -47,11 +50,18 @@ def fitted(table: LatencyTable) -> CostModel:
     cross = np.zeros((len(groups), len(groups)))
     for one, two, value in table.cross:
         cross[groups.index(one), groups.index(two)] += value
-    return CostModel(groups, table.constant, np.array(list(table.linear.values())), cross)
+    known = max((reading.microseconds for reading in table.readings), default=0.0)
+    return CostModel(groups, table.constant, np.array(list(table.linear.values())), cross, known)
 
 
 def latency(
-    graph: Graph, macs: CostModel, batch: int, device: torch.device, folder: Path, key: Mapping[str, object]
+    graph: Graph,
+    macs: CostModel,
+    batch: int,
+    device: torch.device,
+    folder: Path,
+    key: Mapping[str, object],
+    last: Callable[[float], float] = float,
 ) -> LatencyTable:
     """The latency of a seed network: read from its file if it was measured before, else measured.
 
@@ -63,8 +73,9 @@ def latency(
         batch: Inputs of one pass.
         device: Where to measure.
         folder: Where the file is, or goes.
-        key: What the latency depends on besides the graph, the batch and the threads: the backbone's options, the kind
-            of machine.
+        key: What the table depends on besides the graph, the batch and the threads: the backbone's options, the kind
+            of machine, how far the ladder leads.
+        last: What the last rung allows, by what the seed network takes.
     """
     shape = [list(graph.widths().items()), macs.of(graph.widths())]
     named = json.dumps([key, batch, shape, torch.get_num_threads()], sort_keys=True)
@@ -73,7 +84,7 @@ def latency(
     with locked(path.with_suffix(".lock")):
         found = read(path)
         if found is None:
-            found = measure(graph, macs, batch, device)
+            found = measure(graph, macs, batch, device, last)
             write(path, found)
         return found
 
@@ -91,14 +102,21 @@ def write(path: Path, table: LatencyTable) -> None:
     write_atomic(path, json.dumps(plain(table), indent=1) + "\n")
 
 
-def measure(graph: Graph, macs: CostModel, batch: int, device: torch.device) -> LatencyTable:
-    """Measure the table and fit it."""
+def measure(
+    graph: Graph, macs: CostModel, batch: int, device: torch.device, last: Callable[[float], float] = float
+) -> LatencyTable:
+    """Measure the table, as far out as the ladder's last rung, and fit it."""
     groups, seed = macs.groups, graph.widths()
     joined = macs.cross + macs.cross.T
     pairs = [(i, j) for i in range(len(groups)) for j in range(i, len(groups)) if joined[i, j]]
     table: list[dict[str, int]] = [{}]
     table += [{name: factor} for name in groups for factor in (2, 4)]
     table += [{groups[i]: 2, groups[j]: 2} for i, j in pairs if i != j]
+    if together := _doublings(graph, batch, device, last):
+        table += [dict.fromkeys(groups, factor) for factor in together]
+        table += [dict.fromkeys((groups[i], groups[j]), together[-1]) for i, j in pairs]
+        table += [{name: together[-1]} for name in groups]
+        table = [one for i, one in enumerate(table) if one not in table[:i]]
     note(f"measuring latency: {len(table)} widths of the network in turns")
     networks = [widened(graph, factors) for factors in table]
     times = timed([passes(network, graph, batch, device) for network in networks])
@@ -130,9 +148,20 @@ def _fit(scaled: NDArray[np.float64], pairs: list[tuple[int, int]], times: NDArr
     return answer
 
 
-def now(graph: Graph, batch: int, device: torch.device) -> float:
-    """Microseconds of one pass of the network as it is."""
-    return undisturbed(timed([passes(graph.model, graph, batch, device)])[0])
+def now(graph: Graph, batch: int, device: torch.device, factors: Mapping[str, int] | None = None) -> float:
+    """Microseconds of one pass of the network as it is, or with some groups so many times as wide."""
+    model = widened(graph, factors) if factors else graph.model
+    return undisturbed(timed([passes(model, graph, batch, device)])[0])
+
+
+def _doublings(graph: Graph, batch: int, device: torch.device, last: Callable[[float], float]) -> list[int]:
+    """Factors 2, 4, ... of all widths, until a pass takes as long as the last rung allows."""
+    takes, factors = now(graph, batch, device), list[int]()
+    end = last(takes)
+    while takes < end:
+        factors.append(2 ** (len(factors) + 1))
+        takes = now(graph, batch, device, dict.fromkeys(graph.groups, factors[-1]))
+    return factors
 
 
 def undisturbed(turns: Sequence[float]) -> float:

@@ -10,21 +10,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bench.core.output import note
 
 Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class CostModel:
-    """One cost as a quadratic in the widths of ``groups``."""
+    """One cost as a quadratic in the widths of ``groups``.
+
+    Attributes:
+        known: The largest cost that it was fitted to; beyond that it is extrapolated.
+    """
 
     groups: tuple[str, ...]
     constant: float
     linear: Vector
     cross: Vector
+    known: float = inf
 
     def vector(self, widths: Mapping[str, int]) -> Vector:
         """Widths by name as a vector in the order of ``groups``."""
@@ -42,3 +50,10 @@ class CostModel:
         """What ``added`` more neurons of each group, alone, add to the cost: shape ``(groups,)``."""
         slope = self.linear + (self.cross + self.cross.T) @ n
         return np.asarray(added * slope + added**2 * np.diag(self.cross))
+
+
+def note_extrapolated(name: str, model: CostModel, target: float) -> None:
+    """Say that networks of the cost ``target`` are dearer than any that was measured."""
+    if target > model.known:
+        known = f"measured up to {model.known:,.0f}; up to {target:,.0f} it is extrapolated, and may be exceeded"
+        note(f"growth.cost={name}: {known}")

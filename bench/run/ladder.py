@@ -12,7 +12,7 @@ from bench.growth.config import GrowthConfig, rungs
 from bench.network import latency
 from bench.network.cost import cost_models, whole
 from bench.network.graph import Graph
-from bench.network.quadratic import CostModel
+from bench.network.quadratic import CostModel, note_extrapolated
 
 
 class Ladder:
@@ -59,6 +59,7 @@ class Ladder:
             self.models[LATENCY] = latency.fitted(self.table)
         self._check_resolution()
         self.rungs = rungs(self.models[config.cost].of(graph.widths()), config)
+        note_extrapolated(config.cost, self.models[config.cost], self.rungs[-1])
 
     def _check_resolution(self) -> None:
         """Refuse a ladder whose rungs cannot be told apart."""
@@ -70,11 +71,17 @@ class Ladder:
             raise ConfigError("growth.ratio", self.config.ratio, expected)
 
     def _measured(self, graph: Graph, key: dict[str, object]) -> LatencyTable:
-        batch, shared = self.config.latency_batch, self.folder.runs_dir / "seeds"
+        config, shared, macs = self.config, self.folder.runs_dir / "seeds", self.models["macs"]
+        key = {**key, "ladder": [config.ratio, config.stages, config.budget]}
+
+        def last(seed: float) -> float:
+            return rungs(seed, config)[-1]
+
         try:
-            return latency.latency(graph, self.models["macs"], batch, self.device, shared, key)
+            return latency.latency(graph, macs, config.latency_batch, self.device, shared, key, last)
         except RuntimeError as error:  # out of memory, on the device or off it
-            raise BenchError(f"growth.cost=latency: {one_line(error)}; try a smaller growth.latency_batch") from error
+            smaller = "try a smaller growth.latency_batch, or a shorter ladder"
+            raise BenchError(f"growth.cost=latency: {one_line(error)}; {smaller}") from error
 
     def keep(self) -> None:
         """Write down what was measured, for when the run goes on."""

@@ -61,21 +61,26 @@ def table_of(path: Path) -> LatencyTable:
     return found
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine on which a pass takes a microsecond and a nanosecond for each multiply-add."""
+def on_a_machine(monkeypatch: pytest.MonkeyPatch, seconds: Callable[[float], float]) -> None:
+    """From here on a pass takes so many seconds, by the network's multiply-adds."""
     now = [0.0]
 
     def passes(model: nn.Module, graph: Graph, batch: int, device: torch.device) -> Callable[[int], None]:
-        seconds = 1e-6 + 1e-9 * cost_models(graph)["macs"].of(graph.on(model).widths())
+        takes = seconds(cost_models(graph)["macs"].of(graph.on(model).widths()))
 
         def run(count: int) -> None:
-            now[0] += count * seconds
+            now[0] += count * takes
 
         return run
 
     monkeypatch.setattr(latency, "passes", passes)
     monkeypatch.setattr(latency, "clock", lambda: now[0])
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which a pass takes a microsecond and a nanosecond for each multiply-add."""
+    on_a_machine(monkeypatch, lambda macs: 1e-6 + 1e-9 * macs)
 
 
 @pytest.mark.usefixtures("clock")
@@ -109,6 +114,35 @@ def test_a_ladder_in_measured_latency(tmp_path: Path) -> None:
     assert "latency" not in plain.stages[0].costs
 
 
+@pytest.mark.parametrize("method", ["fast_s2d", "random_split"])
+def test_latency_is_measured_as_far_out_as_the_ladder_leads(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small networks are all overhead: at 2 and 4 times each width there is nothing to be seen of what comes."""
+    on_a_machine(monkeypatch, lambda macs: max(1e-4 + 1e-9 * macs, 5e-8 * macs))
+    ladder = ["growth.cost=latency", "growth.ratio=4", "growth.stages=2", "train.epochs=0", "growth.sample=64"]
+    record = prepared(tmp_path, f"method={method}", *ladder).execute()
+    assert record.latency is not None
+    assert max(reading.microseconds for reading in record.latency.readings) > 1600
+    for stage in record.stages[1:]:
+        assert 0.5 < stage.costs["latency"] / stage.target_cost < 1.4
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_ladder_beyond_what_was_measured_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As one does that goes on with a table of before."""
+    made = prepared(tmp_path, *MEASURED)
+    assert "extrapolated" not in capsys.readouterr().err
+    own = made.ladder.table
+    assert own is not None
+    made.folder.path.mkdir()
+    latency.write(made.folder.latency_path, structs.replace(own, readings=own.readings[:1]))
+    prepared(tmp_path, *MEASURED)
+    assert capsys.readouterr().err.splitlines() == [
+        "growth.cost=latency: measured up to 1; up to 2 it is extrapolated, and may be exceeded"
+    ]
+
+
 @pytest.mark.usefixtures("clock")
 def test_the_seeds_latency_is_measured_for_the_ladder_that_is_climbed(tmp_path: Path) -> None:
     """Whoever trained the seed network may have climbed another ladder."""
@@ -129,7 +163,7 @@ def test_latency_that_cannot_be_measured_is_one_line(tmp_path: Path, monkeypatch
         prepared(tmp_path, "growth.cost=latency")
     assert str(error.value) == (
         "growth.cost=latency: RuntimeError: not enough memory: you tried to allocate 9 GiB; "
-        "try a smaller growth.latency_batch"
+        "try a smaller growth.latency_batch, or a shorter ladder"
     )
 
 
