@@ -71,10 +71,15 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
+EXHAUSTED = ("DefaultCPUAllocator", "out of memory", "ALLOC_FAILED")
+"""What a `RuntimeError` says of memory, of the processor, a driver or a library, where PyTorch has no type for it."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory is used up; PyTorch has a type for a GPU's alone."""
     names = {kind.__name__ for kind in type(error).__mro__}
-    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "DefaultCPUAllocator" in str(error)
+    told = isinstance(error, RuntimeError) and any(words in str(error) for words in EXHAUSTED)
+    return told or bool(names & {"MemoryError", "OutOfMemoryError"})
 
 
 @contextmanager

@@ -190,7 +190,8 @@ class GrowthEvent:
             raise
         except BaseException as error:  # somebody's method may raise anything, SystemExit too
             if is_out_of_memory(error):
-                raise
+                less = "ran out of memory while growing; a lower growth.memory or growth.sample needs less"
+                raise BenchError(f"method={self.name}: {less}") from error
             frame = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}"
             raise BenchError(f"method={self.name}: {one_line(error)} ({where})") from error

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -572,6 +573,36 @@ def test_an_event_that_fails_undoes_what_it_has_grown(case: str) -> None:
     grower.method, grower.config = Twice(), replace(grower.config, epsilon=0.01)
     assert grown(grower, optimizer=optim, averages=average).widths != grower.seed_widths
     trained(model, optim, lambda: average.update_parameters(model))
+
+
+EXHAUSTING: dict[str, Callable[[], object]] = {
+    "of Python": lambda: bytearray(2**60),
+    "of NumPy": lambda: np.empty(2**58),
+    "of PyTorch": lambda: torch.empty(2**58),
+    "of a GPU": lambda: _raise(torch.OutOfMemoryError("CUDA out of memory. Tried\nto allocate")),
+    "of a driver": lambda: _raise(RuntimeError("CUDA error: out of memory\nCompile with")),
+    "of a library": lambda: _raise(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling")),
+}
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize("case", EXHAUSTING)
+def test_memory_that_a_method_uses_up_is_said_in_one_line_with_what_helps(case: str) -> None:
+    method = Later(lambda context: EXHAUSTING[case]())  # type: ignore[arg-type, return-value]
+    grower = Grower(network(), INPUTS[:1], method)
+    less = "a lower growth.memory or growth.sample needs less"
+    with pytest.raises(bench.BenchError, match=f"^method=Later: ran out of memory while growing; {less}$"):
+        grown(grower, ratio=4.0)
+    assert (grower.events, grower.widths) == (0, grower.seed_widths)
+
+
+def test_a_method_that_speaks_of_memory_has_not_used_it_up() -> None:
+    grower = Grower(network(), INPUTS[:1], Later(lambda context: _raise(KeyError("out of memory"))))  # type: ignore[arg-type]
+    with pytest.raises(bench.BenchError, match=r"^method=Later: KeyError: 'out of memory'"):
+        grown(grower, ratio=4.0)
 
 
 def test_a_state_of_another_network_is_refused() -> None:
