@@ -30,6 +30,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bench import report
     from bench.core.errors import BenchError
     from bench.deploy.bundle import export
     from bench.growth.grower import Grower, Growth
@@ -43,11 +44,15 @@ _OFFERED = {
     "load_network": "bench.run.load",
 }
 
-__all__ = ["BenchError", "Grower", "Growth", "export", "load_network"]
+_ROOMS = ("report",)
+
+__all__ = ["BenchError", "Grower", "Growth", "export", "load_network", "report"]
 
 
 def __getattr__(name: str) -> object:
     """What the package offers, imported when first asked for."""
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
     if name not in _OFFERED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_OFFERED[name]), name)
@@ -55,4 +60,4 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     """The names on offer among the others."""
-    return sorted({*globals(), *_OFFERED})
+    return sorted({*globals(), *_OFFERED, *_ROOMS})

@@ -468,8 +468,13 @@ def _method(method: str | GrowthMethod, options: Mapping[str, Any]) -> GrowthMet
             expected = f"an option of {method}, {', '.join(sorted(own)) or 'which has none'}, or of Grower{near}"
             require(name in own, name, value, expected)
         return make({"name": method, **options})
+    expected = "a method's name, or an object with a method propose"
+    if isinstance(method, type):
+        raise ConfigError(
+            "method", method.__name__, f"{expected}; this is a class, {method.__name__}(...) is an object"
+        )
     if not callable(getattr(method, "propose", None)):
-        raise ConfigError("method", type(method).__name__, "a method's name, or an object with a method propose")
+        raise ConfigError("method", type(method).__name__, expected)
     for name, value in options.items():
         raise ConfigError(name, value, "one of Grower's own options, for a method that is made already takes no others")
     return method

@@ -7,4 +7,22 @@
 
 ``read`` < ``analysis`` < ``views`` < ``write``: none imports a later one. Of the other rooms the report imports
 `bench.core`, `bench.network.cost`, `bench.run.cell`, `bench.logger` and the command line's; PyTorch is never loaded.
+In a notebook ``bench.report.frame.frame()`` has the runs as a pandas table; it is imported when first asked for.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.report import frame
+
+__all__ = ["frame"]
+
+
+def __getattr__(name: str) -> object:
+    """The table, imported when first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{name}")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.core.errors import require
+from bench.core.output import note
 from bench.report.analysis.findings import Findings
 from bench.report.analysis.stages import stage_rows
 from bench.report.analysis.state import BY_GROUP
@@ -21,6 +23,8 @@ from bench.report.read.settings import flat, settings
 def frame(*runs_dirs: str | Path) -> pd.DataFrame:
     """One row per rung of each finished run in these folders; what is no whole record is left out, as in the report.
 
+    Where no run is finished the table is empty, and a line on standard error says so.
+
     Args:
         runs_dirs: Folders of runs; ``results/runs`` if none is named.
 
@@ -28,8 +32,14 @@ def frame(*runs_dirs: str | Path) -> pd.DataFrame:
         Columns are those of the report's ``stages.csv``: scores and losses, seconds, operations, and the growth event;
         with every option of the run as ``growth.epsilon``, ``train.lr``, each cost of an inference as ``cost.params``,
         and the state of each group as ``rank.GROUP``, ``cosine.GROUP``, ``norm.GROUP``, ``gradient.GROUP``.
+
+    Raises:
+        ConfigError: There is no such folder.
     """
-    found = cells(read(*map(str, runs_dirs or ("results/runs",))))
+    folders = [str(one) for one in runs_dirs or ("results/runs",)]
+    for folder in folders:
+        require(Path(folder).is_dir(), "runs_dir", folder, "a folder with runs")
+    found = cells(read(*folders))
     records = {cell.record.id: cell.record for cell in found if cell.record}
     rows = []
     for setting in settings(found):
@@ -43,4 +53,6 @@ def frame(*runs_dirs: str | Path) -> pd.DataFrame:
                 for group, value in (getattr(stage.diagnostics, name).items() if stage.diagnostics else ())
             }
             rows.append({"setting": setting.title, **flat(record.config), **row, **costs, **state})
+    if not rows:
+        note(f"runs_dir={','.join(folders)}: no finished run, so the table is empty")
     return pd.DataFrame(rows)

@@ -346,6 +346,11 @@ class Branches(nn.Module):
 
 
 UNSUITED: dict[str, tuple[Callable[[], Iterable[Any]], dict[str, Any], str]] = {
+    "a class": (
+        lambda: (network(), INPUTS),
+        {"method": Twice},
+        r"^method=Twice: expected a method's name, or an object .*; this is a class, Twice\(\.\.\.\) is an object$",
+    ),
     "no such method": (lambda: (network(), INPUTS), {"method": "nope"}, "method=nope: expected one of"),
     "no such option": (
         lambda: (network(), INPUTS),

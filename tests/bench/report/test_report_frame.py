@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import bench
 from bench.report.frame import frame
 from tests.bench.report.synthetic import begin, old, options, put, record
 from tests.runs import prepared
@@ -43,5 +46,31 @@ def test_options_costs_and_losses_are_columns(tmp_path: Path) -> None:
     assert table.loc[("s2d", 0, slice(None)), "added_neurons"].isna().tolist() == [True, False, False, False]
 
 
-def test_a_folder_without_runs_is_an_empty_table(tmp_path: Path) -> None:
-    assert frame(tmp_path / "nothing").empty
+def test_a_folder_without_finished_runs_is_an_empty_table_and_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin(tmp_path, options("s2d", 7))
+    assert frame(tmp_path).empty
+    assert capsys.readouterr().err == f"runs_dir={tmp_path}: no finished run, so the table is empty\n"
+    put(tmp_path, record(options("s2d", 0)))
+    assert not frame(tmp_path).empty
+    assert capsys.readouterr().err == ""
+
+
+def test_a_folder_that_is_not_there_is_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, record(options("s2d", 0)))
+    with pytest.raises(bench.BenchError, match=r"^runs_dir=\S*nothing: expected a folder with runs$"):
+        frame(tmp_path, tmp_path / "nothing")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(bench.BenchError, match=r"^runs_dir=results/runs: expected a folder with runs$"):
+        frame()
+
+
+def test_the_readme_s_name_for_it_needs_one_import() -> None:
+    code = (
+        "import sys, bench; assert 'pandas' not in sys.modules; bench.report; assert 'pandas' not in sys.modules; "
+        "assert callable(bench.report.frame.frame); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = bench.report.nothing  # type: ignore[attr-defined]
