@@ -45,7 +45,7 @@ def run_rows(layouts: Sequence[Layout]) -> Iterator[Row]:
             "seconds": None if record is None else round(record.seconds, 2),
             "environment": None if record is None else made.index(record.environment) + 1,
             "reason": "" if record else cell.standing.reason,
-            "command": anywhere(cell.options),
+            "command": anywhere(cell.options, record),
         }
 
 

@@ -148,7 +148,7 @@ def _blocks(layout: Layout, question: Question) -> Iterator[Block]:
 def _recipe(layout: Layout) -> str:
     """What all runs have in common, and their seeds."""
     runs = [cell for own in layout.cells.values() for cell in own.values()]
-    words = [shlex.split(anywhere(cell.options)) for cell in runs]
+    words = [shlex.split(anywhere(cell.options, done(cell))) for cell in runs]
     common = shlex.join(word for word in words[0] if all(word in others for others in words))
     seeds = sorted({cell.seed for cell in runs})
     is_range = len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import shlex
 
 from bench.core.defaults import defaults_of, files, load
-from bench.core.identity import SILENT, SILENT_DATA
+from bench.core.identity import LATENCY, MACHINE, SILENT, SILENT_DATA
 from bench.core.options import GROUPS as ALL
 from bench.core.options import Options, as_typed
+from bench.core.record import RunRecord
 
 GROUPS, SHOWN = ALL[:-1], ALL[:3]
 """All but the logger, which does not enter a run's numbers; and those that a command always names."""
+
+UNNAMED = {*GROUPS, *SILENT, "seed", "hydra"} - {*MACHINE}
+"""What stands elsewhere in a command or changes no number; device and threads do, by how they round."""
 
 
 def overrides(options: Options, runs_dir: str) -> list[str]:
@@ -25,7 +29,7 @@ def overrides(options: Options, runs_dir: str) -> list[str]:
                 words.append(f"{group}.{key}={as_typed(found)}")
     words.append(f"seed={options['seed']}")
     top = load("config")
-    for key in sorted(set(options) - set(GROUPS) - set(SILENT) - {"seed", "hydra"}):
+    for key in sorted(set(options) - UNNAMED):
         if key not in top or top[key] != options[key]:
             words.append(f"{key}={as_typed(options[key])}")
     if top.get("runs_dir") != runs_dir:
@@ -33,10 +37,18 @@ def overrides(options: Options, runs_dir: str) -> list[str]:
     return words
 
 
-def anywhere(options: Options) -> str:
-    """What to type for a run with these resolved options, wherever its data and runs lie."""
+def anywhere(options: Options, record: RunRecord | None = None) -> str:
+    """What to type for a run with these resolved options, wherever its data and runs lie.
+
+    Args:
+        options: The resolved options.
+        record: The run's, if it has ended: it is repeated with as many threads, but where that were another run.
+    """
     data = {key: value for key, value in options["data"].items() if key not in SILENT_DATA}
-    words = overrides({**options, "data": data}, str(load("config")["runs_dir"]))
+    changed = {**options, "data": data}
+    if record is not None and options["threads"] is None and options["growth"].get("cost") != LATENCY:
+        changed["threads"] = record.environment.threads or None
+    words = overrides(changed, str(load("config")["runs_dir"]))
     return shlex.join(["python", "-m", "bench", *words])
 
 

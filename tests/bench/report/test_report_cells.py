@@ -14,13 +14,13 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from bench.core.identity import identity
+from bench.core.identity import MACHINE, identity
 from bench.core.options import CONF
 from bench.core.record import RunState
 from bench.core.store import is_locked
 from bench.report.__main__ import report
 from bench.report.read.arguments import parse
-from bench.report.read.command import overrides
+from bench.report.read.command import anywhere, overrides
 from bench.report.read.folder import DIFFERENT, cells, read
 from tests.bench.report.synthetic import begin, cell, ended, folder, old, options, put, record, signed
 
@@ -39,6 +39,7 @@ def resolved(*overrides: str) -> dict[str, Any]:
         ["method=s3d"],
         ["method=s2d", "data=mnist", "backbone=lenet", "seed=3", "data.root=/my data/a"],
         ["growth.epsilon=line_search", "growth.budget=20000", "method.c=2", "precision=bf16"],
+        ["threads=1", "device=cpu"],
         ["train.milestones=[0.2,0.4]", "train.nesterov=true", "backbone.activation=relu", "growth.refresh_norm=3"],
     ],
 )
@@ -49,12 +50,24 @@ def test_the_command_makes_the_same_run(typed: list[str], tmp_path: Path) -> Non
     again = resolved(*words)
     assert identity(again) == identity(original)
     assert again["runs_dir"] == place
+    assert [again[key] for key in MACHINE] == [original[key] for key in MACHINE]
     assert len(words) < 11  # only what differs from the defaults
     put(tmp_path, ended(original, "failed", "diverged"))
     (found,) = cells(read(str(tmp_path)))
     assert shlex.split(found.remedy)[:3] == ["python", "-m", "bench"]
     assert shlex.split(found.remedy)[-2:] == [f"runs_dir={tmp_path}", "rerun=failed"]
     assert identity(resolved(*shlex.split(found.remedy)[3:])) == found.id
+
+
+def test_a_finished_run_is_repeated_with_its_threads_but_where_that_were_another(tmp_path: Path) -> None:
+    plain, typed = options("s2d", 0), {**options("s2d", 1), "threads": 4}
+    latency = options("s2d", 2, growth={"cost": "latency"})
+    for one, said in ((plain, ["threads=1"]), (typed, ["threads=4"]), (latency, [])):
+        put(tmp_path / str(one["seed"]), record(one))
+        (found,) = cells(read(str(tmp_path / str(one["seed"]))))
+        words = shlex.split(anywhere(found.options, found.record))
+        assert [word for word in words if word.startswith("threads")] == said
+        assert identity(resolved(*words[3:])) == identity(resolved(*overrides(one, "results/runs")))
 
 
 def test_states_of_an_experiments_cells(tmp_path: Path) -> None:

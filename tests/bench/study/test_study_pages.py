@@ -69,6 +69,10 @@ def test_the_tables_hold_every_run_and_every_stage(answer: Answer, tmp_path: Pat
     assert [float(row["test_accuracy"]) for row in own] == pytest.approx(expected, rel=1e-5)
     assert own[1]["widths"] == "1:6 3:5"
     assert "runs_dir" not in first["command"]
+    assert first["command"].endswith(" threads=1")  # as recorded, for with others it rounds differently
+    assert [row["id"] for row in runs if "threads" not in row["command"]] == [
+        r["id"] for r in runs if r["state"] != "done"
+    ]
     (environment,) = rows(tmp_path / "out" / "why" / "environment.csv")
     assert (environment["torch"], environment["threads"], environment["runs"]) == ("2.15", "1", "16")
 
@@ -140,7 +144,7 @@ def test_without_a_baseline_the_main_difference_is_the_range(tmp_path: Path) -> 
     one = Answer(question, layouts(question, done(tmp_path / "one", grid(seeds=[3], sample=(64, 128))[:1], score)))
     assert re.fullmatch(r"no comparison on digits, mlp: test accuracy \d\d\.\d\d %, .", one.main)
     page = markdown.render(build(one), "study")
-    assert "seed=3 and what the tables say" in page
+    assert "seed=3 threads=1 and what the tables say" in page
     assert "one of the seeds" not in page
     assert page.count("With so few seeds no difference is resolved.") == 1
 
