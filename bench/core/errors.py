@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from bench.core.output import visible
+
 
 class BenchError(Exception):
     """A user's mistake or a failed run: shown as one line, never as a traceback.
@@ -15,6 +17,10 @@ class BenchError(Exception):
     """
 
     recorded = False
+
+    def __str__(self) -> str:
+        """One line, whatever names of somebody's files are in it."""
+        return visible(super().__str__())
 
 
 class ConfigError(BenchError):

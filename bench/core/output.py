@@ -30,9 +30,14 @@ def standard_output() -> Iterator[None]:
         sys.exit(f"error: standard output: {error.strerror}")
 
 
+def visible(text: str) -> str:
+    """Text on one line that moves no cursor: what cannot be printed, as terminal escapes in a name, is written out."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
 def note(text: str) -> None:
     """Say at once, on standard error, what is about to take long; above a progress bar where there is one."""
-    print(text, file=sys.stderr, flush=True)
+    print(visible(text), file=sys.stderr, flush=True)
 
 
 def is_lost() -> bool:

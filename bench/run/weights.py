@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from bench.backbones import build
 from bench.backbones.base import WEIGHTS
-from bench.core.errors import ConfigError, one_line
+from bench.core.errors import ConfigError, one_line, require
 from bench.core.files import read_file
 from bench.core.options import Options
 from bench.network.graph import Graph
@@ -60,9 +60,12 @@ def start_from(model: nn.Module, path: str, input_shape: tuple[int, ...], dtype:
         dtype: Of the inputs.
 
     Raises:
-        ConfigError: There is no such file, it holds no parameters, or those of another network.
+        ConfigError: There is no such file, it holds no parameters, those of another network, or NaN.
     """
     state, own = _named(read(path), model, path), model.state_dict()
+    for name, tensor in state.items():  # a mask is infinite in the network as well
+        finite = bool(tensor.isfinite().all()) or not bool(own[name].isfinite().all())
+        require(finite, OPTION, path, f"finite parameters; {name} has NaN or infinite ones in this file")
     other = [name for name, tensor in own.items() if tensor.shape != state[name].shape]
     if not other:
         model.load_state_dict(state)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from bench.core.errors import BenchError, ConfigError, PlanError
+from bench.core.output import note
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = {
@@ -32,3 +36,23 @@ def test_nowhere_to_print(command: str, output: str, tmp_path: Path) -> None:
     assert ended.returncode == 1, ended.stderr
     assert ended.stderr.startswith("error: standard output")
     assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", [BenchError, PlanError, lambda text: ConfigError("data", text, "another")])
+@pytest.mark.parametrize(
+    ("named", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
+        ("two\r\nlines", r"two\r\nlines"),
+        ("bell\x07, \x9b2J, \u202eright", r"bell\x07, \x9b2J, \u202eright"),
+        ("not UTF-8 \udcff", r"not UTF-8 \udcff"),
+        ("as it is: ä, 中, \\, ' and \"", "as it is: ä, 中, \\, ' and \""),
+    ],
+)
+def test_no_name_writes_to_the_terminal(
+    kind: Callable[[str], BenchError], named: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert shown in str(kind(named))
+    assert str(kind(named)).isprintable()
+    note(named)
+    assert capsys.readouterr().err == f"{shown}\n"

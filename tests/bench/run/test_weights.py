@@ -20,7 +20,7 @@ from bench.grid import cells
 from bench.run.cell import run_folder
 from bench.run.command import run
 from bench.run.terminal import guessing
-from bench.run.weights import seed_network
+from bench.run.weights import seed_network, start_from
 from tests.runs import numbers, options, prepared
 
 SHAPE, OUTPUTS = (1, 8, 8), 10
@@ -143,10 +143,42 @@ BROKEN: dict[str, tuple[Any, str]] = {
     ),
     "sizes that do not meet": (lambda: _unmet(), r"parameters of the network's shapes; 1.weight has \(6, 64\)"),
     "nan": (
-        lambda: {n: v * float("nan") for n, v in network().state_dict().items()},
-        r"finite parameters at the start",
+        lambda: {**network().state_dict(), "5.bias": torch.full((10,), torch.nan)},
+        r"own.pt: expected finite parameters; 5.bias has NaN or infinite ones in this file$",
+    ),
+    "beyond single precision": (
+        lambda: {**network().state_dict(), "1.weight": torch.full((4, 64), 1e300, dtype=torch.float64)},
+        r"own.pt: expected finite parameters; 1.weight has NaN or infinite ones in this file$",
+    ),
+    "infinite where it has grown": (
+        lambda: {n: torch.full((5, *v.shape[1:]), torch.inf) for n, v in network().state_dict().items()},
+        r"own.pt: expected finite parameters; 1.weight has NaN or infinite ones in this file$",
+    ),
+    "names that move the cursor": (
+        {"a\x1b[2J\r\nb\u202e": torch.zeros(3)},
+        r"1 are not the network's \(a\\x1b\[2J\\r\\nb\\u202e\)$",
     ),
 }
+
+
+class Masked(nn.Linear):
+    """As attention has them: what may not be looked at is minus infinity."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 3)
+        self.register_buffer("mask", torch.full((3, 3), -torch.inf).triu(1))
+        self.register_buffer("mean", torch.zeros(3))
+
+
+def test_what_is_infinite_in_the_network_may_be_so_in_the_file(tmp_path: Path) -> None:
+    own, path = Masked(), str(tmp_path / "own.pt")
+    torch.save(own.state_dict(), path)
+    made = Masked()
+    start_from(made, path, (3,), torch.float32)
+    assert torch.equal(made.weight, own.weight)
+    torch.save({**own.state_dict(), "mean": torch.full((3,), torch.nan)}, path)
+    with pytest.raises(BenchError, match="expected finite parameters; mean has NaN"):
+        start_from(made, path, (3,), torch.float32)
 
 
 def _reshaped() -> dict[str, torch.Tensor]:
