@@ -67,7 +67,7 @@ def imported_data(path: str, config: ImportConfig, seed: int) -> Dataset:
 def _given(name: str, found: object) -> Given:
     if isinstance(found, Mapping):
         if set(found) <= set(PARTS):
-            return given({part: _pair(one) for part, one in found.items()})
+            return given({part: _pair(part, one) for part, one in found.items()})
         return of_arrays(name, found)
     values = (found,) if _is_part(found) else found
     if not isinstance(values, tuple | list) or len(values) not in NAMED or not all(map(_is_part, values)):
@@ -75,7 +75,7 @@ def _given(name: str, found: object) -> Given:
     named = dict(zip(NAMED[len(values)], values, strict=True))
     classes = getattr(named["train"], "classes", ())
     return given(
-        {part: _pair(one) for part, one in named.items()}, classes if isinstance(classes, list | tuple) else ()
+        {part: _pair(part, one) for part, one in named.items()}, classes if isinstance(classes, list | tuple) else ()
     )
 
 
@@ -85,9 +85,12 @@ def _is_part(found: object) -> bool:
     return is_dataset(found) or (pair and (is_array(found[0]) or isinstance(found[0], list)))  # type: ignore[index]
 
 
-def _pair(part: object) -> tuple[object, object]:
+def _pair(name: str, part: object) -> tuple[object, object]:
     if is_dataset(part):
-        return stacked(part)
+        try:
+            return stacked(part)
+        except ValueError as error:
+            raise ValueError(f"the {name} part: {error}") from error
     if not _is_part(part):
         raise ValueError(f"a part that is {plain(part)}; {EXPECTED}")
     assert isinstance(part, tuple | list)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import TensorDataset
 
+from bench.core.errors import one_line
 from bench.data.base import Part
 from bench.data.images import pixels, together
 
@@ -93,15 +95,14 @@ def stacked(source: Any, resize: int | None = None, otherwise: str = "") -> tupl
         otherwise: As `bench.data.images.together` has it.
 
     Raises:
-        ValueError: Its items are something else, or inputs have different shapes.
+        ValueError: Its items are something else, one raises, or inputs have different shapes.
     """
     if isinstance(source, TensorDataset) and len(source.tensors) == 2:
         return source.tensors
     targets: list[Tensor] = []
 
     def inputs() -> Iterator[tuple[str, Tensor]]:
-        items = (source[i] for i in range(len(source))) if hasattr(source, "__len__") else source
-        for number, item in enumerate(items):
+        for number, item in _numbered(source):
             if not isinstance(item, tuple | list) or len(item) != 2:
                 raise ValueError(f"items that are {plain(item)}; expected pairs of an input and a target")
             one, target = item
@@ -110,6 +111,19 @@ def stacked(source: Any, resize: int | None = None, otherwise: str = "") -> tupl
 
     found = together(inputs(), otherwise)
     return found, torch.stack(targets)
+
+
+def _numbered(source: Any) -> Iterator[tuple[int, Any]]:
+    """The items of a data set; what one raises becomes a `ValueError` with its number."""
+    items = (source[i] for i in range(len(source))) if hasattr(source, "__len__") else iter(source)
+    for number in count():
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        except Exception as error:  # somebody's data set may raise anything
+            raise ValueError(f"item {number} raises {one_line(error)}") from error
+        yield number, item
 
 
 def plain(found: object) -> str:

@@ -52,7 +52,7 @@ from bench.run.follow import follow, followed
 from bench.run.ladder import Ladder
 from bench.run.progress import Progress
 from bench.run.refresh import refresh_norm
-from bench.run.start import require_a_step, require_finite_loss, require_known_symbols
+from bench.run.start import note_unseen_classes, require_a_step, require_finite_loss, require_known_symbols
 from bench.run.weights import seed_network
 from bench.train import evaluate, loss_function, make_optimizer, train
 from bench.train.config import RANK
@@ -87,6 +87,7 @@ class Run:
         backbone, recipe = settings.name("backbone"), settings.train
         require_trainable(self.model, "backbone", backbone)
         require_known_symbols(self.model, self.data, backbone)
+        note_unseen_classes(self.data)
         self.grower = self._grower()
         require_finite_loss(self.model, self.sample, backbone, settings.name("data"))
         if recipe.epochs or recipe.seed_epochs:

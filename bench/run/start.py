@@ -1,13 +1,17 @@
-"""What must hold before anything is trained: symbols that are known, a finite loss, a step of training."""
+"""What must hold before anything is trained: symbols that are known, a finite loss, a step of training.
+
+And what is said of the data then.
+"""
 
 from __future__ import annotations
 
 from copy import deepcopy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench.core.errors import BenchError, ConfigError, DataError, is_out_of_memory
+from bench.core.output import notice
 from bench.curvature.sample import Sample
 from bench.data.base import Dataset
 from bench.network.modes import evaluation, mode
@@ -17,6 +21,9 @@ from bench.train.loss import Loss
 
 TRIED = 64
 """Examples on which the loss is tried."""
+
+LISTED = 5
+"""Classes that are named."""
 
 
 def require_known_symbols(model: nn.Module, data: Dataset, backbone: str) -> None:
@@ -42,6 +49,26 @@ def require_known_symbols(model: nn.Module, data: Dataset, backbone: str) -> Non
             why = f"{cause(error)}{place(error)}"
             what = f"symbols up to {int(inputs.max())}, which backbone={backbone} does not take: {why}"
             raise DataError(f"data={data.name}: {what}") from error
+
+
+def note_unseen_classes(data: Dataset) -> None:
+    """Say which classes of the held-out parts no training example has; symbols that are rare are no mistake."""
+    if data.task != "classification" or data.input_dtype == torch.int64:
+        return
+    seen = torch.unique(data.train.targets)
+    unseen = {part: _without(getattr(data, part).targets, seen) for part in ("validation", "test")}
+    if found := sorted({number for numbers in unseen.values() for number in numbers}):
+        named = [data.classes[number] if data.classes else str(number) for number in found]
+        listed = ", ".join(named[:LISTED]) + (f" and {len(named) - LISTED} more" if len(named) > LISTED else "")
+        parts = " and ".join(part for part, numbers in unseen.items() if numbers)
+        notice(f"data={data.name}: classes without a training example, so not learnt: {listed} (in {parts})")
+
+
+def _without(targets: Tensor, seen: Tensor) -> list[int]:
+    """The classes of targets that are not among those seen."""
+    there = torch.unique(targets)
+    found: list[int] = there[~torch.isin(there, seen)].tolist()
+    return found
 
 
 def require_finite_loss(model: nn.Module, sample: Sample, backbone: str, data: str) -> None:

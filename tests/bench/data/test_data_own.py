@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from torch.utils.data import Dataset as TorchDataset
-from torch.utils.data import TensorDataset
+from torch.utils.data import IterableDataset, TensorDataset
 
 from bench.core import output
 from bench.core.errors import BenchError, ConfigError, DataError
@@ -262,6 +262,47 @@ def test_what_cannot_be_trained_on(found: object, options: dict[str, Any], messa
     with pytest.raises(BenchError, match=rf"^data=import:own_module:data: .*{message}") as error:
         own(found, **options)
     assert "\n" not in str(error.value)
+
+
+class Broken(Listed):
+    """One item cannot be had."""
+
+    error: Exception = KeyError("no such file")
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        if index == 7:
+            raise self.error
+        return super().__getitem__(index)
+
+
+class Streamed(IterableDataset):  # type: ignore[type-arg]
+    """The same, one after the other."""
+
+    def __init__(self, items: Broken) -> None:
+        self.items = items
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, int]]:
+        return (self.items[i] for i in range(len(self.items)))
+
+
+@pytest.mark.parametrize("form", [lambda items: items, Streamed])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyError("no such\nfile"), r"KeyError: 'no such\nfile'"),
+        (ValueError("no\nimage"), "ValueError: no image"),
+        (IndexError(), "IndexError"),
+    ],
+)
+def test_an_item_that_raises_is_named_with_what_it_raises(
+    form: Callable[[Broken], object], error: Exception, said: str, own: Own, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Broken, "error", error)
+    found = {"train": Listed(vectors()), "test": form(Broken(vectors()))}
+    for parts, part in ((found, "test"), (found["test"], "train")):
+        with pytest.raises(DataError) as raised:
+            own(parts)
+        assert str(raised.value) == f"data=import:own_module:data: the {part} part: item 7 raises {said}"
 
 
 @pytest.mark.parametrize("name", ["", "own_module", "own_module:", "own_module:NUMBER", "own_module:no", "no.such:f"])

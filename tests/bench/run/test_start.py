@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ from torch import Tensor, nn
 
 from bench.backbones.base import backbones
 from bench.core.errors import BenchError
+from bench.core.output import notice
 from bench.core.registry import NoOptions
+from bench.data.base import Dataset, Part
 from bench.network.graph import Graph
 from bench.network.plan import GrowthPlan, Split
 from bench.network.surgery import apply
-from bench.run.start import require_a_step
+from bench.run.start import note_unseen_classes, require_a_step
 from tests.runs import of_options, options, prepared
 
 
@@ -166,3 +169,54 @@ def test_a_trial_step_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.Monkey
     assert all(torch.equal(tensor, before[name]) for name, tensor in made.model.state_dict().items())
     assert all(parameter.grad is None for parameter in made.model.parameters())
     assert torch.equal(drawn, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "classes", "said"),
+    [
+        ((0, 1, 2), (0, 1), (), ""),
+        ((0, 1), (2, 3), (), "3 (in test)"),
+        ((3, 3), (4, 0), tuple("abcde"), "d, e (in validation and test)"),
+        ((3, 4, 5, 6), (7, 8, 9), (), "3, 4, 5, 6, 7 and 2 more (in validation and test)"),
+    ],
+)
+def test_classes_that_are_not_learnt_are_said(
+    validation: tuple[int, ...],
+    test: tuple[int, ...],
+    classes: tuple[str, ...],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    notice.cache_clear()
+
+    def part(*targets: int) -> Part:
+        return Part(torch.zeros(len(targets), 3), torch.tensor(targets))
+
+    held = {"validation": part(*validation), "test": part(*test)}
+    data = Dataset(
+        *("mine", "classification", 10, (3,)), part(0, 1, 2, 1), **held, mean=torch.zeros(3), std=torch.ones(3)
+    )
+    note_unseen_classes(replace(data, classes=classes))
+    line = f"data=mine: classes without a training example, so not learnt: {said}\n"
+    assert capsys.readouterr().err == (line if said else "")
+    note_unseen_classes(replace(data, task="regression"))
+    assert capsys.readouterr().err == ""
+
+
+RARE = """
+import torch
+
+def data():
+    inputs = torch.linspace(-1, 1, 300).reshape(100, 3)
+    return (inputs, torch.arange(100) % 3), (inputs, torch.arange(100) % 3 + (torch.arange(100) == 7) * 2)
+"""
+
+
+def test_they_are_said_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notice.cache_clear()
+    written(tmp_path, monkeypatch, RARE)
+    prepared(tmp_path / "runs", "data=import:strange:data", "train.seed_epochs=1", "growth.stages=0")
+    said = "data=import:strange:data: classes without a training example, so not learnt: 3 (in test)\n"
+    assert said in capsys.readouterr().err
