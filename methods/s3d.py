@@ -36,7 +36,6 @@ from bench.methods import register
 from bench.network.groups import Group
 from bench.network.plan import GrowthPlan, Split
 
-SCHEMES = ("positive_binary", "negative_binary", "positive_triplet", "negative_triplet", "mixed_triplet", "quartet")
 ADDED = {"positive_binary": 1, "negative_binary": 1, "quartet": 3}
 
 

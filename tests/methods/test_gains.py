@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.methods.s3d import SCHEMES, gains, offspring
+from bench.methods.s3d import gains, offspring
 from bench.network.graph import Graph
 from bench.network.plan import Birth, GrowthPlan, Split, validate
 from tests.methods.made import context_of, method
 from tests.nets import SMOOTH, Net, named
 from tests.reference import loss_after
 
+SCHEMES = ("positive_binary", "negative_binary", "positive_triplet", "negative_triplet", "mixed_triplet", "quartet")
 PREDICTING = ("s2d", "s3d", "fast_s2d", "random_split", "tiny", "firefly", "saddle")
 
 
@@ -210,6 +211,7 @@ def test_schemes_are_feasible_and_gain_what_they_say(scheme: str, c: float) -> N
     assert float(torch.linalg.vector_norm(delta, dim=1).max()) <= 1 + 1e-12
     a, b = torch.tensor([-1.3]), torch.tensor([0.9])
     claimed = gains(a.double(), b.double(), torch.tensor([c], dtype=torch.float64))
+    assert tuple(claimed) == SCHEMES
     assert float(quadratic(w, delta, values)) == pytest.approx(float(claimed[scheme]))
     for copies in (2, 3, 4):
         names = [s for s in SCHEMES if len(offspring(s, low, high, c)[0]) <= copies]
