@@ -23,11 +23,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bench.core.defaults import files
 from bench.core.errors import BenchError, Busy, StorageError, did_you_mean
 from bench.core.errors import one_line as of_anybody
 from bench.core.options import CONF, Options
 from bench.core.output import is_lost, standard_output
+from bench.core.places import known, taken
 from bench.core.version import version
 from bench.explain import explain
 from bench.grammar import quoted, unreadable
@@ -42,7 +42,7 @@ NO_NAME = re.compile(r"=|=(null|true|false|nan|[+-]?(inf|[\d.]+(e[+-]?\d+)?)|\[.
 
 HELP = ("-h", "--help")
 
-VALUED = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
+VALUED = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-name", "-cn")
 """Hydra's flags whose value is the next argument."""
 
 READERS = ("hydra", "hydra_plugins", "omegaconf", "antlr4")
@@ -101,6 +101,10 @@ def guarded(
         SystemExit: What was wrong, in one line.
     """
     with standard_output():
+        try:
+            arguments = sys.argv[1:] = taken(arguments)
+        except BenchError as error:
+            sys.exit(f"error: {error}")
         if "--version" in arguments:
             print(f"growth-bench {version()}")
         elif about is not None and {*HELP} & set(arguments):
@@ -186,7 +190,7 @@ def one_line(error: Exception, arguments: list[str], config_name: str) -> str:
         text = of_anybody(error)
     missing = re.search(r"Could not find '([\w/]+)/([^/']*)'.*?Available options in '[\w/]+': (.*)", text)
     if missing and missing[1].partition("/")[0] == "experiment":  # presets lie in folders too
-        name, presets = f"{missing[1]}/{missing[2]}".removeprefix("experiment/"), files("experiment")
+        name, presets = f"{missing[1]}/{missing[2]}".removeprefix("experiment/"), known("experiment")
         return f"experiment={name}: expected one of {', '.join(presets)}{did_you_mean(name, presets)}"
     if missing:
         choices = missing[3].split(" Config search path")[0].split()
@@ -209,7 +213,7 @@ def one_line(error: Exception, arguments: list[str], config_name: str) -> str:
 def _siblings(option: str, arguments: list[str], config_name: str) -> list[str]:
     """The options that exist where ``option`` does not."""
     chosen = [a.partition(",")[0] for a in arguments if re.fullmatch(r"[\w/]+=\S+", a)]
-    groups = [a for a in chosen if (CONF / a.partition("=")[0]).is_dir()]
+    groups = [a for a in chosen if known(a.partition("=")[0])]
     hydras = option.startswith("hydra.")
     with composition():
         try:

@@ -15,6 +15,7 @@ from rich.text import Text
 from bench.core import comments
 from bench.core.defaults import files, load
 from bench.core.options import CONF, GROUPS, as_typed
+from bench.core.places import known
 from bench.core.table import screen
 from bench.grammar import parsed
 from bench.grid import choices, opened
@@ -77,8 +78,8 @@ def explain(arguments: Sequence[str]) -> None:
         _group(console, f"{group}={name}", ABOUT[group], _choices(group))
         options = {f"{group}.{key}": value for key, value in chosen.items() if key != "name"}
         _options(console, options, {f"{group}.{key}": said for key, said in _comments(group, name).items()})
-    _group(console, "experiment=null", ABOUT["experiment"], files("experiment"))
-    _group(console, "hydra/launcher=basic", ABOUT["hydra/launcher"], ["basic", *files("hydra/launcher")])
+    _group(console, "experiment=null", ABOUT["experiment"], known("experiment"))
+    _group(console, "hydra/launcher=basic", ABOUT["hydra/launcher"], ["basic", *known("hydra/launcher")])
     console.print()
     console.print(Text("options of no group", style="bold"))
     single = {str(key): value for key, value in config.items() if key in load("config") and key not in GROUPS}

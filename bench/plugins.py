@@ -21,6 +21,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
 from bench.core.options import CONF
+from bench.core.places import own_places
 from bench.core.registry import Registry
 
 REGISTRIES = {
@@ -81,10 +82,12 @@ class PluginSource(ConfigSource):
 
 
 class PluginSearchPath(SearchPathPlugin):
-    """Puts `PluginSource` behind ``conf/`` on Hydra's search path."""
+    """Puts folders of one's own behind ``conf/`` on Hydra's search path, and `PluginSource` behind all of them."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Append it."""
+        """Append them."""
+        for place in own_places():
+            search_path.append("growth-bench", f"file://{place}")
         search_path.append("growth-bench", "plugins://")
 
 

@@ -95,7 +95,7 @@ def _state(cell: Cell) -> str:
 def main() -> None:
     """``python -m bench.status``."""
     arguments = [argument for argument in sys.argv[1:] if argument not in ("-m", "--multirun")]
-    guarded(lambda: show(arguments), arguments, about=HELP)
+    guarded(lambda: show(sys.argv[1:]), arguments, about=HELP)
 
 
 if __name__ == "__main__":

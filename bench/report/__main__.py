@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.cli import guarded
-from bench.core.defaults import files
 from bench.core.errors import BenchError, ConfigError, require_choice
+from bench.core.places import known
 from bench.logger import log_report
 from bench.report.read.arguments import HELP, Request, parse
 from bench.report.read.folder import cells, read
@@ -64,7 +64,7 @@ def expected_cells(request: Request) -> list[Cell] | None:
         return None
     from bench import grid  # Hydra's composition, only where an experiment is named
 
-    require_choice("experiment", request.experiment, files("experiment"))
+    require_choice("experiment", request.experiment, known("experiment"))
     return grid.cells(request.sweep)
 
 

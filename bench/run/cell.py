@@ -11,6 +11,7 @@ from bench.core.errors import BenchError
 from bench.core.identity import UNUSED
 from bench.core.loading import load_torch
 from bench.core.options import Options
+from bench.core.places import as_flags
 from bench.core.provenance import changes
 from bench.core.record import RunRecord, RunState, numbers
 from bench.core.store import RunFolder, Standing
@@ -53,7 +54,7 @@ class Cell:
     @property
     def command(self) -> str:
         """The command that fills the cell."""
-        return shlex.join(["python", "-m", "bench", *self.overrides])
+        return shlex.join(["python", "-m", "bench", *as_flags(), *self.overrides])
 
     @cached_property
     def standing(self) -> Standing:

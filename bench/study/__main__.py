@@ -14,11 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench.cli import application
-from bench.core.defaults import files
 from bench.core.errors import BenchError, require, require_choice
 from bench.core.numbers import plural
 from bench.core.options import Options, as_typed, typed
 from bench.core.output import note
+from bench.core.places import as_flags, known
 from bench.core.record import ENDED
 from bench.grid import cells
 from bench.run.cell import Cell
@@ -67,7 +67,7 @@ class StudyConfig:
             path = getattr(self, name)
             require(bool(path) and not Path(path).is_file(), name, path, "a folder")
         if self.launcher is not None:
-            require_choice("launcher", self.launcher, ("basic", *files("hydra/launcher")))
+            require_choice("launcher", self.launcher, ("basic", *known("hydra/launcher")))
 
     def sweep(self, preset: str) -> Sweep:
         """The sweep of a preset, with the data where they lie if any are files."""
@@ -96,7 +96,7 @@ class Sweep:
             return self._left() if subprocess.run(command).returncode else ""
 
     def _left(self) -> str:
-        now, typed = self.now().values(), f"python -m bench -m {shlex.join(self.arguments)}"
+        now, typed = self.now().values(), f"python -m bench -m {shlex.join([*as_flags(), *self.arguments])}"
         if any(cell.changes for cell in now):
             return f"{typed} rerun=all makes those anew that other code made"
         if all(cell.state in ENDED for cell in now):

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from bench.core.defaults import files
 from bench.core.errors import BenchError, ConfigError, did_you_mean, one_line, require
 from bench.core.identity import LATENCY
-from bench.core.options import CONF, typed
+from bench.core.options import typed
+from bench.core.places import known, path_of
 from bench.network.cost import costs
 
 GROUP = "study"
@@ -77,7 +77,7 @@ class Question:
             require(len(set(names)) == len(names), key, list(names), "each name once")
         require(bool(self.asks), "asks", "''", "a sentence or two")
         for preset in self.presets:
-            _require_known("presets", preset, files("experiment"))
+            _require_known("presets", preset, known("experiment"))
         for cost in self.areas:
             _require_known("areas", cost, [name for name in costs.names() if name != LATENCY])
         drawn = self.drawn
@@ -115,9 +115,9 @@ def questions(names: Sequence[str] = ()) -> list[Question]:
         BenchError: There is none of a name, or a file is not in order; the message names file, key and value.
     """
     for name in names:
-        _require_known("questions", name, files(GROUP))
+        _require_known("questions", name, known(GROUP))
     require(len(set(names)) == len(names), "questions", list(names), "each name once")
-    return [read(name) for name in names or files(GROUP)]
+    return [read(name) for name in names or known(GROUP)]
 
 
 def read(name: str) -> Question:
@@ -131,7 +131,7 @@ def read(name: str) -> Question:
 
     place = _place(name)
     try:
-        found = OmegaConf.to_container(OmegaConf.load(CONF / GROUP / f"{name}.yaml"))
+        found = OmegaConf.to_container(OmegaConf.load(path_of(f"{GROUP}/{name}")))
         require(isinstance(found, dict), place, found, "asks, presets and factors")
         assert isinstance(found, dict)
         return typed("", Question, {**{str(key): value for key, value in found.items()}, "name": name})

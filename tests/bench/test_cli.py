@@ -91,7 +91,7 @@ def test_rerun_all_does_it_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         (["~train.epochs"], r"error: ~train\.epochs: no option can be taken away"),
         (["+method.x=1"], r"error: method\.x=1: expected one of c, cap, rank"),
         (["--resolve"], r"error: The --resolve flag can only"),
-        (["--config-dir=/nowhere"], r"error: Additional config directory"),
+        (["--config-dir=/nowhere"], r"error: --config-dir=/nowhere: expected a folder"),
         (["hydra=3"], r"error: Config group override must be a string"),
         (["hydra.nothing=1"], r"error: hydra\.nothing: no such option; expected one of hydra\.run"),
         (["hydra/launcher=nothing"], r"error: hydra/launcher=nothing: expected one of basic"),

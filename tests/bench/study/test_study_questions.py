@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import BenchError
-from bench.study import question
+from bench.core.places import VARIABLE
 from bench.study.question import Question, questions, read
 
 RIGHT = "asks: Why?\npresets: [smoke, study/sign_digits]\nfactors: [method, growth.condition]\n"
@@ -16,7 +16,7 @@ RIGHT = "asks: Why?\npresets: [smoke, study/sign_digits]\nfactors: [method, grow
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "study").mkdir()
-    monkeypatch.setattr(question, "CONF", tmp_path)
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
     return tmp_path / "study" / "mine.yaml"
 
 
