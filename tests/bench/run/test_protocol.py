@@ -87,7 +87,14 @@ def test_predicted_and_measured_drop_agree_at_the_published_step(method: str, tm
 
 def test_a_trained_mobilenet_does_what_the_definition_predicts(tmp_path: Path) -> None:
     """Behind depthwise convolutions with SiLU the textbook form leaves out what the definition has."""
-    options = ["method=s2d", "backbone=mobilenet_v1", "backbone.width=6", "train.seed_epochs=15", "train.epochs=0", "seed=2"]
+    options = [
+        "method=s2d",
+        "backbone=mobilenet_v1",
+        "backbone.width=6",
+        "train.seed_epochs=15",
+        "train.epochs=0",
+        "seed=2",
+    ]
     misses = {}
     for form in ("definition", "published"):
         record = prepared(tmp_path, *options, "growth.stages=2", f"growth.curvature={form}").execute()
