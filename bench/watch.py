@@ -26,6 +26,9 @@ LOOK = 0.5
 PAUSE = 30.0
 """Seconds between two lines in a log at least; and a twentieth of the time so far, so that a log stays short."""
 
+NAMED = ("data", "backbone", "method", "seed")
+"""Options that a line about a run has in any case."""
+
 
 class Watch:
     """While it is open, a thread looks for runs that end.
@@ -37,6 +40,7 @@ class Watch:
 
     def __init__(self, found: Sequence[Cell], left: Sequence[Cell]) -> None:
         self.found, self.open = found, {cell.id: cell for cell in left}
+        self.swept = swept(found)
         self.ended = {cell.id: cell.state for cell in found if cell.id not in self.open}
         kept = [cell for cell in found if cell.id in self.ended or cell.record is None]  # others are done anew
         self.spent, self.begun = {cell.id: cell.folder.seconds() for cell in kept}, set[str]()
@@ -85,7 +89,7 @@ class Watch:
                 self.ended[name], self.spent[name] = standing.state, cell.folder.seconds()
                 del self.open[name]
                 if standing.state is not RunState.FAILED:  # of those the sweep tells at its end
-                    print(summary(standing.record), flush=True)
+                    print(summary(standing.record, self.swept[name]), flush=True)
             elif _stamp(cell.folder.config_path) not in (None, config_before):
                 if not self.begun:  # workers take seconds to start
                     self.began = time.monotonic()
@@ -104,6 +108,15 @@ class Watch:
             running = len(self.begun & self.open.keys())
             note(f"{len(self.ended)} of {len(self.found)} runs, {running} running{left and ', ' + left}")
             self.spoken, self.said = time.monotonic(), state
+
+
+def swept(found: Sequence[Cell]) -> dict[str, list[str]]:
+    """What was typed for each cell and not for all, by its id; but what every line names (`NAMED`)."""
+    shared = set.intersection(*({*cell.overrides} for cell in found))
+    return {
+        cell.id: [one for one in cell.overrides if one not in shared and one.partition("=")[0] not in NAMED]
+        for cell in found
+    }
 
 
 def _stamp(path: Path) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bench.core.identity import LATENCY
 from bench.core.record import EXACT, GrowthRecord, RunRecord, RunState
@@ -86,9 +86,9 @@ def guessing(record: RunRecord) -> str | None:
     return f"backbone.weights={path}: no better than guessing ({found}): another normalisation, or order of classes?"
 
 
-def summary(record: RunRecord) -> str:
-    """A finished run in one line, for sweeps."""
-    name = f"{record.data} {record.backbone} {record.method} seed {record.seed}"
+def summary(record: RunRecord, swept: Sequence[str] = ()) -> str:
+    """A finished run in one line, for sweeps; ``swept`` are its options that others of the sweep do not have."""
+    name = " ".join([record.data, record.backbone, record.method, f"seed {record.seed}", *swept])
     if record.status is not RunState.DONE:
         return f"{record.status}: {name}: {record.reason}"
     ends = record.stages[0], record.stages[-1]

@@ -10,10 +10,11 @@ import pytest
 from bench import watch
 from bench.core.record import RunState, Seconds
 from bench.core.store import RunFolder
+from bench.grid import cells
 from bench.run.cell import Cell
 from bench.run.forecast import work
 from bench.status import work_left
-from bench.watch import Watch
+from bench.watch import Watch, swept
 from tests.runs import of_options, options
 
 
@@ -63,6 +64,20 @@ def test_each_run_is_shown_as_it_ends_whoever_did_it(tmp_path: Path, capfd: pyte
     shown = capfd.readouterr()
     assert shown.out.startswith("done: digits mlp s3d seed 1: 330 to ")
     assert (shown.out.count("\n"), shown.err) == (1, "")
+
+
+def test_the_line_of_a_run_names_what_was_swept(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    typed = [f"runs_dir={tmp_path}", "method=net2net,s3d", "method.c=2,3", "seed=0,1", "growth.stages=0"]
+    found = cells([*typed, "train.seed_epochs=0", "train.lr=0.1,0.2", "threads=1"])
+    assert {(one.name("method"), *swept(found)[one.id]) for one in found} == {
+        *(("net2net", f"train.lr={lr}") for lr in (0.1, 0.2)),
+        *(("s3d", f"method.c={c}", f"train.lr={lr}") for c in (2, 3) for lr in (0.1, 0.2)),
+    }
+    one = next(cell for cell in found if cell.seed == 1 and cell.name("method") == "s3d")
+    with Watch(found, [one]):
+        of_options(one.options).execute()
+    said = " ".join(swept(found)[one.id])
+    assert capfd.readouterr().out.startswith(f"done: digits mlp s3d seed 1 {said}: 330 to ")
 
 
 def test_a_run_that_is_done_anew_is_not_taken_for_ended(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
