@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from bench.core.record import LatencyTable
 from bench.network import latency
 from bench.network.cost import cost_models
+from bench.network.graph import Graph
 from bench.network.latency import fitted, measure, passes, read, standard_error, timed, undisturbed, widened, write
 from tests.nets import NETS, Net, named
 
@@ -76,6 +78,24 @@ def test_no_group_is_free(as_if: Callable[..., LatencyTable]) -> None:
     model = fitted(found)
     seed = model.vector(net.graph().widths())
     assert (model.marginal(seed) * seed).tolist() == pytest.approx([noise] * len(seed))
+
+
+def test_noise_at_small_widths_is_not_taken_for_a_cost_at_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a network that is all overhead, whose ladder leads far, with turns that are some per cent apart."""
+    graph = named("two_consumers").graph()
+    macs = cost_models(graph)["macs"]
+
+    def takes(model: nn.Module, graph: Graph, *_: object) -> float:
+        return 100 + 0.001 * macs.of(graph.on(model).widths())
+
+    def pretended(costs: list[float]) -> list[list[float]]:
+        return [[cost * (1 + 0.02 * (turn - 2)) for turn in range(9)] for cost in costs]
+
+    monkeypatch.setattr(latency, "passes", takes)
+    monkeypatch.setattr(latency, "timed", pretended)
+    found = measure(graph, macs, 1, torch.device("cpu"), lambda seed: 5 * seed)
+    assert max(one.microseconds for one in found.readings) > 500
+    assert found.error < 0.02
 
 
 @pytest.mark.parametrize("net", NETS, ids=str)
