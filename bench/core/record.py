@@ -339,6 +339,7 @@ class RunRecord(Struct, kw_only=True):
         environment: What it ran on.
         stages: The rungs reached.
         layers: What the first layer of each group is, by the group's name.
+        uncounted: Operations of the network whose multiply-adds are in none of its numbers, with their places.
         latency: The table behind a ladder of latency.
         provenance: What made it; None in early records.
         dataset: What it was trained on; None in early records.
@@ -356,6 +357,7 @@ class RunRecord(Struct, kw_only=True):
     environment: Environment
     stages: list[StageRecord]
     layers: dict[str, str] = {}
+    uncounted: list[str] = []
     latency: LatencyTable | None = None
     provenance: Provenance | None = None
     dataset: DataRecord | None = None

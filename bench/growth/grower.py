@@ -35,7 +35,7 @@ from bench.growth.event import GrowthEvent
 from bench.growth.method import GrowthMethod, Trained, check_options, make, methods
 from bench.growth.undo import undone_on_failure
 from bench.network import latency, overview
-from bench.network.cost import cost, cost_models, whole
+from bench.network.cost import cost, cost_models, require_counted, whole
 from bench.network.graph import Graph
 from bench.network.newborn import renew
 from bench.network.plan import GrowthPlan
@@ -196,6 +196,7 @@ class Grower:
         if not self.graph.groups:
             raise NothingToGrow(map(str, self.graph.unsplittable))
         check_options(self.method, self.graph)
+        require_counted(self.config.cost, self.graph)
         self.graph.agree(inputs)
         self.form = caller.form(model)
         self.seed_widths = self.graph.widths()

@@ -10,10 +10,10 @@ point group ``growth_bench.costs``: ``growth.cost=name`` then climbs by it, and 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bench.core.errors import BenchError, foreign
+from bench.core.errors import BenchError, foreign, require
 from bench.core.identity import LATENCY
 from bench.core.numbers import count, engineering
 from bench.core.record import Number
@@ -35,10 +35,12 @@ class Cost(ABC):
     Attributes:
         title: Its name in tables and at axes.
         unit: What its numbers count, for headings; empty where the title says it.
+        multiplies: Whether it counts multiply-adds.
     """
 
     title: str
     unit: str = ""
+    multiplies: bool = False
 
     def __init__(self, config: NoOptions) -> None:
         self.config = config
@@ -80,9 +82,9 @@ class Params(Cost):
 
 @costs.register("macs")
 class Macs(Cost):
-    """Multiply-adds of ``Linear`` and ``Conv2d`` layers."""
+    """Multiply-adds of matrix products, convolutions and attention, whatever layers they are of."""
 
-    title = "multiply-adds"
+    title, multiplies = "multiply-adds", True
 
     def text(self, value: float) -> str:
         """In full as long as that is short."""
@@ -103,7 +105,7 @@ class Energy(Cost):
     memory once.
     """
 
-    title, unit = "energy", "pJ"
+    title, unit, multiplies = "energy", "pJ", True
 
     def model(self, graph: Graph) -> CostModel:
         """The sum over what is counted."""
@@ -158,9 +160,11 @@ def cost_models(graph: Graph, needed: str = "params") -> dict[str, CostModel]:
 
     Raises:
         BenchError: The ``needed`` cost, or one of this suite's, cannot be computed; somebody else's is left out.
+        ConfigError: The ``needed`` cost counts multiply-adds, and some of the graph's are not counted.
     """
     from bench.network.quadratic import CostModel
 
+    require_counted(needed, graph)
     found: dict[str, CostModel] = {}
     for entry in costs:
         if entry.name == LATENCY:
@@ -177,6 +181,17 @@ def cost_models(graph: Graph, needed: str = "params") -> dict[str, CostModel]:
             if entry.name == needed or entry.factory.__module__ == __name__:
                 raise
     return found
+
+
+def require_counted(name: str, graph: Graph) -> None:
+    """Raise `ConfigError` where a ladder would climb by multiply-adds of which some are not counted."""
+    expected = f"a cost without multiply-adds, as params; {incomplete(graph.uncounted)}"
+    require(not (graph.uncounted and cost(name).multiplies), "growth.cost", name, expected)
+
+
+def incomplete(uncounted: Sequence[str]) -> str:
+    """What is said of operations whose multiply-adds are not counted."""
+    return f"multiply-adds leave out those of {', '.join(uncounted)}"
 
 
 def _require_growth(name: str, model: CostModel, graph: Graph) -> None:

@@ -10,6 +10,7 @@ from torch import fx
 
 from bench.network.graph import Graph
 from bench.network.groups import Axis, length
+from bench.network.operations import UNKNOWN, entry
 from bench.network.program import BATCH, of_each_input, operation
 from bench.network.quadratic import CostModel, Vector
 
@@ -65,7 +66,7 @@ def count_params(graph: Graph) -> Terms:
 
 
 def count_macs(graph: Graph) -> Terms:
-    """Multiply-adds of layers, convolutions and attention, for one input."""
+    """Multiply-adds of matrix products, convolutions and attention, for one input; but for ``graph.uncounted``."""
     macs = Terms(tuple(graph.groups))
     for node, products in graph.macs.items():
         for axes in products:
@@ -77,7 +78,8 @@ def count_words(graph: Graph) -> Terms:
     """Numbers that what has a weight puts out, for one input."""
     words = Terms(tuple(graph.groups))
     for node in graph.macs:
-        if node in graph.layers or "conv" in operation(node.target):
+        unknown = entry(node.target) is UNKNOWN and weight_of(graph, node)
+        if node in graph.layers or "conv" in operation(node.target) or unknown:
             words.add(_for_one(node), graph.layouts[node][0])
     return words
 

@@ -54,6 +54,7 @@ class Graph:
         parameters: The same for each parameter and buffer, by name.
         layers: Uses of weights, in the order of the forward pass, with the weight's name.
         macs: Multiply-adds: for each node products of axes, the batch among them.
+        uncounted: Operations whose multiply-adds are not among them, with the place: ``fft_fft (net.py:12)``.
 
     Raises:
         BenchError: The model cannot be read, or its forward pass is not what was read.
@@ -83,6 +84,7 @@ class Graph:
         self.parameters = {name: closing.layout(layout) for name, layout in reader.parameters.items()}
         self.layers: dict[fx.Node, Layer] = dict(closing.layers)
         self.macs = {node: found for node in read if (found := closing.macs(node))}
+        self.uncounted = reader.uncounted
         self.baked = any(entry(node.target).baked and self.carried(node) for node in read)
 
     def widths(self) -> dict[str, int]:

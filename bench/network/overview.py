@@ -13,7 +13,7 @@ from rich.text import Text
 
 from bench.core.numbers import share as percent
 from bench.core.table import Folding
-from bench.network.cost import cost, in_order, whole
+from bench.network.cost import cost, in_order, incomplete, whole
 from bench.network.graph import Graph
 from bench.network.groups import theta
 from bench.network.quadratic import CostModel
@@ -42,8 +42,9 @@ def described(graph: Graph, models: Mapping[str, CostModel]) -> dict[str, Any]:
         models: Its costs by name.
 
     Returns:
-        ``share`` of the parameters in layers that can grow; ``total``, the costs now; ``groups``, each with what one
-        more neuron of it adds as ``cost``; and ``refused``, the layers that cannot be split, by cause.
+        ``share`` of the parameters in layers that can grow; ``total``, the costs now; ``uncounted``, operations whose
+        multiply-adds are not in these; ``groups``, each with what one more neuron of it adds as ``cost``; and
+        ``refused``, the layers that cannot be split, by cause.
     """
     widths = graph.widths()
     shown = {name: models[name] for name in in_order(models)}
@@ -63,6 +64,7 @@ def described(graph: Graph, models: Mapping[str, CostModel]) -> dict[str, Any]:
     return {
         "share": share(graph),
         "total": {name: whole(model.of(widths)) for name, model in shown.items()},
+        "uncounted": graph.uncounted,
         "groups": groups,
         "refused": [
             {"reason": reason, "where": where, "layers": layers} for (reason, where), layers in causes(graph).items()
@@ -100,6 +102,8 @@ def show(console: Console, title: str, found: Mapping[str, Any]) -> None:
     for name, known in shown.items():
         line = f"{known.text(found['total'][name])} {known.unit} {known.title}".replace("  ", " ")
         console.print(line, highlight=False, markup=False)
+    if found["uncounted"]:
+        console.print(incomplete(found["uncounted"]), highlight=False, markup=False)
     console.print(f"{percent(found['share'])} of the parameters in layers that can grow", highlight=False)
 
 

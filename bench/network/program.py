@@ -7,19 +7,23 @@ on sizes are what they came to; writes in place are made explicit. The batch is 
 from __future__ import annotations
 
 import builtins
+import io
+import linecache
 import logging
 import os
 import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch._subclasses.fake_tensor import DataDependentOutputException
 from torch.export import Dim, ExportedProgram, export
 from torch.export.graph_signature import InputKind
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from bench.core.errors import BenchError, one_line
 
@@ -28,6 +32,9 @@ _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 BATCH = 10007
 """What a symbolic batch counts as where sizes are compared: a prime that no other dimension has."""
+
+BATCHED = "Constraints violated (batch)"
+"""What ``torch.export`` says of code that does not take any number of inputs."""
 
 _NAMED = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
 _WRITES = {("bernoulli_", "float"): torch.ops.aten.bernoulli.p}
@@ -108,24 +115,29 @@ def exported(model: nn.Module, example: Tensor) -> ExportedProgram:
     """What ``torch.export`` reads of a model, the batch symbolic.
 
     Raises:
-        Exception: Whatever it has to say.
+        BenchError: The code depends on the number of inputs, or on what tensors hold.
+        Exception: Whatever else it has to say.
     """
 
     def attempt() -> ExportedProgram:
-        return export(model, (example,), dynamic_shapes=({0: Dim("batch", min=1)},))
+        try:
+            with redirect_stderr(io.StringIO()):  # where it prints how far it came
+                return export(model, (example,), dynamic_shapes=({0: Dim("batch", min=1)},))
+        except (GuardOnDataDependentSymNode, DataDependentOutputException) as error:
+            raise BenchError(f"its code depends on values that tensors have: {_line(error)}") from error
 
     try:
         return attempt()
     except Exception as error:
-        if "specialized it to be a constant" not in str(error):
+        if BATCHED not in str(error):
             raise
     with _symbolic_len():
         try:
             return attempt()
         except Exception as error:
-            if "specialized it to be a constant" not in str(error):
+            if BATCHED not in str(error):
                 raise
-            raise BenchError("its code fixes the number of inputs in a batch") from None
+            raise BenchError("its code depends on the number of inputs in a batch") from None
 
 
 @contextmanager
@@ -205,8 +217,10 @@ def sizes(node: fx.Node) -> tuple[int, ...]:
 
 
 def of_each_input(node: fx.Node) -> bool:
-    """Whether the tensor that a node makes has something for each input of the batch."""
-    return any(isinstance(size, torch.SymInt) for size in node.meta["val"].shape)
+    """Whether a tensor that a node makes has something for each input of the batch."""
+    made = node.meta["val"]
+    tensors = [made] if isinstance(made, Tensor) else made
+    return any(isinstance(size, torch.SymInt) for tensor in tensors for size in tensor.shape)
 
 
 def number(size: Any) -> int:
@@ -231,16 +245,17 @@ def at_batch(size: Any, node: fx.Node, tensor: Tensor) -> int:
 
 def where(node: fx.Node) -> str:
     """The place in the user's source that a node comes from, ``file:line``; empty where it is not known."""
-    return _innermost(re.findall(r'File "([^"]+)", line (\d+)', node.meta.get("stack_trace") or ""))
+    return _named(_innermost(re.findall(r'File "([^"]+)", line (\d+)', node.meta.get("stack_trace") or "")))
 
 
-def _innermost(frames: list[tuple[str, Any]]) -> str:
-    """The last of the frames that is not PyTorch's own."""
+def _named(at: tuple[str, int] | None) -> str:
+    return f"{_short(at[0])}:{at[1]}" if at else ""
+
+
+def _innermost(frames: list[tuple[str, Any]]) -> tuple[str, int] | None:
+    """The last of the frames that is not PyTorch's own: its file and line."""
     own = os.path.dirname(torch.__file__) + os.sep
-    for file, line in reversed(frames):
-        if not file.startswith((own, "<")):
-            return f"{_short(file)}:{line}"
-    return ""
+    return next(((file, int(line)) for file, line in reversed(frames) if not file.startswith((own, "<"))), None)
 
 
 def _short(file: str) -> str:
@@ -249,7 +264,7 @@ def _short(file: str) -> str:
     return next((os.path.relpath(file, root) for root in roots if file.startswith(root + os.sep)), file)
 
 
-def cause(error: Exception) -> str:
+def cause(error: BaseException) -> str:
     """An exception on one line of bearable length."""
     text = str(error) if isinstance(error, BenchError) else one_line(error)
     return text[:300] + "..." if len(text) > 300 else text
@@ -257,6 +272,17 @@ def cause(error: Exception) -> str:
 
 def place(error: BaseException) -> str:
     """Where an exception was raised, outside of PyTorch and of this package: `` (file:line)``, or nothing."""
+    found = _named(_raised(error))
+    return f" ({found})" if found else ""
+
+
+def _line(error: BaseException) -> str:
+    """The source line at which an exception was raised, as `place` finds it."""
+    at = _raised(error)
+    return linecache.getline(*at).strip() if at else cause(error)
+
+
+def _raised(error: BaseException) -> tuple[str, int] | None:
     frames = []
     while error.__cause__ is not None:
         error = error.__cause__
@@ -264,8 +290,7 @@ def place(error: BaseException) -> str:
     while trace is not None:
         frames.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
         trace = trace.tb_next
-    found = _innermost([frame for frame in frames if not frame[0].startswith(_OWN)])
-    return f" ({found})" if found else ""
+    return _innermost([frame for frame in frames if not frame[0].startswith(_OWN)])
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from bench.network.groups import Axis, Channels, Group, Producer, Run, Slot, Unsplittable, tensor_of
-from bench.network.operations import UNKNOWN, Call, Layer, Operation, entry
+from bench.network.operations import UNKNOWN, Call, Layer, Operation, Products, entry, products
 from bench.network.operations.layers import computed, untransposed
 from bench.network.operations.pointwise import made, unknown
 from bench.network.program import Program, number, operation, where
@@ -32,6 +32,7 @@ class Reader:
 
     Attributes:
         calls: The calls of each program, by node.
+        unknown: Those in evaluation mode that the table does not know, and what they multiply.
         layouts: Layouts of the tensors of all programs, by node.
     """
 
@@ -40,6 +41,7 @@ class Reader:
         self.parameters: dict[str, Layout] = {}
         self.layouts: dict[fx.Node, Any] = {}
         self.calls: dict[fx.Node, Call] = {}
+        self.unknown: dict[fx.Node, Products] = {}
 
     def read(self, program: Program, training: bool) -> None:
         """Let every operation of a program say what it does to channels."""
@@ -59,6 +61,17 @@ class Reader:
                 for source in node.all_input_nodes:
                     for axis in self.layouts.get(source) or ():
                         refuse(axis, Reason("network output, whose size is given"))
+        if not training:
+            self.unknown = {node: products(node) for node, call in self.calls.items() if not call.known}
+
+    @property
+    def uncounted(self) -> list[str]:
+        """Operations that multiply what is not counted, each with its first place: ``fft_fft (net.py:12)``."""
+        found: dict[str, str] = {}
+        for node in (node for node, one in self.unknown.items() if not one.complete):
+            name = operation(node.target)
+            found.setdefault(name, str(Reason(name, where(node))))
+        return list(found.values())
 
     def _read_placeholder(
         self, node: fx.Node, program: Program, tensors: dict[str, Tensor], owners: Counter[int]
@@ -154,10 +167,13 @@ class Closing:
 
     def macs(self, node: fx.Node) -> list[Found]:
         """What a node multiplies and adds, as products of axes."""
-        cost, layout = entry(node.target).macs, self.reader.layouts[node]
+        if node in self.reader.unknown:
+            macs = self.reader.unknown[node].macs
+            return [((Run(None, macs),),)] if macs else []
+        cost = entry(node.target).macs
         if cost is None or node not in self.reader.calls:
             return []
-        return [self.layout(product) for product in cost(self.reader.calls[node], layout)]
+        return [self.layout(product) for product in cost(self.reader.calls[node], self.reader.layouts[node])]
 
     def refuse(self, name: str, reason: Reason) -> None:
         """Leave a group out when the same is read again."""

@@ -494,6 +494,7 @@ class Run:
             environment=describe(self.device),
             stages=self.progress.stages,
             layers={name: group.kind for name, group in self.graph.groups.items()},
+            uncounted=self.graph.uncounted,
             latency=self.ladder.table,
             provenance=self.provenance,
             dataset=self.data.record(),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from bench.core.identity import LATENCY
 from bench.core.record import EXACT, GrowthRecord, RunRecord, RunState
 from bench.core.table import Folding
-from bench.network.cost import cost
+from bench.network.cost import cost, incomplete
 
 ABOUT = "~"
 CONTRADICTED = " !"
@@ -69,6 +69,8 @@ def _remarks(record: RunRecord) -> Iterator[str]:
         yield f"{CONTRADICTED.strip()} contradicts the prediction ({found} of {sum(g.judged for g in growths)} plans)"
     if left_out := list(dict.fromkeys(name for one in growths for name in one.left_out)):
         yield f"left out, as they contradicted the prediction: {', '.join(left_out)}"
+    if record.uncounted:
+        yield incomplete(record.uncounted)
     if (warning := unconverged(record)) is not None:
         yield warning
     if (warning := guessing(record)) is not None:

@@ -52,6 +52,17 @@ class Normed(nn.Module):
         return self.last(torch.relu(self.wide(hidden)))
 
 
+class Spectral(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(64, 6), nn.Linear(6, 10)
+        self.recurrent = nn.GRU(8, 8, batch_first=True)
+
+    def forward(self, images):
+        waves = torch.fft.fft(self.recurrent(images.flatten(1, 2))[0]).real + torch.fft.fft(images.flatten(1, 2)).real
+        return self.last(torch.tanh(self.first(waves.flatten(1))))
+
+
 class Unreadable(nn.Module):
     def __init__(self):
         super().__init__()
@@ -69,6 +80,10 @@ def long(input_shape, outputs):
 
 def normed(input_shape, outputs):
     return Normed()
+
+
+def spectral(input_shape, outputs):
+    return Spectral()
 
 
 def unreadable(input_shape, outputs):
@@ -186,13 +201,34 @@ def test_the_same_as_json(
     assert Counter(refused) == Counter((one.reason, one.where, one.name) for one in graph.unsplittable)
 
 
+def test_it_names_what_multiply_adds_leave_out(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shown = printed(monkeypatch, capfd, "backbone=import:networks_to_inspect:spectral", "out=found.json")
+    place = f"networks_to_inspect.py:{1 + NET[: NET.index('torch.fft')].count(chr(10))}"
+    assert "multiply-adds leave out those of fft_fft (" + place + ")" in " ".join(shown.split())
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["uncounted"] == [f"fft_fft ({place})"]
+    assert found["total"]["macs"] == 8 * 3 * 8 * (8 + 8) + 64 * 6 + 6 * 10
+    assert "leave out" not in printed(monkeypatch, capfd, "backbone=mlp")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["out=."], r"^error: out=\.: expected a file, not a folder$"),
         (["out=networks_to_inspect.py/found.json"], r"^error: cannot write networks_to_inspect\.py/found\.json: "),
         (["out=[1]"], r"^error: out=\[1\]: expected a text or null$"),
-        (["backbone=import:networks_to_inspect:unreadable"], r"^error: the model cannot be read on inputs of shape "),
+        (
+            ["backbone=import:networks_to_inspect:unreadable"],
+            r"^error: the model cannot be read on inputs of shape \(1, 8, 8\): its code depends on values that tensors "
+            r"have: if images\.sum\(\) > 0: \(networks_to_inspect\.py:\d+\)$",
+        ),
+        (
+            ["backbone=import:networks_to_inspect:spectral", "growth.cost=macs"],
+            r"^error: growth\.cost=macs: expected a cost without multiply-adds, as params; multiply-adds leave out "
+            r"those of fft_fft \(networks_to_inspect\.py:\d+\)$",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_a_failure(
@@ -201,6 +237,7 @@ def test_what_cannot_be_done_is_one_line_and_a_failure(
     with pytest.raises(SystemExit, match=message) as caught:
         printed(monkeypatch, capfd, *arguments)
     assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
 
 
 class Shares(nn.Module):

@@ -6,10 +6,12 @@ pointwise   each entry alone
 layers      with a weight, and products of tensors
 dimensions  along and across dimensions
 table       the one table: a new operation is one entry
+parts       what an operation multiplies that the table does not know
 """
 
 from bench.network.operations.base import Call, Form, Layer, Operation
+from bench.network.operations.parts import Products, products
 from bench.network.operations.smoothness import Picks, kinks_of
 from bench.network.operations.table import UNKNOWN, entry
 
-__all__ = ["UNKNOWN", "Call", "Form", "Layer", "Operation", "Picks", "entry", "kinks_of"]
+__all__ = ["UNKNOWN", "Call", "Form", "Layer", "Operation", "Picks", "Products", "entry", "kinks_of", "products"]

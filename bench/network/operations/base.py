@@ -56,12 +56,14 @@ class Call:
 
     Attributes:
         layer: What the rule found it to be a layer of; None otherwise.
+        known: Whether the table knows what it does; else nothing that goes in can grow.
     """
 
     def __init__(self, node: fx.Node, layouts: dict[fx.Node, Any], names: dict[fx.Node, str], training: bool) -> None:
         self.node, self.layouts, self.names, self.training = node, layouts, names, training
         self.name = operation(node.target)
         self.layer: Layer | None = None
+        self.known = True
         self.arguments = arguments(node)
 
     def __getitem__(self, name: str) -> Any:

@@ -48,6 +48,7 @@ def unless(jump: Callable[[Given], float]) -> Rule:
 
 def unknown(call: Call) -> Any:
     """Refuse all that goes in."""
+    call.known = False
     for node in call.tensors:
         for axis in call.layouts[node]:
             refuse(axis, call.reason(f"unknown operation {call.name}: needs an entry in bench/network/operations"))

@@ -249,7 +249,7 @@ def test_refused_streams(net: str) -> None:
     assert reasons == expected
 
 
-def test_an_untraceable_model_is_one_line() -> None:
+def test_an_untraceable_model_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     class Branches(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -258,13 +258,27 @@ def test_an_untraceable_model_is_one_line() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.a(x) if x.sum() > 0 else x
 
-    with pytest.raises(BenchError, match="cannot be read on inputs of shape") as error:
+    said = r"its code depends on values that tensors have: return self\.a\(x\) if x\.sum\(\) > 0 else x \(.*:\d+\)$"
+    with pytest.raises(BenchError, match=r"^the model cannot be read on inputs of shape \(2,\): " + said) as error:
         Graph(Branches(), (2,))
     assert "\n" not in str(error.value)
+    assert capfd.readouterr() == ("", "")
     with pytest.raises(BenchError, match="cannot be read"):
         Graph(nn.Linear(3, 3), (4,))
     with pytest.raises(BenchError, match="cannot be read"):
         Graph(nn.ReLU(), (4,))
+
+
+@pytest.mark.parametrize("code", [lambda x: x if x.shape[0] % 2 else -x, lambda x: x * torch.ones(2, 1)])
+def test_code_that_does_not_take_any_number_of_inputs_is_one_line(code: Callable[[Tensor], Tensor]) -> None:
+    class Counts(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            return code(super().forward(x))
+
+    with pytest.raises(
+        BenchError, match=r"^the model cannot be read on .*: its code depends on the number of inputs in"
+    ):
+        Graph(Counts(nn.Linear(3, 4), nn.Linear(4, 2)), (3,))
 
 
 @given(widths=st.lists(st.integers(1, 5), min_size=1, max_size=4), bias=st.booleans())

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench.core.record import RunRecord, RunState
+from bench.core.errors import ConfigError
+from bench.core.record import RunRecord, RunState, read, written
 from bench.run.terminal import summary, table
 from tests.runs import prepared
 
@@ -96,3 +97,37 @@ def test_what_a_prediction_is_worth_is_marked_and_explained(tmp_path: Path) -> N
     assert "~ not exact to second order: kinks; kinks, max pooling" in below
     assert f"! contradicts the prediction (1 of {one.judged + two.judged} plans)" in below
     assert "left out, as they contradicted the prediction: 3" in below
+
+
+SPECTRAL = """
+import torch
+from torch import nn
+
+
+class Waves(nn.Module):
+    def forward(self, images):
+        return torch.fft.fft(images.flatten(1)).real
+
+
+def net(input_shape, outputs):
+    return nn.Sequential(Waves(), nn.Linear(64, 3), nn.Tanh(), nn.Linear(3, outputs))
+"""
+
+
+def test_a_network_with_uncounted_multiply_adds_grows_by_parameters_alone_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "spectral_network.py").write_text(SPECTRAL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    chosen = ["backbone=import:spectral_network:net", "growth.stages=1", "train.epochs=0", "threads=1"]
+    for cost in ("macs", "energy"):
+        with pytest.raises(ConfigError, match=rf"^growth\.cost={cost}: .*leave out those of fft_fft \(.*:8\)$"):
+            prepared(tmp_path / cost, *chosen, f"growth.cost={cost}")
+        assert not list((tmp_path / cost).rglob("seeds/*"))
+    record = prepared(tmp_path / "runs", *chosen).execute()
+    assert record.status is RunState.DONE
+    assert record.stages[1].params > record.stages[0].params
+    (named,) = read(written(record).encode()).uncounted
+    assert named.endswith(":8)")
+    assert f"multiply-adds leave out those of {named}" in " ".join(" ".join(drawn(record)).split())
