@@ -6,13 +6,17 @@ import torch
 
 from bench.core.errors import BenchError, ConfigError, one_line
 from bench.core.identity import LATENCY
+from bench.core.output import notice
 from bench.core.record import LatencyTable, Number
 from bench.core.store import RunFolder
 from bench.growth.config import GrowthConfig, rungs
 from bench.network import latency
-from bench.network.cost import cost_models, whole
+from bench.network.cost import cost, cost_models, whole
 from bench.network.graph import Graph
 from bench.network.quadratic import CostModel, note_extrapolated
+
+LONG = 1000.0
+"""How many times the seed network's cost a last rung may be without a word."""
 
 
 class Ladder:
@@ -60,6 +64,7 @@ class Ladder:
         self._check_resolution()
         self.rungs = rungs(self.models[config.cost].of(graph.widths()), config)
         note_extrapolated(config.cost, self.models[config.cost], self.rungs[-1])
+        self._note_length()
 
     def _check_resolution(self) -> None:
         """Refuse a ladder whose rungs cannot be told apart."""
@@ -69,6 +74,17 @@ class Ladder:
                 "machine makes it steadier"
             )
             raise ConfigError("growth.ratio", self.config.ratio, expected)
+
+    def _note_length(self) -> None:
+        """Say that a ladder is so long that what its first rungs take tells nothing of its last."""
+        first, last, config = self.rungs[0], self.rungs[-1], self.config
+        if last <= LONG * first:
+            return
+        typed = f"ratio={config.ratio:g}" if config.budget is None else f"budget={config.budget:g}"
+        shown = cost(config.cost)
+        size = f"{shown.heading} {shown.text(last)}, {last / first:,.0f} times the seed network's"
+        warning = "it may take that many times as long, and more memory, than times left tell before"
+        notice(f"growth.{typed}: the last rung allows {size}; {warning}")
 
     def _measured(self, graph: Graph, key: dict[str, object]) -> LatencyTable:
         config, shared, macs = self.config, self.folder.runs_dir / "seeds", self.models["macs"]

@@ -12,6 +12,7 @@ import torch
 from msgspec import structs
 from torch import nn
 
+from bench.core import output
 from bench.core.errors import BenchError, ConfigError
 from bench.core.record import LatencyTable, RunState
 from bench.methods import registry
@@ -52,6 +53,19 @@ def test_ladder_in_each_cost(cost: str, tmp_path: Path) -> None:
 def test_budget_ends_the_ladder(tmp_path: Path) -> None:
     record = prepared(tmp_path, "growth.budget=900", "growth.stages=1", "train.epochs=0").execute()
     assert [stage.target_cost for stage in record.stages] == [330, 495, 742.5, 900]
+
+
+def test_a_ladder_that_leads_very_far_says_so_before_any_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output.notice.cache_clear()
+    prepared(tmp_path, "growth.ratio=10", "growth.stages=3")
+    assert capsys.readouterr().err == ""
+    for typed in ("growth.ratio=100", "growth.budget=3.3e08"):
+        prepared(tmp_path, typed, "growth.stages=3")
+        (line,) = capsys.readouterr().err.splitlines()
+        size = "the last rung allows parameters 330,000,000, 1,000,000 times the seed network's"
+        assert line.replace("e+", "e").startswith(f"{typed}: {size}; it may take that many times as long")
 
 
 def table_of(path: Path) -> LatencyTable:
