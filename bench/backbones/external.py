@@ -163,7 +163,8 @@ def imported(path: str, config: ImportConfig, input_shape: tuple[int, ...], outp
     expected = "a factory of torch.nn.Module, called with the inputs' shape and the number of outputs"
     require(isinstance(model, nn.Module), "backbone", f"import:{path}", expected)
     assert isinstance(model, nn.Module)
-    shape = tuple(_outputs(model, input_shape).shape)
+    made = _outputs(model, input_shape)
+    shape = tuple(made.shape) if isinstance(made, Tensor) else f"a {type(made).__name__} instead of one tensor"
     expected = f"a network from inputs of shape {(2, *input_shape)} to (2, {outputs}), got {shape}"
     require(shape == (2, outputs), "backbone", f"import:{path}", expected)
     return model

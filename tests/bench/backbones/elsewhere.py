@@ -21,6 +21,18 @@ def wrong(input_shape: tuple[int, ...], outputs: int) -> nn.Module:
     return tiny(input_shape, outputs + 1)
 
 
+class Paired(nn.Sequential):
+    """Puts out its features beside its logits."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self[0](x)
+        return self[1](features), features  # type: ignore[return-value]
+
+
+def paired(input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+    return Paired(nn.Flatten(), nn.LazyLinear(outputs))
+
+
 class Viewing(nn.Module):
     """Asks for memory as PyTorch lays it out by default, as many networks do."""
 

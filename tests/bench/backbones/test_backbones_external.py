@@ -54,6 +54,7 @@ def test_a_factory_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert model[1].out_features == 5
     for name, message in {
         "import:mine:wrong": r"backbone=import:mine:wrong: expected a network from .* to \(2, 3\), got \(2, 4\)",
+        "import:mine:paired": r"to \(2, 3\), got a tuple instead of one tensor",
         "import:mine:nothing": "expected import:package.module:factory",
         "import:nosuch.module:tiny": "expected import:package.module:factory",
         "import:mine": "expected import:package.module:factory",
