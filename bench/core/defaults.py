@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 from bench.core.identity import identity, unused_in
 from bench.core.options import CONF, GROUPS, Options
 
 
 @cache
-def files(group: str) -> tuple[str, ...]:
-    """Names that a group has files for, those in folders of it as ``FOLDER/NAME``."""
-    place = CONF / group
+def files(group: str, folder: Path = CONF) -> tuple[str, ...]:
+    """Names that a group has files for in a folder of configurations, those in folders of it as ``FOLDER/NAME``."""
+    place = folder / group
     return tuple(sorted(path.relative_to(place).with_suffix("").as_posix() for path in place.rglob("*.yaml")))
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.core.defaults import files
 from bench.core.errors import require
 from bench.core.options import CONF
 
@@ -28,9 +29,7 @@ def own_places() -> list[Path]:
 
 def known(group: str) -> tuple[str, ...]:
     """Names that a group has files for in any place, those in folders of it as ``FOLDER/NAME``."""
-    places = [folder / group for folder in (CONF, *own_places())]
-    found = {path.relative_to(place).with_suffix("").as_posix() for place in places for path in place.rglob("*.yaml")}
-    return tuple(sorted(found))
+    return tuple(sorted({name for folder in (CONF, *own_places()) for name in files(group, folder)}))
 
 
 def path_of(name: str) -> Path:

@@ -124,9 +124,10 @@ def measure(
     middle, noise = [undisturbed(turns) for turns in times], [standard_error(turns) for turns in times]
     scaled = np.array([[found[name] / seed[name] for name in groups] for found in widths])
     solution = _fit(scaled, pairs, np.array(middle))
-    own = np.array([max(noise[1 + 2 * i], noise[2 + 2 * i]) for i in range(len(groups))])
     if together:  # the wider, the less a neuron's share of the noise
         own = np.array([noise[table.index({name: together[-1]})] / together[-1] for name in groups])
+    else:
+        own = np.array([max(noise[1 + 2 * i], noise[2 + 2 * i]) for i in range(len(groups))])
     sizes = np.array([seed[name] for name in groups])
     linear = np.maximum(solution[1 : 1 + len(groups)], own) / sizes
     cross = [

@@ -103,9 +103,8 @@ def _cells(overview: Overview, most: int) -> Table:
 
 
 def _row(cell: Cell, label: str, setting: str) -> Row:
-    command = (
-        anywhere(cell.options, cell.record) if cell.state is RunState.DONE else cell.remedy
-    )  # `bench.reproduce` types it
+    is_done = cell.state is RunState.DONE
+    command = anywhere(cell.options, cell.record) if is_done else cell.remedy  # `bench.reproduce` types it
     return {
         **{group: cell.name(group) for group in ("data", "backbone", "method")},
         **{"label": label, "setting": setting, "step": cell.options["growth"].get("epsilon"), "seed": cell.seed},
